@@ -1,0 +1,27 @@
+"""Battery test data, from raw cycler files to answers.
+
+>>> import battery_analysis as ba
+>>> result = ba.read("cell7.ndax")  # doctest: +SKIP
+
+``result.frame`` is the time series in canonical columns, ``result.cycles`` one row per
+cycle, ``result.metadata`` what the file says about its test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from battery_analysis.reading import ReadResult, read
+
+__version__ = "0.1.0"
+__all__ = ["ReadResult", "__version__", "read"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use, so that commands that read no file do not pay for polars.
+    if name in ("read", "ReadResult"):
+        from battery_analysis import reading
+
+        return getattr(reading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

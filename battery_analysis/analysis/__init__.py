@@ -1,0 +1,1 @@
+"""Frame in, frame or number out. Pure: no database, file, plot or clock."""

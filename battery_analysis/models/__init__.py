@@ -1,0 +1,1 @@
+"""Documents: shape and validation only."""

@@ -1,0 +1,134 @@
+"""Read one file without a database: find its reader, read, conform, steady the clock, summarise the cycles."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from battery_analysis.analysis.clock import steady_time
+from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention, number_cycles, summarise_cycles
+from battery_analysis.columns import conform
+from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
+from battery_analysis.readers import READERS
+from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_GIT_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass
+class ReadResult:
+    """One file, read: records, cycles, metadata and everything that had to be said about them.
+
+    ``frame`` holds one row per record in the columns of ``battery_analysis.columns``, ``cycles``
+    one row per cycle (empty where no current was recorded).
+    """
+
+    frame: pl.DataFrame
+    cycles: pl.DataFrame
+    metadata: TestMetadata
+    reader: str
+    reader_version: str
+    warnings: list[str] = field(default_factory=list)
+    cycle_method: CycleMethod | None = None
+    efficiency_convention: EfficiencyConvention = "same_cycle"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the records as a pandas DataFrame."""
+        return self.frame.to_pandas()
+
+    def to_arrow(self) -> pa.Table:
+        """Return the records as an Arrow table."""
+        return self.frame.to_arrow()
+
+
+def read(path: str | os.PathLike[str], *, reader: str | None = None, time_zone: str = "UTC") -> ReadResult:
+    """Read one cycler or impedance file.
+
+    Args:
+        path: The file.
+        reader: Name of the reader to use, such as ``arbin_csv``; without it the content decides.
+        time_zone: IANA zone of time stamps that carry none.
+
+    Raises:
+        UnknownFormatError: No reader recognises the content.
+        CorruptFileError: The file is damaged, incomplete beyond use or has no records.
+        MissingExtraError: The format needs an optional package.
+        ReadError: The file cannot be opened.
+    """
+    path = Path(path)
+    head = _head(path)
+    chosen = _named(path, reader) if reader else find_reader(path, head)
+    try:
+        reading = chosen.read(path, time_zone=time_zone)
+        frame, conform_warnings = conform(reading.frame)
+    except SchemaError as exc:
+        raise CorruptFileError(path, str(exc), chosen.name) from exc
+    except OSError as exc:
+        raise ReadError(path, exc.strerror or str(exc), chosen.name) from exc
+    if not frame.height:
+        raise CorruptFileError(path, "the file has no data rows", chosen.name)
+
+    metadata = reading.metadata
+    frame, clock_warnings = steady_time(frame)
+    frame, cycle_method = number_cycles(frame)
+    cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
+    warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings, *clock_warnings]
+    return ReadResult(frame, cycles, metadata, chosen.name, chosen.version, warnings, cycle_method)
+
+
+def find_reader(path: Path, head: bytes) -> Reader:
+    """Return the reader that recognises the content; those whose suffix fits are asked first.
+
+    Raises:
+        UnknownFormatError: None does; the reason says what the content looks like.
+        CorruptFileError: The file is empty, or a pointer to data that was never fetched.
+    """
+    if not head:
+        raise CorruptFileError(path, "the file is empty (0 bytes)")
+    if head.startswith(_GIT_LFS):
+        raise CorruptFileError(path, "a git-lfs pointer, not the data; fetch the file with 'git lfs pull'")
+    suffix = path.suffix.lower()
+    for candidate in sorted(READERS, key=lambda each: suffix not in each.suffixes):
+        if candidate.recognises(head):
+            return candidate
+    raise UnknownFormatError(path, _unrecognised(suffix, head))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as exc:
+        raise ReadError(path, exc.strerror or str(exc)) from exc
+
+
+def _named(path: Path, name: str) -> Reader:
+    for each in READERS:
+        if each.name == name:
+            return each
+    raise UnknownFormatError(path, f"there is no reader {name!r}; there are {', '.join(each.name for each in READERS)}")
+
+
+def _unrecognised(suffix: str, head: bytes) -> str:
+    claimed = [each for each in READERS if suffix in each.suffixes]
+    start = repr(head[:24])[1:]
+    if head.startswith(b"EC-LAB SETTING FILE"):
+        return "an EC-Lab settings file, which holds no records"
+    if claimed:
+        names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)
+        return f"named {suffix} but its content is not {names}; it starts with {start}"
+    return f"no reader knows the suffix {suffix!r} or recognises content that starts with {start}"
+
+
+def _suffix_warning(path: Path, chosen: Reader) -> list[str]:
+    if path.suffix.lower() in chosen.suffixes:
+        return []
+    return [f"named {path.suffix or 'without suffix'}, but the content is {chosen.tester} ({chosen.name})"]

@@ -1,0 +1,1 @@
+"""Every command, one file each; ``main`` binds them as ``battery-analysis``."""
