@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from battery_analysis.settings import Settings
-    from battery_analysis.store import Store
+    from battery_analysis.store.connection import Store
 
 COULD_NOT_START = 2
 INTERRUPTED = 130
@@ -68,14 +68,14 @@ class Context:
 
 
 def open_store(context: Context) -> AbstractContextManager[Store]:
-    """Open the store that the settings name; use it as ``with open_store(context) as store``.
+    """Connect to the store that the settings name, for a ``with`` block.
 
     Raises:
         StoreUnavailableError: No server answered.
     """
-    from battery_analysis import store
+    from battery_analysis.store import connection
 
-    return store.open_store(context.settings)
+    return connection.open_store(context.settings)
 
 
 def new_app(help: str | None = None) -> typer.Typer:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from battery_analysis import __version__
+from cli import formats, read
 from cli.common import new_app, run
 
 app = new_app()
@@ -30,6 +31,11 @@ def _battery_analysis(
     ] = False,
 ) -> None:
     """Battery test data, from raw cycler files to answers."""
+
+
+for single in (read, formats):
+    app.add_typer(single.app)
+# Groups are bound under their name: app.add_typer(raw.app, name="raw").
 
 
 def main(args: Sequence[str] | None = None) -> int:

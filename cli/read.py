@@ -1,0 +1,226 @@
+"""``battery-analysis read FILE``: parse one file without a database and say what it holds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from battery_analysis.errors import BatteryAnalysisError
+from cli.common import Context, cell_text, command, new_app, print_facts, print_json, print_table, run
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from battery_analysis.reading import ReadResult
+
+SUFFIXES = (".parquet", ".csv")
+"""What ``--out`` writes; ``.bdf.csv`` is a CSV too, since the columns are the Battery Data Format's own."""
+
+_COLUMNS = {
+    "name": "column",
+    "unit": "unit",
+    "min": "min",
+    "max": "max",
+    "source": "in the file",
+    "source_unit": "unit there",
+}
+_CYCLES = {
+    "cycle_count": "cycle",
+    "records": "records",
+    "charge_capacity_ah": "charge / Ah",
+    "discharge_capacity_ah": "discharge / Ah",
+    "coulombic_efficiency": "coulombic eff.",
+    "charge_energy_wh": "charge / Wh",
+    "discharge_energy_wh": "discharge / Wh",
+    "energy_efficiency": "energy eff.",
+    "complete": "complete",
+    "has_gap": "gap",
+}
+_HEAD_CYCLES = 10
+_TAIL_CYCLES = 5
+
+app = new_app()
+
+
+def _writable(out: Path | None) -> Path | None:
+    if out is not None and out.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"{str(out)!r} ends in {out.suffix!r}, not in .parquet, .csv or .bdf.csv")
+    return out
+
+
+@command(app, "read")
+def read(
+    context: Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Cycler or impedance file.")],
+    reader: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Use this reader (see 'formats'); without it the content decides."),
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Zone of time stamps that carry none, such as Europe/Berlin.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", callback=_writable, help="Also write the records: .parquet, .csv or .bdf.csv."),
+    ] = None,
+) -> None:
+    """Parse FILE without a database: metadata, columns, cycle table."""
+    import battery_analysis
+
+    zone = time_zone or context.settings.time_zone
+    result = battery_analysis.read(file, reader=reader, time_zone=zone)
+    if out is not None:
+        write_frame(result.frame, out)
+    if context.json:
+        print_json(describe(result))
+    else:
+        _print_result(file, result)
+
+
+def describe(result: ReadResult) -> dict[str, Any]:
+    """Everything that was read except the records, as one JSON object."""
+    metadata = asdict(result.metadata)
+    del metadata["sources"]  # stands with its column
+    return {
+        "reader": result.reader,
+        "reader_version": result.reader_version,
+        "records": result.frame.height,
+        "duration_second": _duration(result.frame),
+        "columns": _describe_columns(result),
+        "metadata": metadata,
+        "warnings": result.warnings,
+        "cycle_method": result.cycle_method,
+        "efficiency_convention": result.efficiency_convention,
+        "cycles": result.cycles.to_dicts(),
+    }
+
+
+def _describe_columns(result: ReadResult) -> dict[str, dict[str, Any]]:
+    from battery_analysis.columns import BY_NAME
+
+    frame, sources = result.frame, result.metadata.sources
+    described = {}
+    ordered = _ordered_names(frame)
+    lowest = frame.select(ordered).min().to_dicts()[0]
+    highest = frame.select(ordered).max().to_dicts()[0]
+    for name in frame.columns:
+        source = sources.get(name)
+        described[name] = {
+            "min": lowest.get(name),
+            "max": highest.get(name),
+            "unit": BY_NAME[name].unit if name in BY_NAME else source.unit if source else "",
+            "source": source.name if source else None,
+            "source_unit": source.unit if source else None,
+        }
+    return described
+
+
+def _ordered_names(frame: pl.DataFrame) -> list[str]:
+    return [name for name, dtype in frame.schema.items() if dtype.is_numeric() or dtype.is_temporal()]
+
+
+def _duration(frame: pl.DataFrame) -> float | None:
+    if "test_time_second" not in frame.columns:
+        return None
+    times = frame["test_time_second"].drop_nulls()
+    return float(times[-1] - times[0]) if len(times) else None
+
+
+def _print_result(file: Path, result: ReadResult) -> None:
+    metadata = result.metadata
+    shown = {
+        "file": str(file),
+        "reader": f"{result.reader} {result.reader_version}",
+        "tester": metadata.tester,
+        "test_type": metadata.test_type,
+        "started": f"{cell_text(metadata.started_at)} UTC" if metadata.started_at else "the file does not say",
+        "records": result.frame.height,
+        "duration": duration_text(_duration(result.frame)),
+    }
+    further = asdict(metadata)
+    for known in ("tester", "test_type", "started_at", "sources", "header"):
+        del further[known]
+    print_facts(shown | {name: value for name, value in further.items() if value is not False})
+    print()
+    print_table([{"name": name, **facts} for name, facts in _describe_columns(result).items()], _COLUMNS)
+    _print_cycles(result)
+    for warning in result.warnings:
+        print_facts({"warning": warning})
+
+
+def _print_cycles(result: ReadResult) -> None:
+    cycles = result.cycles
+    print()
+    if not cycles.height:
+        print("no cycles")
+        return
+    print(f"{cycles.height} cycles (numbers: {result.cycle_method}; efficiency: {result.efficiency_convention})")
+    shown = {name: heading for name, heading in _CYCLES.items() if name in cycles.columns}
+    if cycles.height <= _HEAD_CYCLES + _TAIL_CYCLES:
+        print_table(cycles.to_dicts(), shown)
+    else:
+        import polars as pl
+
+        print_table(pl.concat([cycles.head(_HEAD_CYCLES), cycles.tail(_TAIL_CYCLES)]).to_dicts(), shown)
+        hidden = cycles.height - _HEAD_CYCLES - _TAIL_CYCLES
+        print(f"({hidden} cycles between the first {_HEAD_CYCLES} and the last {_TAIL_CYCLES} are not shown)")
+
+
+def duration_text(seconds: float | None) -> str:
+    """Spell a duration in its two largest units.
+
+    >>> [duration_text(seconds) for seconds in (0.25, 90, 3700, 100_000, None)]
+    ['0.25 s', '1 min 30 s', '1 h 1 min', '1 d 3 h', '']
+    """
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def write_frame(frame: pl.DataFrame, target: Path) -> None:
+    """Write the records as Parquet or CSV, by the suffix of ``target``; a failure leaves the old file as it was.
+
+    Raises:
+        BatteryAnalysisError: The folder is missing or read-only, or the disk is full.
+    """
+    import polars as pl
+
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if target.suffix.lower() == ".parquet":
+                    frame.write_parquet(file)
+                else:
+                    frame.write_csv(file)
+            temporary.chmod(_usual_mode())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, pl.exceptions.PolarsError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)  # without the name of the temporary file
+        raise BatteryAnalysisError(f"{target}: cannot be written: {reason}") from exc
+
+
+def _usual_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+if __name__ == "__main__":
+    sys.exit(run(app))
