@@ -190,11 +190,13 @@ def parse_table(
     """
     text, warnings = _without_cut_off_line(text, names, delimiter, first_line)
     layout = _Layout(tuple(names), delimiter, decimal, _guess_types(text, len(names), delimiter))
-    frame = _read_strictly(text, layout) if _looks_regular(text, layout) else None
+    frame = _read_strictly(text, layout)
     lost: dict[str, int] = {}
     if frame is None:
         text, line_warnings = _regular_lines(text, layout, first_line)
         warnings = [*line_warnings, *warnings]
+        frame = _read_strictly(text, layout) if line_warnings else None
+    if frame is None:
         frame, lost = _read_leniently(text, layout)
     frame, lost = _finite_only(frame, lost, required)
     if lost:
@@ -219,11 +221,12 @@ class _Layout(NamedTuple):
 
 
 def _as_utf8(raw: bytes, encoding: str) -> bytes:
-    if encoding == "utf-8":
-        return raw
-    if encoding == "utf-8-sig":
-        return raw.removeprefix(codecs.BOM_UTF8)
-    return raw.decode(encoding, "ignore").encode("utf-8", "replace")
+    if encoding in ("utf-8", "utf-8-sig"):
+        body = raw.removeprefix(codecs.BOM_UTF8)
+        if body.isascii() or _decodes(body, "utf-8"):
+            return body
+        return body.decode("utf-8", "replace").encode()  # cut inside the last character, or two encodings in one file
+    return raw.decode(encoding, "replace").encode("utf-8", "replace")
 
 
 def _decodes(raw: bytes, encoding: str) -> bool:
@@ -263,7 +266,7 @@ def _without_cut_off_line(
     if not last.strip() or fields >= len(names) or not fields:
         return text, []
     number = first_line + rest.count(b"\n") + len(line_end)
-    warning = f"the last line is incomplete (line {number} has {fields} fields instead of {len(names)}); left out"
+    warning = f"the last line is incomplete (line {number} has {_fields(fields)} instead of {len(names)}); left out"
     return rest + line_end, [warning]
 
 
@@ -290,31 +293,39 @@ def _guess_type(cells: Sequence[str]) -> pl.DataType:
     return pl.Float64() if 2 * numbers >= len(filled) else pl.String()
 
 
-def _looks_regular(text: bytes, layout: _Layout) -> bool:
-    """Say whether the totals of the whole text fit; whether each line does, only the parser can tell."""
-    rows = text.count(b"\n") + (not text.endswith(b"\n"))
-    empty_row = b"\n" + layout.mark * layout.marks_per_line + b"\n"
-    half = MAX_LINE_BYTES // 2  # a line that is too long spans at least one whole window of half that size
-    return (
-        text.count(layout.mark) == rows * layout.marks_per_line
-        and not text.startswith(b"\n")
-        and b"\n\n" not in text
-        and empty_row not in text
-        and all(text.find(b"\n", start, start + half) >= 0 for start in range(0, len(text) - half, half))
-    )
-
-
 def _read_strictly(text: bytes, layout: _Layout) -> pl.DataFrame | None:
-    """Parse with the guessed types; None where a cell or a line does not fit them."""
+    """Parse with the guessed types; None where a cell or a line may not fit them."""
+    if _has_long_line(text):
+        return None
     types = [pl.Float64() if dtype.is_integer() else dtype for dtype in layout.types]
     try:
         frame = _read_csv(text, layout, types)
     except pl.exceptions.PolarsError:
         return None
-    rows = text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
-    # Quotes can hide delimiters, and so a short line (its last cells are null), and line ends.
-    hidden = b'"' in text and frame.height and frame[layout.names[-1]].null_count()
-    return None if hidden or frame.height != rows else frame
+    if frame.height != _count_lines(text):  # quotes can hide line ends
+        return None
+    # The parser refuses long rows, but fills short and empty ones with nulls: then the last column has some.
+    if frame[layout.names[-1]].null_count() and not _totals_fit(text, layout):
+        return None
+    return frame
+
+
+def _totals_fit(text: bytes, layout: _Layout) -> bool:
+    empty_row = b"\n" + layout.mark * layout.marks_per_line + b"\n"
+    return (
+        text.count(layout.mark) == _count_lines(text) * layout.marks_per_line
+        and b'"' not in text  # quotes can hide delimiters
+        and empty_row not in b"\n" + text
+    )
+
+
+def _count_lines(text: bytes) -> int:
+    return text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
+
+
+def _has_long_line(text: bytes) -> bool:
+    half = MAX_LINE_BYTES // 2  # a line that is too long spans at least one whole window of half that size
+    return any(text.find(b"\n", start, start + half) < 0 for start in range(0, len(text) - half, half))
 
 
 def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -387,15 +398,15 @@ def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes
         if len(line) > MAX_LINE_BYTES:
             faults.append(f"line {number} is too long ({len(line)} bytes); left out")
             continue
-        fields, line = _count_fields(line, layout.mark)
-        if not line.strip(blank):
-            continue
+        if b'"' in line:
+            line = _without_stray_quote(line)
+        fields = 1 + (_QUOTED.sub(b"", line) if b'"' in line else line).count(layout.mark)
         if line.startswith(header_starts) and _is_header(line, layout):
             headers.append(number)
-        elif fields == len(layout.names):
+        elif fields == len(layout.names) and len(line) > layout.marks_per_line:
             kept.append(line)
-        else:
-            faults.append(f"line {number} has {fields} fields instead of {len(layout.names)}; left out")
+        elif line.strip(blank):
+            faults.append(f"line {number} has {_fields(fields)} instead of {len(layout.names)}; left out")
     warnings = faults[:_NAMED_LINES]
     if len(faults) > _NAMED_LINES:
         warnings.append(f"{len(faults) - _NAMED_LINES} more lines do not fit the columns and are left out")
@@ -405,12 +416,13 @@ def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes
     return b"\n".join([*kept, b""]) if kept else b"", warnings
 
 
-def _count_fields(line: bytes, mark: bytes) -> tuple[int, bytes]:
-    if b'"' not in line:
-        return line.count(mark) + 1, line
-    if line.count(b'"') % 2:  # a stray quote, such as an inch sign, encloses nothing
-        line = line.replace(b'"', b"")
-    return _QUOTED.sub(b"", line).count(mark) + 1, line
+def _fields(count: int) -> str:
+    return f"{count} field" if count == 1 else f"{count} fields"
+
+
+def _without_stray_quote(line: bytes) -> bytes:
+    """Remove quotes that enclose nothing, such as an inch sign."""
+    return line.replace(b'"', b"") if line.count(b'"') % 2 else line
 
 
 def _is_header(line: bytes, layout: _Layout) -> bool:
