@@ -62,9 +62,17 @@ class Context:
         Raises:
             SettingsError: A key, variable or file is unknown or malformed.
         """
+        return self.load_settings()
+
+    def load_settings(self, **overrides: Any) -> Settings:
+        """Load the settings with values of the command's own options, by key; None means not given.
+
+        Raises:
+            SettingsError: A key, variable, file or option is unknown or malformed.
+        """
         from battery_analysis.settings import Settings
 
-        return Settings.load(config=self.config, db_uri=self.db_uri, db_name=self.db_name)
+        return Settings.load(config=self.config, db_uri=self.db_uri, db_name=self.db_name, **overrides)
 
 
 def open_store(context: Context) -> AbstractContextManager[Store]:

@@ -73,8 +73,8 @@ def read(
     """Parse FILE without a database: metadata, columns, cycle table."""
     import battery_analysis
 
-    zone = time_zone or context.settings.time_zone
-    result = battery_analysis.read(file, reader=reader, time_zone=zone)
+    settings = context.load_settings(time_zone=time_zone)
+    result = battery_analysis.read(file, reader=reader, time_zone=settings.time_zone)
     if out is not None:
         write_frame(result.frame, out)
     if context.json:
