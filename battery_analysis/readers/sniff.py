@@ -75,9 +75,11 @@ def guess_encoding(raw: bytes) -> str:
         return "utf-8-sig"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    start = raw[:256]
-    if start.count(0) > len(start) // 3:  # ASCII text in UTF-16 without a byte order mark
-        return "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
+    even, odd = raw[:256:2], raw[1:256:2]  # ASCII text in UTF-16 without a byte order mark has a NUL in every character
+    if 2 * odd.count(0) > len(odd) and not even.count(0):
+        return "utf-16-le"
+    if 2 * even.count(0) > len(even) and not odd.count(0):
+        return "utf-16-be"
     if raw.isascii():
         return "utf-8"
     try:
@@ -226,7 +228,7 @@ def _as_utf8(raw: bytes, encoding: str) -> bytes:
         if body.isascii() or _decodes(body, "utf-8"):
             return body
         return body.decode("utf-8", "replace").encode()  # cut inside the last character, or two encodings in one file
-    return raw.decode(encoding, "replace").encode("utf-8", "replace")
+    return raw.decode(encoding, "ignore").encode("utf-8", "replace")  # UTF-16 may be cut inside a character
 
 
 def _decodes(raw: bytes, encoding: str) -> bool:
@@ -403,9 +405,11 @@ def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes
         fields = 1 + (_QUOTED.sub(b"", line) if b'"' in line else line).count(layout.mark)
         if line.startswith(header_starts) and _is_header(line, layout):
             headers.append(number)
-        elif fields == len(layout.names) and len(line) > layout.marks_per_line:
+        elif line[:1] in blank and not line.strip(blank):
+            continue
+        elif fields == len(layout.names):
             kept.append(line)
-        elif line.strip(blank):
+        else:
             faults.append(f"line {number} has {_fields(fields)} instead of {len(layout.names)}; left out")
     warnings = faults[:_NAMED_LINES]
     if len(faults) > _NAMED_LINES:
