@@ -64,7 +64,7 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, time_zone: 
         ReadError: The file cannot be opened.
     """
     path = Path(path)
-    head = _head(path)
+    head = read_head(path)
     chosen = _named(path, reader) if reader else find_reader(path, head)
     try:
         reading = chosen.read(path, time_zone=time_zone)
@@ -102,7 +102,12 @@ def find_reader(path: Path, head: bytes) -> Reader:
     raise UnknownFormatError(path, _unrecognised(suffix, head))
 
 
-def _head(path: Path) -> bytes:
+def read_head(path: Path) -> bytes:
+    """Return as much of a file as readers see to recognise it.
+
+    Raises:
+        ReadError: The file cannot be opened.
+    """
     try:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES)

@@ -1,0 +1,129 @@
+"""Find the files below a folder: which, how deep, and without following links."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from battery_analysis.errors import IngestError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file to look at. ``problem`` says why it cannot be imported, if that shows from outside."""
+
+    path: Path
+    relative: PurePosixPath
+    size: int = 0
+    modified_at: datetime | None = None
+    problem: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Absolute path as it is stored; bytes that are no text are written as escapes."""
+        return stored_text(os.path.abspath(self.path))  # not resolve(): the path is kept as the user sees it
+
+    @property
+    def filename(self) -> str:
+        """Name as it is stored."""
+        return stored_text(self.path.name)
+
+    @property
+    def folders(self) -> list[str]:
+        """Names of the folders it lies in, from the inside out, up to the root of the search."""
+        levels = max(len(self.relative.parts), 1)
+        return [stored_text(folder.name) for folder in list(self.path.absolute().parents)[:levels]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files below a root are wanted.
+
+    Globs are matched against the path relative to the root and against the name; ``*/archive/*``
+    also means files directly in ``archive``. Excluded folders are not entered. ``depth`` counts
+    folder levels below the root: 0 takes the files in the root alone.
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    depth: int | None = None
+
+    def takes(self, relative: PurePosixPath) -> bool:
+        """Say whether a file is wanted."""
+        spellings = (str(relative), f"/{relative}", relative.name)
+        return (not self.include or _matches(self.include, spellings)) and not _matches(self.exclude, spellings)
+
+    def enters(self, relative: PurePosixPath) -> bool:
+        """Say whether a folder is looked into."""
+        deep_enough = self.depth is None or len(relative.parts) <= self.depth
+        return deep_enough and not _matches(self.exclude, (str(relative), f"/{relative}/", relative.name))
+
+
+def discover(root: Path, selection: Selection) -> Iterator[Candidate]:
+    """Yield the wanted files below ``root`` (or ``root`` itself), by name, folder by folder.
+
+    Raises:
+        IngestError: The root does not exist or cannot be entered.
+    """
+    try:
+        status = root.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            yield _regular(root, PurePosixPath(root.name), status)
+            return
+        with os.scandir(root):
+            pass
+    except OSError as exc:
+        raise IngestError(f"{root}: {exc.strerror}") from exc
+    yield from _walk(root, PurePosixPath(), selection)
+
+
+def stored_text(name: str) -> str:
+    """Return a file name in a form that every database and screen can hold."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError as exc:
+        yield Candidate(folder, relative, problem=f"the folder cannot be read: {exc.strerror}")
+        return
+    for entry in listed:
+        below = relative / stored_text(entry.name)
+        if entry.is_symlink():
+            if selection.takes(below):
+                yield Candidate(Path(entry.path), below, problem=_about_link(Path(entry.path)))
+        elif entry.is_dir(follow_symlinks=False):
+            if selection.enters(below):
+                yield from _walk(Path(entry.path), below, selection)
+        elif selection.takes(below):
+            try:
+                yield _regular(Path(entry.path), below, entry.stat(follow_symlinks=False))
+            except OSError as exc:  # gone since the folder was listed
+                yield Candidate(Path(entry.path), below, problem=exc.strerror or str(exc))
+
+
+def _regular(path: Path, relative: PurePosixPath, status: os.stat_result) -> Candidate:
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    problem = None if stat.S_ISREG(status.st_mode) else "not a regular file"
+    return Candidate(path, relative, status.st_size, modified, problem)
+
+
+def _about_link(path: Path) -> str:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: how Python before 3.13 reports a loop
+        return f"a dangling link, to {stored_text(os.readlink(path))}"
+    if target.is_dir() and target in (path.parent.resolve(), *path.parent.resolve().parents):
+        return "a link into a folder it lies in (symlink loop); links are not followed"
+    return "a link; links are not followed"
+
+
+def _matches(patterns: Sequence[str], spellings: Sequence[str]) -> bool:
+    return any(fnmatch(spelling, pattern) for pattern in patterns for spelling in spellings)

@@ -1,0 +1,338 @@
+"""From files to stored tests: copy and hash, archive, read, decide the sample, store.
+
+One file is one unit: it ends in exactly one outcome, and a crash at any point leaves either the
+old test or the new one. A bad file is an outcome; a lost database ends the import.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+from bson import ObjectId
+
+from battery_analysis.errors import ConflictError, IngestError, ReadError, UnknownFormatError
+from battery_analysis.ingest.discover import Candidate, Selection, discover
+from battery_analysis.ingest.job import Outcome, OutcomeName
+from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.sample_rules import Decision, SampleRules
+from battery_analysis.ingest.spool import Spool, Spooled, open_spool
+from battery_analysis.models import RawDataFile, TestResult
+from battery_analysis.reading import find_reader, read_head
+from battery_analysis.store import Store, raw_files, samples
+from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.raw_archive import prefix_version
+from battery_analysis.store.raw_files import Arrival, Labels
+from battery_analysis.store.tests import Belonging, save_test
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+CONFLICT_TRIES = 3
+REFRESH_EVERY = 500
+"""After so many files the aggregates of the samples seen so far are brought up to date."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What to import, and how."""
+
+    root: Path
+    rules: SampleRules
+    data_dir: Path
+    selection: Selection = field(default_factory=Selection)
+    labels: Labels = field(default_factory=Labels)
+    workers: int = 1
+    time_zone: str = "UTC"
+    archive: bool = True
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an import would take a file for."""
+
+    path: str
+    relative: str
+    decision: Decision | None
+    reader: str | None
+    problem: str | None = None
+
+
+def import_files(
+    store: Store, options: ImportOptions, candidates: Iterable[Candidate], stop: Event | None = None
+) -> Iterator[Outcome]:
+    """Import files and yield what became of each, in the order they are done.
+
+    Args:
+        store: An open store.
+        options: What to import, and how.
+        candidates: The files.
+        stop: Once set, files in hand are finished and no further one is begun.
+
+    Raises:
+        StoreError: The database is lost; files in hand are as they were before.
+        IngestError: The spool cannot be written.
+    """
+    touched: set[ObjectId] = set()
+    with open_spool(options.data_dir) as spool, ReaderPool(options.workers) as pool:
+        importer = _Importer(store, options, spool, pool, touched)
+        try:
+            for number, outcome in enumerate(_in_threads(importer.take, candidates, options.workers, stop), start=1):
+                yield outcome
+                if number % REFRESH_EVERY == 0:
+                    importer.refresh_samples()
+        finally:
+            importer.refresh_samples()
+
+
+def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
+    """Read files and yield to which sample each would go and why; nothing is stored."""
+    with open_spool(options.data_dir) as spool, ReaderPool(options.workers) as pool:
+
+        def preview(candidate: Candidate) -> Preview:
+            seen = Preview(candidate.source, str(candidate.relative), None, None)
+            try:
+                _check(candidate)
+                with spool.copy(candidate.path, candidate.path.name) as spooled:
+                    parcel = pool.submit(
+                        spooled.path, spooled.parcel, candidate.source, options.time_zone
+                    ).result()
+                return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
+            except (ReadError, IngestError) as exc:
+                return replace(seen, problem=getattr(exc, "reason", str(exc)))
+
+        yield from _in_threads(preview, candidates, options.workers, None)
+
+
+def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
+    """Yield what an import would do with each file, from its bytes alone; nothing is read or stored."""
+    with open_spool(options.data_dir) as spool:
+        for candidate in candidates:
+            try:
+                _check(candidate)
+                with spool.copy(candidate.path, candidate.path.name) as spooled:
+                    yield _planned(candidate, spooled, options)
+            except UnknownFormatError as exc:
+                yield Outcome(candidate.source, "skipped", exc.reason)
+            except ReadError as exc:
+                yield Outcome(candidate.source, "failed", exc.reason)
+
+
+def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[Candidate]:
+    """Return the files of an import, without those that are done already.
+
+    Raises:
+        IngestError: The root does not exist or cannot be entered.
+    """
+    found = discover(options.root, options.selection)
+    return [candidate for candidate in found if not done or candidate.source not in done]
+
+
+class _Importer:
+    """Takes one file at a time, in any number of threads."""
+
+    def __init__(
+        self, store: Store, options: ImportOptions, spool: Spool, pool: ReaderPool, touched: set[ObjectId]
+    ) -> None:
+        self._store = store
+        self._options = options
+        self._spool = spool
+        self._pool = pool
+        self._touched = touched
+
+    def take(self, candidate: Candidate) -> Outcome:
+        """Import one file."""
+        began = time.perf_counter()
+        try:
+            outcome = self._tried(candidate)
+        except UnknownFormatError as exc:
+            outcome = Outcome(candidate.source, "skipped", exc.reason)
+        except ReadError as exc:
+            outcome = Outcome(candidate.source, "failed", exc.reason, reader=exc.reader)
+        seconds = time.perf_counter() - began
+        logger.info("%s: %s %s", outcome.path, outcome.outcome, outcome.reason or "")
+        return replace(outcome, size=candidate.size, modified_at=candidate.modified_at, seconds=seconds)
+
+    def refresh_samples(self) -> None:
+        """Bring the aggregates of all samples touched since the last time up to date."""
+        samples.refresh_aggregates(self._touched)
+        self._touched.clear()
+
+    def _tried(self, candidate: Candidate) -> Outcome:
+        _check(candidate)
+        for attempt in range(CONFLICT_TRIES):
+            predecessor = raw_files.find_by_source(candidate.source)
+            lengths = [version.size for version in predecessor.versions] if predecessor else []
+            with self._spool.copy(candidate.path, candidate.path.name, lengths) as spooled:
+                try:
+                    return self._known(candidate, spooled) or self._new(candidate, spooled, predecessor)
+                except ConflictError:
+                    if attempt + 1 == CONFLICT_TRIES:
+                        raise
+        raise AssertionError("every attempt returns or raises")
+
+    def _known(self, candidate: Candidate, spooled: Spooled) -> Outcome | None:
+        """Return the outcome for bytes that are imported already, None for others."""
+        raw = raw_files.find_version(spooled.sha256)
+        test = raw_files.naming_test(raw, spooled.sha256) if raw else None
+        if raw is None or test is None:
+            return None
+        same_path = any(place.path == candidate.source for place in raw.sources)
+        if self._options.reset and same_path:
+            return None
+        raw_files.keep(self._store, _arrival(candidate, spooled), self._options.labels, archive=self._options.archive)
+        outcome, reason = ("unchanged", None) if same_path else ("duplicate", self._about_duplicate(candidate, raw, test))
+        return _outcome(candidate, outcome, test, raw, spooled, reason)
+
+    def _new(self, candidate: Candidate, spooled: Spooled, predecessor: RawDataFile | None) -> Outcome:
+        """Read bytes that no test names yet, and store them as a new test or a new revision."""
+        arrival = _arrival(candidate, spooled)
+        reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, self._options.time_zone)
+        # A first version is put away while a worker reads it; whether later bytes are the same test shows when read.
+        raw = None if predecessor else self._keep(arrival)
+        try:
+            parcel = reading.result()
+            decision = self._options.rules.decide(candidate, parcel.metadata)
+        except (ReadError, IngestError) as exc:
+            # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
+            raw = raw or self._keep(arrival)
+            reason, reader = getattr(exc, "reason", str(exc)), getattr(exc, "reader", None)
+            return Outcome(
+                candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id
+            )
+        if raw is None:
+            same = predecessor is not None and _is_same_test(predecessor, arrival, parcel, decision)
+            raw = self._keep(arrival, predecessor if same else None)
+        sample = samples.get_or_create(decision.sample, self._options.labels.tags)
+        belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
+        test, written = save_test(self._store, parcel, raw, spooled.sha256, belonging, self._options.labels)
+        raw_files.link_sample(raw, test.sample.id)
+        self._touched.add(test.sample.id)
+        outcome = _outcome(candidate, written, test, raw, spooled, _about_codes(decision))
+        return replace(outcome, warnings=tuple(parcel.warnings))
+
+    def _keep(self, arrival: Arrival, predecessor: RawDataFile | None = None) -> RawDataFile:
+        options = self._options
+        return raw_files.keep(
+            self._store, arrival, options.labels, archive=options.archive, predecessor=predecessor
+        )
+
+    def _about_duplicate(self, candidate: Candidate, raw: RawDataFile, test: TestResult) -> str:
+        reason = f"same bytes as {raw.sources[0].path}"
+        try:
+            decision = self._options.rules.decide(candidate, None)
+        except IngestError:
+            return reason
+        if test.sample_rule != "header" and decision.sample != test.ruled_sample:
+            reason += f"; here the sample would be {decision.sample}, it stays {test.sample_name}"
+        return reason
+
+
+def _check(candidate: Candidate) -> None:
+    """Refuse what shows from outside that it cannot be imported, before its bytes are copied."""
+    if candidate.problem:
+        raise UnknownFormatError(candidate.source, candidate.problem)
+    try:
+        find_reader(candidate.path, read_head(candidate.path))
+    except ReadError as exc:
+        raise type(exc)(candidate.source, exc.reason, exc.reader) from exc
+
+
+def _arrival(candidate: Candidate, spooled: Spooled) -> Arrival:
+    return Arrival(
+        source=candidate.source,
+        filename=candidate.filename,
+        spooled=spooled.path,
+        sha256=spooled.sha256,
+        size=spooled.size,
+        modified_at=candidate.modified_at,
+        prefix_digests=spooled.prefix_digests,
+    )
+
+
+def _is_same_test(predecessor: RawDataFile, arrival: Arrival, parcel: Parcel, decision: Decision) -> bool:
+    """Say whether later bytes under the same path are a later state of the same test."""
+    test: TestResult | None = raw_files.naming_test(predecessor, predecessor.sha256)
+    if test is None:
+        return prefix_version(predecessor, arrival.prefix_digests) is not None
+    if test.ruled_sample != decision.sample:
+        return False
+    if prefix_version(predecessor, arrival.prefix_digests) is not None:
+        return True
+    new = parcel.metadata
+    return (
+        new.started_at is not None
+        and test.started_at is not None
+        and abs((new.started_at - test.started_at).total_seconds()) < 0.001
+        and (new.device, new.channel) == (test.device, test.channel)
+    )
+
+
+def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:
+    raw = raw_files.find_version(spooled.sha256)
+    test = raw_files.naming_test(raw, spooled.sha256) if raw else None
+    outcome: OutcomeName = "created"
+    if raw is not None and test is not None:
+        same_path = any(place.path == candidate.source for place in raw.sources)
+        outcome = "updated" if options.reset and same_path else "unchanged" if same_path else "duplicate"
+    elif (older := raw_files.find_by_source(candidate.source)) and raw_files.naming_test(older, older.sha256):
+        outcome = "updated"
+    return replace(Outcome(candidate.source, outcome, sha256=spooled.sha256), size=spooled.size)
+
+
+def _outcome(
+    candidate: Candidate,
+    outcome: OutcomeName,
+    test: TestResult,
+    raw: RawDataFile,
+    spooled: Spooled,
+    reason: str | None,
+) -> Outcome:
+    return Outcome(
+        candidate.source,
+        outcome,
+        reason,
+        sha256=spooled.sha256,
+        test_id=test.id,
+        raw_id=raw.id,
+        sample=test.sample_name,
+        reader=test.reader,
+        records=test.record_count,
+        cycles=test.cycle_count,
+    )
+
+
+def _about_codes(decision: Decision) -> str | None:
+    if not decision.passed_over:
+        return None
+    return f"cell code {decision.cell_code} taken, {', '.join(decision.passed_over)} in the same name passed over"
+
+
+def _in_threads(
+    work: Callable[[Candidate], Result], candidates: Iterable[Candidate], workers: int, stop: Event | None
+) -> Iterator[Result]:
+    """Work on a bounded number of files at once and yield results as they come."""
+    # One thread a worker keeps it busy; one more stores what another has read.
+    width = workers + 1
+    rest = iter(candidates)
+    with ThreadPoolExecutor(width, thread_name_prefix="import") as threads, ExitStack() as on_error:
+        running: set[Future[Result]] = set()
+        on_error.callback(lambda: [future.cancel() for future in running])
+        while True:
+            if stop is None or not stop.is_set():
+                running |= {threads.submit(work, candidate) for candidate in islice(rest, 2 * width - len(running))}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()

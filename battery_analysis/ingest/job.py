@@ -1,0 +1,157 @@
+"""Import jobs: who runs, how far, and what became of each file."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from bson import ObjectId
+
+from battery_analysis.errors import IngestError
+from battery_analysis.models import ImportedFile, ImportJob, checked, now
+from battery_analysis.store.access import by_id, visible
+
+OutcomeName = Literal["created", "updated", "unchanged", "duplicate", "failed", "skipped"]
+
+SILENT_AFTER = timedelta(seconds=60)
+"""A running job without a sign of life for this long has died."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file."""
+
+    path: str
+    outcome: OutcomeName
+    reason: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    modified_at: datetime | None = None
+    test_id: ObjectId | None = None
+    raw_id: ObjectId | None = None
+    sample: str | None = None
+    reader: str | None = None
+    records: int | None = None
+    cycles: int | None = None
+    seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def start(root: str, options: Mapping[str, Any]) -> ImportJob:
+    """Open a new job."""
+    job = ImportJob(root=root, options=dict(options), host=socket.gethostname(), pid=os.getpid())
+    checked(job)
+    job.save(force_insert=True, validate=False)
+    return job
+
+
+def resumable(job_id: str) -> ImportJob:
+    """Return a job that was interrupted or has failures.
+
+    Raises:
+        NotFoundError: No such job.
+        IngestError: It is still running, or there is nothing left to do.
+    """
+    job = by_id(ImportJob, job_id)
+    state = present_state(job)
+    if state == "running":
+        raise IngestError(f"job {job.id} is running on {job.host} (process {job.pid})")
+    if state == "completed" and not job.counts.get("failed"):
+        raise IngestError(f"job {job.id} is completed without failures; nothing is left to do")
+    return job
+
+
+def reopen(job: ImportJob) -> None:
+    """Say that this process goes on with a job."""
+    here = {"host": socket.gethostname(), "pid": os.getpid()}
+    job.modify(state="running", reason=None, finished_at=None, heartbeat_at=now(), **here)
+
+
+def record(job: ImportJob, outcome: Outcome) -> None:
+    """Keep the outcome of a file, one record per file and job, and count it."""
+    fields = {
+        "outcome": outcome.outcome,
+        "reason": outcome.reason,
+        "sha256": outcome.sha256,
+        "size": outcome.size,
+        "modified_at": outcome.modified_at,
+        "test_result": outcome.test_id,
+        "raw_file": outcome.raw_id,
+        "sample_name": outcome.sample,
+        "reader": outcome.reader,
+        "record_count": outcome.records,
+        "cycle_count": outcome.cycles,
+        "seconds": outcome.seconds,
+        "updated_at": now(),
+    }
+    before = ImportedFile._get_collection().find_one_and_update(
+        {"job": job.id, "path": outcome.path},
+        {"$set": fields, "$setOnInsert": {"created_at": now()}},
+        upsert=True,
+    )
+    steps = Counter({outcome.outcome: 1})
+    if before is not None:  # tried again
+        steps[before["outcome"]] -= 1
+    changes = {f"counts.{name}": step for name, step in steps.items() if step}
+    update: dict[str, Any] = {"$set": {"heartbeat_at": now()}}
+    if changes:
+        update["$inc"] = changes
+    ImportJob._get_collection().update_one({"_id": job.id}, update)
+
+
+def finish(job: ImportJob, state: str, seconds: float, reason: str | None = None) -> None:
+    """Close a job in a state."""
+    job.reload()
+    job.modify(state=state, reason=reason, finished_at=now(), updated_at=now(), seconds=(job.seconds or 0.0) + seconds)
+
+
+def set_total(job: ImportJob, total: int) -> None:
+    """Keep how many files the job has to look at."""
+    job.modify(total=total, heartbeat_at=now())
+
+
+def present_state(job: ImportJob) -> str:
+    """Return the state; a running job whose process gave no sign of life is interrupted."""
+    if job.state == "running" and _has_died(job):
+        return "interrupted"
+    return str(job.state)
+
+
+def recent(limit: int | None = 10) -> list[ImportJob]:
+    """Return the newest jobs, newest first; all of them without a limit."""
+    newest_first = visible(ImportJob).order_by("-started_at")
+    return list(newest_first if limit is None else newest_first.limit(limit))
+
+
+def pace(job: ImportJob) -> tuple[float | None, float | None]:
+    """Return files per second and, while the job is running, the seconds that remain."""
+    done = sum(job.counts.values())
+    running = present_state(job) == "running"
+    seconds = (job.seconds or 0.0) + ((now() - job.started_at).total_seconds() if running else 0.0)
+    if not done or not seconds:
+        return None, None
+    rate = done / seconds
+    return rate, (job.total - done) / rate if running and job.total else None
+
+
+def failures(job: ImportJob) -> Iterator[ImportedFile]:
+    """Yield the files of a job that failed."""
+    yield from visible(ImportedFile).filter(job=job.id, outcome="failed").order_by("path")
+
+
+def settled_paths(job: ImportJob) -> set[str]:
+    """Return the paths a resumed job does not look at again."""
+    return set(visible(ImportedFile).filter(job=job.id, outcome__ne="failed").scalar("path"))
+
+
+def _has_died(job: ImportJob) -> bool:
+    if job.host == socket.gethostname() and job.pid is not None:
+        import psutil
+
+        return not psutil.pid_exists(job.pid)
+    return bool(now() - job.heartbeat_at > SILENT_AFTER)

@@ -1,0 +1,145 @@
+"""One import from beginning to end, as a job that can be watched and resumed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from bson import ObjectId
+
+from battery_analysis.errors import BatteryAnalysisError
+from battery_analysis.ingest import job as jobs
+from battery_analysis.ingest.discover import Candidate, Selection
+from battery_analysis.ingest.importer import ImportOptions, candidates_of, import_files
+from battery_analysis.ingest.job import Outcome
+from battery_analysis.ingest.sample_rules import rules_from
+from battery_analysis.models import ImportJob
+from battery_analysis.settings import Settings
+from battery_analysis.store import Store
+from battery_analysis.store.raw_files import Labels
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What a user asks for, in plain values: what a job keeps, so that it can be resumed."""
+
+    root: str
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    depth: int | None = None
+    workers: int | None = None
+    sample: str | None = None
+    sample_map: str | None = None
+    sample_lookup: bool = False
+    archive: bool = True
+    reset: bool = False
+    tags: Sequence[str] = ()
+    operator: str | None = None
+    device: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def options(self, settings: Settings, job: ObjectId | None = None) -> ImportOptions:
+        """Return the options with everything that settings and files add.
+
+        Raises:
+            IngestError: The sample map cannot be read.
+        """
+        return ImportOptions(
+            root=Path(self.root),
+            rules=rules_from(
+                settings,
+                fixed=self.sample,
+                sample_map=Path(self.sample_map) if self.sample_map else None,
+                header_only=self.sample_lookup,
+            ),
+            data_dir=settings.data_dir,
+            selection=Selection(
+                include=[*settings.include, *self.include],
+                exclude=[*settings.exclude, *self.exclude],
+                depth=self.depth if self.depth is not None else settings.depth,
+            ),
+            labels=Labels(self.tags, self.operator, self.device, self.metadata, import_job=job),
+            workers=self.workers or settings.workers,
+            time_zone=settings.time_zone,
+            archive=self.archive,
+            reset=self.reset,
+        )
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """An import under way: iterate over it for the outcomes."""
+
+    store: Store
+    job: ImportJob
+    options: ImportOptions
+    candidates: Sequence[Candidate]
+    stopping: Event = field(default_factory=Event)
+
+    def stop(self) -> None:
+        """Finish the files in hand and begin no other; the job can be resumed."""
+        self.stopping.set()
+
+    def __iter__(self) -> Iterator[Outcome]:
+        began = time.monotonic()
+        state, reason = "interrupted", "the importing process ended"
+        try:
+            for outcome in import_files(self.store, self.options, self.candidates, self.stopping):
+                jobs.record(self.job, outcome)
+                yield outcome
+            state, reason = ("interrupted", "stopped by a user") if self.stopping.is_set() else ("completed", "")
+        except BatteryAnalysisError as exc:
+            state, reason = "failed", str(exc)
+            raise
+        finally:
+            jobs.finish(self.job, state, time.monotonic() - began, reason or None)
+
+
+def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
+    """Open a job for what a user asks for.
+
+    Raises:
+        IngestError: The root does not exist, or the sample map cannot be read.
+    """
+    options = request.options(settings)
+    candidates = candidates_of(options)
+    job = jobs.start(os.path.abspath(request.root), asdict(request))
+    jobs.set_total(job, len(candidates))
+    return JobRun(store, job, request.options(settings, job.id), candidates)
+
+
+def resume(store: Store, settings: Settings, job_id: str) -> JobRun:
+    """Go on with a job that was interrupted or has failures; failed files are tried again.
+
+    Raises:
+        NotFoundError: No such job.
+        IngestError: It is still running, nothing is left to do, or its root is gone.
+    """
+    job = jobs.resumable(job_id)
+    request = ImportRequest(**{**job.options, "root": job.root})
+    options = request.options(settings, job.id)
+    settled = jobs.settled_paths(job)
+    candidates = candidates_of(options, settled)
+    jobs.reopen(job)
+    jobs.set_total(job, len(candidates) + len(settled))
+    return JobRun(store, job, options, candidates)
+
+
+def outcome_row(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as a row of a report."""
+    return {
+        "path": outcome.path,
+        "outcome": outcome.outcome,
+        "test_id": outcome.test_id,
+        "sample": outcome.sample,
+        "reader": outcome.reader,
+        "records": outcome.records,
+        "cycles": outcome.cycles,
+        "seconds": outcome.seconds,
+        "reason": outcome.reason,
+    }

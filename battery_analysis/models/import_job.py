@@ -1,0 +1,68 @@
+"""An import, and what became of each of its files."""
+
+from __future__ import annotations
+
+from mongoengine import (
+    DateTimeField,
+    DictField,
+    FloatField,
+    IntField,
+    LongField,
+    MapField,
+    ObjectIdField,
+    StringField,
+)
+
+from battery_analysis.models.base import StoredDocument, now
+from battery_analysis.models.raw_file import SHA256
+
+STATES = ("running", "paused", "interrupted", "completed", "failed", "cancelled", "rolled_back")
+OUTCOMES = ("created", "updated", "unchanged", "duplicate", "failed", "skipped")
+
+
+class ImportJob(StoredDocument):
+    """One run of the importer: from where, with which options, how far."""
+
+    root = StringField(required=True)
+    options = DictField()
+    state = StringField(required=True, choices=STATES, default="running")
+    reason = StringField(help_text="Why it is not completed")
+    started_at = DateTimeField(default=now)
+    finished_at = DateTimeField()
+    heartbeat_at = DateTimeField(default=now, help_text="Last sign of life of the importing process")
+    host = StringField()
+    pid = IntField()
+    total = LongField(help_text="Files to look at; empty until all are found")
+    counts = MapField(LongField(), help_text="Files by outcome")
+    seconds = FloatField(help_text="Time spent working, over all resumptions")
+
+    meta = {"collection": "import_jobs", "indexes": ["-started_at", "state"]}
+
+
+class ImportedFile(StoredDocument):
+    """What became of one file in one job."""
+
+    job = ObjectIdField(required=True)
+    path = StringField(required=True)
+    outcome = StringField(required=True, choices=OUTCOMES)
+    reason = StringField()
+    sha256 = StringField(regex=SHA256)
+    size = LongField()
+    modified_at = DateTimeField()
+    test_result = ObjectIdField()
+    raw_file = ObjectIdField()
+    sample_name = StringField()
+    reader = StringField()
+    record_count = LongField()
+    cycle_count = LongField()
+    seconds = FloatField()
+
+    meta = {
+        "collection": "imported_files",
+        "indexes": [
+            {"fields": ["job", "path"], "unique": True},
+            ("job", "outcome"),
+            ("path", "-created_at"),
+            "test_result",
+        ],
+    }

@@ -1,0 +1,45 @@
+"""The one gate for reading: every query of the store starts here."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from mongoengine import QuerySet
+
+from battery_analysis.errors import NotFoundError
+from battery_analysis.models import StoredDocument
+
+D = TypeVar("D", bound=StoredDocument)
+
+
+def visible(document: type[StoredDocument]) -> QuerySet:
+    """Return the documents that the present user may see: until there are accounts, all of them."""
+    return document.objects
+
+
+def by_id(document: type[D], identity: str | ObjectId) -> D:
+    """Return the document with this id.
+
+    Raises:
+        NotFoundError: The id is not one, or no visible document has it.
+    """
+    found: Any = visible(document).filter(id=object_id(document, identity)).first()
+    if found is None:
+        raise NotFoundError(f"no {document.__name__} has the id {identity}")
+    return found
+
+
+def object_id(document: type[StoredDocument], identity: str | ObjectId) -> ObjectId:
+    """Return an id as the database keeps it.
+
+    Raises:
+        NotFoundError: The text is not an id.
+    """
+    try:
+        return ObjectId(identity)
+    except (InvalidId, TypeError) as exc:
+        raise NotFoundError(
+            f"{identity!r} is not an id of a {document.__name__}: 24 hexadecimal digits wanted"
+        ) from exc

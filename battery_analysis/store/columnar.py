@@ -1,0 +1,76 @@
+"""Frames as documents of compressed columns, and back.
+
+Each column is its own Arrow IPC stream (zstd), so that a projection moves only the columns
+that were asked for. Knows neither database nor document: workers encode, readers decode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+RECORDS_PER_SEGMENT = 131_072
+BYTES_PER_SEGMENT = 8 << 20
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A run of rows as compressed columns. Equal rows in equal columns have an equal digest."""
+
+    first: int
+    rows: int
+    columns: dict[str, bytes]
+    digest: str
+
+
+def encode(frame: pl.DataFrame) -> Iterator[Encoded]:
+    """Cut a frame into runs of at most ``RECORDS_PER_SEGMENT`` rows and ``BYTES_PER_SEGMENT`` bytes, in order.
+
+    Cuts depend on the rows before them alone: a frame that grew gives the same first runs.
+    """
+    for first in range(0, frame.height, RECORDS_PER_SEGMENT):
+        yield from _encode_run(frame.slice(first, RECORDS_PER_SEGMENT), first)
+
+
+def decode(columns: dict[str, bytes]) -> pl.DataFrame:
+    """Return the rows that ``encode`` made these columns from."""
+    return pl.DataFrame([decode_column(data) for data in columns.values()])
+
+
+def decode_column(data: bytes) -> pl.Series:
+    """Return one column of a run."""
+    return pl.read_ipc_stream(data, rechunk=False).to_series()
+
+
+def encode_columns(frame: pl.DataFrame) -> dict[str, bytes]:
+    """Compress every column of a frame."""
+    return {name: _encode_column(frame.select(name)) for name in frame.columns}
+
+
+def digest(columns: dict[str, bytes]) -> str:
+    """Return the SHA-256 over names and bytes of compressed columns."""
+    total = hashlib.sha256()
+    for name, data in columns.items():
+        total.update(f"{name}\0{len(data)}\0".encode())
+        total.update(data)
+    return total.hexdigest()
+
+
+def _encode_run(rows: pl.DataFrame, first: int) -> Iterator[Encoded]:
+    columns = encode_columns(rows)
+    if sum(map(len, columns.values())) > BYTES_PER_SEGMENT and rows.height > 1:
+        half = rows.height // 2
+        yield from _encode_run(rows.head(half), first)
+        yield from _encode_run(rows.slice(half), first + half)
+        return
+    yield Encoded(first, rows.height, columns, digest(columns))
+
+
+def _encode_column(column: pl.DataFrame) -> bytes:
+    stream = io.BytesIO()
+    column.write_ipc_stream(stream, compression="zstd")
+    return stream.getvalue()

@@ -1,0 +1,122 @@
+"""One door to the database: a server that answered, or ``StoreUnavailableError``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mongoengine
+import pymongo.errors
+from pymongo.database import Database
+
+from battery_analysis.errors import InvalidDocumentError, StoreError, StoreUnavailableError
+from battery_analysis.models import DOCUMENTS
+from battery_analysis.settings import Settings
+from battery_analysis.store.raw_archive import RawArchive
+
+ANSWER_MILLISECONDS = 2_000
+
+
+class Store:
+    """An open database: the documents through mongoengine, bulk data through ``database``."""
+
+    def __init__(self, database: Database[dict[str, Any]], where: str) -> None:
+        self.database = database
+        self.where = where
+        self.archive = RawArchive(database)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """Connect, check that the server answers, and disconnect at the end.
+
+    With nothing configured the embedded MongoDB is started if it does not run. Errors of the
+    driver inside the block leave it as ``StoreError``, on one line and without a password.
+
+    Raises:
+        StoreUnavailableError: No server answers within about two seconds, or it refuses the user.
+    """
+    with _one_line_errors(settings.where):
+        database = _connect(settings)
+        try:
+            for document in DOCUMENTS:
+                document.ensure_indexes()
+            yield Store(database, settings.where)
+        finally:
+            mongoengine.disconnect()
+
+
+def _connect(settings: Settings) -> Database[dict[str, Any]]:
+    common: dict[str, Any] = {"tz_aware": True, "uuidRepresentation": "standard"}
+    if settings.mode == "mock":
+        return _mock_database(settings.database, common)
+    uri = _embedded_uri(settings) if settings.mode == "embedded" else settings.uri()
+    mongoengine.connect(
+        settings.database,
+        host=uri,
+        serverSelectionTimeoutMS=ANSWER_MILLISECONDS,
+        connectTimeoutMS=ANSWER_MILLISECONDS,
+        appname="battery-analysis",
+        **common,
+    )
+    database = mongoengine.get_db()
+    try:
+        database.command("ping")
+        # A server answers a ping of a stranger; only a real question shows whether it lets us in.
+        database.command("dbStats")
+    except pymongo.errors.PyMongoError:
+        mongoengine.disconnect()
+        raise
+    return database
+
+
+def _embedded_uri(settings: Settings) -> str:
+    from battery_analysis.store.server import ensure_running
+
+    return ensure_running(settings.data_dir)
+
+
+def _mock_database(name: str, options: dict[str, Any]) -> Database[dict[str, Any]]:
+    import mongomock
+    from mongomock.gridfs import enable_gridfs_integration
+
+    enable_gridfs_integration()
+    mongoengine.connect(name, mongo_client_class=mongomock.MongoClient, _store=_mock_server(), **options)
+    return mongoengine.get_db()
+
+
+@functools.cache
+def _mock_server() -> Any:
+    """Return the one in-memory server of this process; it dies with the process."""
+    from mongomock.store import ServerStore
+
+    return ServerStore()
+
+
+@contextmanager
+def _one_line_errors(where: str) -> Iterator[None]:
+    try:
+        yield
+    except mongoengine.ValidationError as exc:
+        raise InvalidDocumentError(str(exc)) from exc
+    except (pymongo.errors.ServerSelectionTimeoutError, pymongo.errors.AutoReconnect) as exc:
+        raise StoreUnavailableError(f"no MongoDB answers at {where}: {_first_reason(exc)}") from exc
+    except (pymongo.errors.ConfigurationError, pymongo.errors.InvalidURI) as exc:
+        raise StoreUnavailableError(f"the address of the database is not usable ({where}): {exc}") from exc
+    except pymongo.errors.OperationFailure as exc:
+        if exc.code in _REFUSALS:
+            raise StoreUnavailableError(f"{where} refuses this user: {_first_reason(exc)}") from exc
+        raise StoreError(f"{where}: {_first_reason(exc)}") from exc
+    except (pymongo.errors.PyMongoError, mongoengine.errors.MongoEngineException) as exc:
+        raise StoreError(f"{where}: {_first_reason(exc)}") from exc
+
+
+_UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS_REFUSED = 13, 18, 8000
+_REFUSALS = frozenset({_UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS_REFUSED})
+
+
+def _first_reason(error: Exception) -> str:
+    """Drop the topology dump and the raw reply that pymongo appends to its messages."""
+    return str(error).split(", Timeout:")[0].split(", full error:")[0].split(" (configured timeouts:")[0]

@@ -1,0 +1,227 @@
+"""Segments, cycle blocks and overviews: written before the test that names them, immutable after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import polars as pl
+from bson import ObjectId
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from battery_analysis import columns as canonical
+from battery_analysis.errors import ArchiveError, NotFoundError
+from battery_analysis.models import BlockRef, SegmentRef, TestResult
+from battery_analysis.store import columnar
+from battery_analysis.store.access import by_id
+from battery_analysis.store.connection import Store
+from battery_analysis.store.parcel import CYCLE_COLUMN, Parcel
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+SEGMENTS = "frame_segments"
+CYCLE_BLOCKS = "cycle_blocks"
+OVERVIEWS = "overviews"
+
+Form = Literal["pandas", "polars", "arrow"]
+Range = tuple[float | None, float | None]
+"""Both ends included; None leaves an end open."""
+
+
+@overload
+def load_frame(
+    store: Store,
+    test_id: str | ObjectId,
+    columns: Sequence[str] | None = ...,
+    cycles: Range | None = ...,
+    time: Range | None = ...,
+    form: Literal["pandas"] = ...,
+) -> pd.DataFrame: ...
+@overload
+def load_frame(
+    store: Store,
+    test_id: str | ObjectId,
+    columns: Sequence[str] | None = ...,
+    cycles: Range | None = ...,
+    time: Range | None = ...,
+    *,
+    form: Literal["polars"],
+) -> pl.DataFrame: ...
+@overload
+def load_frame(
+    store: Store,
+    test_id: str | ObjectId,
+    columns: Sequence[str] | None = ...,
+    cycles: Range | None = ...,
+    time: Range | None = ...,
+    *,
+    form: Literal["arrow"],
+) -> pa.Table: ...
+def load_frame(
+    store: Store,
+    test_id: str | ObjectId,
+    columns: Sequence[str] | None = None,
+    cycles: Range | None = None,
+    time: Range | None = None,
+    form: Form = "pandas",
+) -> pd.DataFrame | pl.DataFrame | pa.Table:
+    """Return records of a test, touching only the segments and columns it takes.
+
+    Args:
+        store: An open store.
+        test_id: The test.
+        columns: Canonical or ``aux_`` names, in the order wanted; all without.
+        cycles: First and last cycle number, both included, counted as the test's ``cycle_method`` says.
+        time: First and last test time in s, both included.
+        form: pandas by default; polars or Arrow on request.
+
+    Raises:
+        NotFoundError: No such test, no such column, or a range over a column the test does not have.
+        ArchiveError: A segment that the test names is missing.
+    """
+    return _in_form(_load(store, by_id(TestResult, test_id), columns, cycles, time), form)
+
+
+def load_cycles(store: Store, test_id: str | ObjectId, form: Form = "pandas") -> pd.DataFrame | pl.DataFrame | pa.Table:
+    """Return the cycle table of a test, one row per cycle.
+
+    Raises:
+        NotFoundError: No such test.
+        ArchiveError: A block that the test names is missing.
+    """
+    return _in_form(cycle_table(store, by_id(TestResult, test_id)), form)
+
+
+def load_overview(store: Store, test_id: str | ObjectId) -> pl.DataFrame:
+    """Return the thinned frame of a test (see ``analysis.thinning``); empty where the test has no time series."""
+    test = by_id(TestResult, test_id)
+    found = store.database[OVERVIEWS].find_one({"_id": test.overview}) if test.overview else None
+    return columnar.decode(found["columns"]) if found else pl.DataFrame()
+
+
+def cycle_table(store: Store, test: TestResult) -> pl.DataFrame:
+    """Return the cycle table of a test."""
+    return _gather(store.database[CYCLE_BLOCKS], [block.id for block in test.cycle_blocks], None, columnar.decode)
+
+
+def segments_between(test: TestResult, cycles: Range | None, time: Range | None) -> list[SegmentRef]:
+    """Return the segments that can hold records of these cycles and times, in order."""
+
+    def overlaps(low: float | None, high: float | None, wanted: Range | None) -> bool:
+        if wanted is None:
+            return True
+        if low is None or high is None:
+            return False
+        first, last = wanted
+        return (first is None or high >= first) and (last is None or low <= last)
+
+    return [
+        segment
+        for segment in test.segments
+        if overlaps(segment.first_cycle, segment.last_cycle, cycles)
+        and overlaps(segment.first_time_second, segment.last_time_second, time)
+    ]
+
+
+def write_segments(database: Database[dict[str, Any]], parcel: Parcel, kept: Iterable[SegmentRef]) -> list[SegmentRef]:
+    """Store the segments of a parcel and return their list; those that ``kept`` holds already are not written again."""
+    known = {segment.digest: segment for segment in kept}
+    return [
+        known.get(item["digest"])
+        or SegmentRef(
+            id=_insert(database[SEGMENTS], item["columns"]),
+            **{name: value for name, value in item.items() if name != "columns"},
+        )
+        for item in parcel.items("segment")
+    ]
+
+
+def write_cycles(database: Database[dict[str, Any]], runs: Iterable[columnar.Encoded]) -> list[BlockRef]:
+    """Store a cycle table and return the list of its blocks."""
+    return [
+        BlockRef(id=_insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows) for run in runs
+    ]
+
+
+def write_overview(database: Database[dict[str, Any]], parcel: Parcel) -> ObjectId | None:
+    """Store the overview of a parcel, if it has one."""
+    found = next(parcel.items("overview"), None)
+    return _insert(database[OVERVIEWS], found["columns"]) if found else None
+
+
+def drop(database: Database[dict[str, Any]], collection: str, ids: Sequence[ObjectId]) -> None:
+    """Remove documents that no test names."""
+    if ids:
+        database[collection].delete_many({"_id": {"$in": list(ids)}})
+
+
+def _insert(collection: Collection[dict[str, Any]], columns: dict[str, bytes]) -> ObjectId:
+    identity = ObjectId()
+    collection.insert_one({"_id": identity, "columns": columns})
+    return identity
+
+
+def _load(
+    store: Store, test: TestResult, names: Sequence[str] | None, cycles: Range | None, time: Range | None
+) -> pl.DataFrame:
+    cycle_column, time_column = CYCLE_COLUMN[test.cycle_method], canonical.TEST_TIME.name
+    wanted = list(test.columns) if names is None else list(names)
+    filters = {name: bounds for name, bounds in ((cycle_column, cycles), (time_column, time)) if bounds is not None}
+    absent = [name for name in (*wanted, *filters) if name not in test.columns]
+    if absent:
+        raise NotFoundError(f"test {test.id} has no column {', '.join(absent)}; it has {', '.join(test.columns)}")
+
+    moved = list(dict.fromkeys([*wanted, *filters]))
+    segments = segments_between(test, cycles, time)
+    if not segments:
+        return pl.DataFrame(schema={name: _dtype(test, name) for name in wanted})
+    conditions = [_within(name, bounds) for name, bounds in filters.items()]
+
+    def decode(data: dict[str, bytes]) -> pl.DataFrame:
+        frame = pl.DataFrame([columnar.decode_column(data[name]) for name in moved])
+        return (frame.filter(*conditions) if conditions else frame).select(wanted)
+
+    return _gather(store.database[SEGMENTS], [segment.id for segment in segments], moved, decode)
+
+
+def _within(name: str, bounds: Range) -> pl.Expr:
+    first, last = bounds
+    above = pl.lit(True) if first is None else pl.col(name) >= first
+    below = pl.lit(True) if last is None else pl.col(name) <= last
+    return above & below
+
+
+def _dtype(test: TestResult, name: str) -> pl.DataType:
+    column = canonical.BY_NAME.get(name)
+    return column.dtype if column else getattr(pl, test.columns[name].dtype)()
+
+
+def _gather(
+    collection: Collection[dict[str, Any]],
+    ids: Sequence[ObjectId],
+    columns: Sequence[str] | None,
+    decode: Callable[[dict[str, bytes]], pl.DataFrame],
+) -> pl.DataFrame:
+    """Fetch documents by id and join their rows in the order of the ids; they are decoded while others still come."""
+    if not ids:
+        return pl.DataFrame()
+    projection = {f"columns.{name}": True for name in columns} if columns is not None else None
+    decoded: dict[ObjectId, Future[pl.DataFrame]] = {}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for document in collection.find({"_id": {"$in": list(ids)}}, projection):
+            decoded[document["_id"]] = pool.submit(decode, document["columns"])
+    missing = [identity for identity in ids if identity not in decoded]
+    if missing:
+        raise ArchiveError(f"{collection.name}: {len(missing)} of {len(ids)} documents are missing, first {missing[0]}")
+    return pl.concat([decoded[identity].result() for identity in ids], rechunk=False)
+
+
+def _in_form(frame: pl.DataFrame, form: Form) -> pd.DataFrame | pl.DataFrame | pa.Table:
+    if form == "polars":
+        return frame
+    return frame.to_arrow() if form == "arrow" else frame.to_pandas()

@@ -1,0 +1,210 @@
+"""Samples: made when their first test arrives or when a person describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bson import ObjectId
+from mongoengine import BaseField, FloatField, NotUniqueError, ReferenceField
+
+from battery_analysis.errors import InvalidDocumentError, NotFoundError, StoreError
+from battery_analysis.models import Sample, SampleAggregates, TestResult, checked, now
+from battery_analysis.store import tests
+from battery_analysis.store.access import visible
+from battery_analysis.store.connection import Store
+
+_NOT_BY_HAND = frozenset({"id", "created_at", "updated_at", "created_by", "aggregates", "notes_log", "default_dataset"})
+EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
+
+# Headings that sheets use; compared in lower case with everything but letters and digits left out.
+_ALIASES = {
+    "sample": "name",
+    "samplename": "name",
+    "sampleid": "name",
+    "cell": "name",
+    "cellid": "name",
+    "cellname": "name",
+    "barcode": "name",
+    "nominalcapacity": "nominal_capacity_ah",
+    "capacity": "nominal_capacity_ah",
+    "capacityah": "nominal_capacity_ah",
+    "ratedcapacityah": "nominal_capacity_ah",
+    "area": "area_cm2",
+    "electrodearea": "area_cm2",
+    "electrodeareacm2": "area_cm2",
+    "thickness": "thickness_um",
+    "thicknessmicron": "thickness_um",
+    "volume": "volume_cm3",
+    "mass": "mass_g",
+    "massgram": "mass_g",
+    "activemass": "active_mass_mg",
+    "activematerialmassmg": "active_mass_mg",
+    "loading": "loading_mg_cm2",
+    "arealloadingmgcm2": "loading_mg_cm2",
+    "chem": "chemistry",
+    "format": "form_factor",
+    "type": "cell_type",
+    "supplier": "manufacturer",
+    "notes": "description",
+    "comment": "description",
+}
+
+
+def by_name(name: str) -> Sample:
+    """Return the sample with this name.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    found: Sample | None = visible(Sample).filter(name=name).first()
+    if found is None:
+        raise NotFoundError(f"no sample is named {name!r}")
+    return found
+
+
+def get_or_create(name: str, tags: Iterable[str] = ()) -> Sample:
+    """Return the sample with this name; one that does not exist is made, with these tags."""
+    found: Sample | None = visible(Sample).filter(name=name).first()
+    if found is not None:
+        return found
+    sample = Sample(name=name, tags=list(tags))
+    checked(sample)
+    try:
+        sample.save(force_insert=True, validate=False)
+    except NotUniqueError:  # made by another importer just now
+        return by_name(name)
+    return sample
+
+
+def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
+    """Set fields of a sample, made if it does not exist; its tests follow.
+
+    Keys are field names or their aliases; ``metadata.KEY`` sets an entry of the metadata. An empty
+    value clears the field. ``parent``, ``anode``, ``cathode``, ``separator`` and ``electrolyte`` take
+    the name of a sample, ``tags`` words separated by commas.
+
+    Raises:
+        InvalidDocumentError: No such field, or a value that does not fit it.
+        NotFoundError: A component names a sample that does not exist.
+    """
+    existing: Sample | None = visible(Sample).filter(name=name).first()
+    sample = existing or Sample(name=name)
+    for key, value in values.items():
+        _set_field(sample, key, value)
+    sample.updated_at = now()
+    checked(sample)
+    try:
+        sample.save(validate=False)
+    except NotUniqueError as exc:
+        raise InvalidDocumentError(f"Sample {name!r}: another sample is already named {sample.name!r}") from exc
+    tests.follow_sample(store, sample)
+    return sample
+
+
+def set_many(store: Store, rows: Iterable[Mapping[str, Any]]) -> tuple[list[Sample], list[str]]:
+    """Set the samples of a sheet, one per row, and return them with what was wrong in other rows.
+
+    Empty cells leave a field as it is.
+    """
+    done: list[Sample] = []
+    problems: list[str] = []
+    for number, row in enumerate(rows, start=1):
+        filled = {field_name(key): value for key, value in row.items() if value not in (None, "")}
+        name = filled.pop("name", None)
+        if name is None:
+            problems.append(f"row {number}: no sample name; the columns are {', '.join(map(str, row))}")
+            continue
+        try:
+            done.append(set_fields(store, str(name).strip(), filled))
+        except StoreError as exc:
+            problems.append(f"row {number}: {exc}")
+    return done, problems
+
+
+def field_name(key: str) -> str:
+    """Return the field that a heading means; a heading without one is returned as it is.
+
+    >>> field_name("Area (cm2)"), field_name("Cell ID"), field_name("colour")
+    ('area_cm2', 'name', 'colour')
+    """
+    if key in EDITABLE or key.startswith("metadata."):
+        return key
+    letters = "".join(char for char in key.lower().replace("µ", "u").replace("²", "2") if char.isalnum())
+    for name in EDITABLE:
+        if letters == name.replace("_", ""):
+            return name
+    return _ALIASES.get(letters, key)
+
+
+def refresh_aggregates(sample_ids: Iterable[ObjectId]) -> None:
+    """Recompute what the tests of these samples say together."""
+    for sample_id in sample_ids:
+        rows = list(
+            visible(TestResult)
+            .filter(sample=sample_id)
+            .only(
+                "started_at",
+                "cycle_count",
+                "initial_capacity_ah",
+                "final_capacity_ah",
+                "capacity_retention",
+                "mean_coulombic_efficiency",
+                "mean_energy_efficiency",
+                "median_internal_resistance_ohm",
+            )
+            .as_pymongo()
+        )
+        Sample._get_collection().update_one(
+            {"_id": sample_id}, {"$set": {"aggregates": _aggregates(rows).to_mongo(), "updated_at": now()}}
+        )
+
+
+def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
+    from statistics import fmean, median
+
+    def known(name: str) -> list[Any]:
+        return [row[name] for row in rows if row.get(name) is not None]
+
+    def mean(name: str) -> float | None:
+        values = known(name)
+        return fmean(values) if values else None
+
+    resistances, starts = known("median_internal_resistance_ohm"), known("started_at")
+    return SampleAggregates(
+        test_count=len(rows),
+        cycle_count=sum(known("cycle_count")),
+        first_started_at=min(starts, default=None),
+        last_started_at=max(starts, default=None),
+        mean_initial_capacity_ah=mean("initial_capacity_ah"),
+        mean_final_capacity_ah=mean("final_capacity_ah"),
+        mean_capacity_retention=mean("capacity_retention"),
+        mean_coulombic_efficiency=mean("mean_coulombic_efficiency"),
+        mean_energy_efficiency=mean("mean_energy_efficiency"),
+        median_internal_resistance_ohm=median(resistances) if resistances else None,
+    )
+
+
+def _set_field(sample: Sample, key: str, value: Any) -> None:
+    name = field_name(key)
+    if name.startswith("metadata."):
+        sample.metadata[name.removeprefix("metadata.")] = value
+        return
+    if name not in EDITABLE:
+        raise InvalidDocumentError(f"Sample {sample.name!r}: no field {key!r}; there are {', '.join(EDITABLE)}")
+    setattr(sample, name, _parsed(sample, name, Sample._fields[name], value))
+
+
+def _parsed(sample: Sample, name: str, field: BaseField, value: Any) -> Any:
+    if value is None or value == "":
+        return [] if name == "tags" else None
+    if isinstance(field, ReferenceField):
+        return by_name(str(value))
+    if isinstance(field, FloatField):
+        try:
+            return float(value)
+        except (TypeError, ValueError) as exc:
+            raise InvalidDocumentError(f"Sample {sample.name!r}: {name}: a number is wanted, got {value!r}") from exc
+    if name == "tags" and isinstance(value, str):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    return value if name in ("tags", "metadata") else str(value)

@@ -1,0 +1,336 @@
+"""Tests: written last, in one atomic step, after everything they name.
+
+A crash before that step leaves the old test, or none; what it had written is garbage. An
+update is a compare-and-swap on the revision, and never touches what people set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import polars as pl
+from bson import ObjectId
+from mongoengine import NotUniqueError
+from pymongo.database import Database
+
+from battery_analysis.analysis.cycles import EfficiencyConvention
+from battery_analysis.analysis.efficiency import efficiency_convention, with_efficiencies
+from battery_analysis.analysis.summary import summarise_test
+from battery_analysis.errors import ConflictError
+from battery_analysis.models import (
+    BlockRef,
+    ColumnFact,
+    HeaderLine,
+    Note,
+    RawDataFile,
+    RawPart,
+    Sample,
+    SegmentRef,
+    TestResult,
+    checked,
+    now,
+)
+from battery_analysis.store import columnar, frames
+from battery_analysis.store.access import by_id, visible
+from battery_analysis.store.connection import Store
+from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.raw_files import Labels
+
+Written = Literal["created", "updated"]
+
+# What people set, and what ties the test to its past: an update leaves it as it is.
+_KEPT_ON_UPDATE = frozenset(
+    {
+        "_id",
+        "created_at",
+        "created_by",
+        "tags",
+        "notes_log",
+        "metadata",
+        "sample",
+        "sample_name",
+        "sample_rule",
+        "ruled_sample",
+        "cell_code",
+        "chemistry",
+        "project",
+        "cell_type",
+        "name",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """To which sample and cell a test belongs, and which rule said so."""
+
+    sample: Sample
+    cell_code: str
+    rule: str
+    ruled_sample: str
+
+
+def save_test(
+    store: Store, parcel: Parcel, raw: RawDataFile, sha256: str, belonging: Belonging, labels: Labels
+) -> tuple[TestResult, Written]:
+    """Store a read test under the id that its raw file holds, new or as the next revision.
+
+    Raises:
+        ConflictError: Another process stored or changed this test meanwhile; nothing was changed here.
+        InvalidDocumentError: The facts do not fit the document.
+    """
+    current: TestResult | None = visible(TestResult).filter(id=raw.test_result).first()
+    sample = current.sample if current else belonging.sample
+    with _written_or_dropped(store.database, current) as written:
+        facts = _facts(store.database, parcel, current, sample.cell_type, written)
+        part = RawPart(raw_file=raw.id, filename=raw.filename, versions=_versions(current, raw, sha256))
+        test = TestResult(
+            id=raw.test_result,
+            sample=sample,
+            sample_name=sample.name,
+            sample_rule=belonging.rule,
+            ruled_sample=belonging.ruled_sample,
+            chemistry=sample.chemistry,
+            project=sample.project,
+            cell_type=sample.cell_type,
+            cell_code=belonging.cell_code,
+            name=raw.filename,
+            tags=list(labels.tags),
+            metadata=dict(labels.metadata),
+            sha256=sha256,
+            revision=current.revision + 1 if current else 1,
+            raw_files=[part],
+            import_job=labels.import_job,
+            **facts,
+        )
+        test.words = search_words(test)
+        checked(test)
+        if current is None:
+            _insert(test)
+        else:
+            _replace(test, current)
+        written.named = True
+    return test, "created" if current is None else "updated"
+
+
+@dataclass
+class _Written:
+    """Ids of what was written for a test so far."""
+
+    segments: list[SegmentRef]
+    blocks: list[BlockRef]
+    overview: ObjectId | None = None
+    named: bool = False
+
+
+@contextmanager
+def _written_or_dropped(database: Database[dict[str, Any]], current: TestResult | None) -> Iterator[_Written]:
+    """Remove what was written if no test came to name it, except what the current revision shares."""
+    written = _Written([], [])
+    try:
+        yield written
+    finally:
+        if not written.named:
+            shared = {segment.id for segment in (current.segments if current else [])}
+            frames.drop(database, frames.SEGMENTS, [each.id for each in written.segments if each.id not in shared])
+            frames.drop(database, frames.CYCLE_BLOCKS, [block.id for block in written.blocks])
+            frames.drop(database, frames.OVERVIEWS, [written.overview] if written.overview else [])
+
+
+def _facts(
+    database: Database[dict[str, Any]],
+    parcel: Parcel,
+    current: TestResult | None,
+    cell_type: str | None,
+    written: _Written,
+) -> dict[str, Any]:
+    """Write what the test will name and return its fields that come from the file."""
+    for segment in frames.write_segments(database, parcel, current.segments if current else ()):
+        written.segments.append(segment)
+    cycles = _cycles_of(parcel)
+    convention = efficiency_convention(cycles, cell_type)
+    summary = asdict(parcel.summary)
+    if convention != parcel.efficiency_convention:
+        cycles = with_efficiencies(cycles, convention)
+        summary |= _efficiency_means(cycles)
+    written.blocks.extend(frames.write_cycles(database, columnar.encode(cycles)))
+    written.overview = frames.write_overview(database, parcel)
+
+    metadata = parcel.metadata
+    return {
+        **summary,
+        "tester": metadata.tester,
+        "device": metadata.device,
+        "channel": metadata.channel,
+        "test_type": metadata.test_type,
+        "technique": metadata.technique,
+        "protocol": metadata.protocol,
+        "operator": metadata.operator,
+        "comment": metadata.comment,
+        "software": metadata.software,
+        "started_at": metadata.started_at,
+        "ended_at": metadata.ended_at,
+        "time_zone": metadata.time_zone,
+        "finished": metadata.finished,
+        "voltage_limits_volt": list(metadata.voltage_limits_volt or ()),
+        "nominal_capacity_ah": metadata.nominal_capacity_ah,
+        "active_mass_gram": metadata.active_mass_gram,
+        "temperature_celsius": parcel.temperature_celsius,
+        "record_count": parcel.record_count,
+        "cycle_method": parcel.cycle_method,
+        "efficiency_convention": convention,
+        "gap_cycles": parcel.gap_cycles,
+        "warnings": parcel.warnings,
+        "columns": _column_facts(parcel),
+        "header": [HeaderLine(key=key, value=value) for key, value in metadata.header.items()],
+        "reader": parcel.reader,
+        "reader_version": parcel.reader_version,
+        "segments": written.segments,
+        "cycle_blocks": written.blocks,
+        "overview": written.overview,
+    }
+
+
+def _efficiency_means(cycles: pl.DataFrame) -> dict[str, Any]:
+    return {name: value for name, value in asdict(summarise_test(cycles)).items() if name.startswith("mean_")}
+
+
+def _cycles_of(parcel: Parcel) -> pl.DataFrame:
+    return pl.concat([columnar.decode(item["columns"]) for item in parcel.items("cycles")] or [pl.DataFrame()])
+
+
+def _column_facts(parcel: Parcel) -> dict[str, ColumnFact]:
+    sources = parcel.metadata.sources
+    return {
+        name: ColumnFact(
+            source=sources[name].name if name in sources else None,
+            unit=sources[name].unit if name in sources else None,
+            dtype=span.dtype,
+            minimum=span.minimum,
+            maximum=span.maximum,
+        )
+        for name, span in parcel.columns.items()
+    }
+
+
+def _versions(current: TestResult | None, raw: RawDataFile, sha256: str) -> list[str]:
+    read = [version for part in (current.raw_files if current else []) for version in part.versions]
+    return [version for version in read if version != sha256] + [sha256]
+
+
+def _insert(test: TestResult) -> None:
+    try:
+        test.save(force_insert=True, validate=False)
+    except NotUniqueError as exc:
+        raise ConflictError(f"test {test.id} was stored by another process meanwhile") from exc
+
+
+def _replace(test: TestResult, current: TestResult) -> None:
+    test.updated_at = now()
+    fields = {name: value for name, value in test.to_mongo().items() if name not in _KEPT_ON_UPDATE}
+    _swap(current, fields)
+
+
+def _swap(current: TestResult, fields: dict[str, Any]) -> None:
+    """Set fields of a test if it is still at the revision that was read."""
+    changed = TestResult._get_collection().update_one(
+        {"_id": current.id, "revision": current.revision}, {"$set": {**fields, "revision": current.revision + 1}}
+    )
+    if not changed.matched_count:
+        raise ConflictError(f"test {current.id} was changed by another process at revision {current.revision}")
+
+
+def tag(test_id: str | ObjectId, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> TestResult:
+    """Add and remove tags of a test.
+
+    Raises:
+        NotFoundError: No such test.
+        InvalidDocumentError: A tag is empty or too long.
+    """
+    test = by_id(TestResult, test_id)
+    test.tags = [each for each in dict.fromkeys([*test.tags, *add]) if each not in set(remove)]
+    return _save_by_hand(test)
+
+
+def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> TestResult:
+    """Add a note to a test.
+
+    Raises:
+        NotFoundError: No such test.
+    """
+    test = by_id(TestResult, test_id)
+    test.notes_log.append(Note(text=text, author=author))
+    return _save_by_hand(test)
+
+
+def follow_sample(store: Store, sample: Sample) -> int:
+    """Bring what the tests of a sample copy from it up to date and return how many tests there are.
+
+    The sample's ``cell_type`` decides which efficiency is shown: where the convention changes,
+    the cycle table gets its efficiencies anew, as the next revision of the test.
+    """
+    count = 0
+    for test in visible(TestResult).filter(sample=sample.id):
+        copied = {name: getattr(sample, name) for name in ("chemistry", "project", "cell_type")}
+        fields = {**copied, "sample_name": sample.name, "updated_at": now()}
+        test.sample_name = sample.name
+        fields["words"] = search_words(test)
+        _swap(test, {**fields, **_with_convention(store, test, sample.cell_type)})
+        count += 1
+    return count
+
+
+def _with_convention(store: Store, test: TestResult, cell_type: str | None) -> dict[str, Any]:
+    if not test.cycle_blocks:
+        return {}
+    cycles = frames.cycle_table(store, test)
+    convention: EfficiencyConvention = efficiency_convention(cycles, cell_type)
+    if convention == test.efficiency_convention:
+        return {}
+    cycles = with_efficiencies(cycles, convention)
+    blocks = frames.write_cycles(store.database, columnar.encode(cycles))
+    return {
+        "efficiency_convention": convention,
+        "cycle_blocks": [block.to_mongo() for block in blocks],
+        **_efficiency_means(cycles),
+    }
+
+
+def _save_by_hand(test: TestResult) -> TestResult:
+    test.updated_at = now()
+    test.words = search_words(test)
+    checked(test)
+    # Only the changed fields travel, so a new revision that an importer writes meanwhile is left alone.
+    test.save(validate=False)
+    return test
+
+
+def search_words(test: TestResult) -> list[str]:
+    """Return the lower-case words by which a text search finds a test."""
+    texts: Iterable[str | None] = (
+        test.name,
+        test.sample_name,
+        test.cell_code,
+        test.tester,
+        test.device,
+        test.technique,
+        test.protocol,
+        test.operator,
+        test.comment,
+        *test.tags,
+        *(note.text for note in test.notes_log),
+    )
+    return sorted({word for text in texts if text for word in words_of(text)})
+
+
+def words_of(text: str) -> list[str]:
+    """Split a text into the words that are searched for.
+
+    >>> words_of("LG012_Formation, 25 °C.ndax")
+    ['lg012', 'formation', '25', 'c', 'ndax']
+    """
+    return re.findall(r"[^\W_]+", text.lower())

@@ -1,0 +1,167 @@
+"""``battery-analysis raw``: the archived original bytes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from battery_analysis.errors import ArchiveError, NotFoundError
+from cli.common import Context, command, new_app, open_store, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from battery_analysis.models import RawDataFile
+    from battery_analysis.store import Store
+
+Out = Annotated[Path | None, typer.Option(metavar="F", help="Write here; without it, to standard output.")]
+Version = Annotated[str | None, typer.Option(metavar="SHA256", help="This version; without it, the newest.")]
+
+app = new_app("The archived original bytes.")
+
+
+@command(app, "download")
+def download(
+    context: Context,
+    file_id: Annotated[str, typer.Argument(metavar="FILE_ID", help="Raw file.")],
+    out: Out = None,
+    version: Version = None,
+) -> None:
+    """Write the original bytes of a raw file."""
+    from battery_analysis.models import RawDataFile
+    from battery_analysis.store.access import by_id
+
+    with open_store(context) as store:
+        _write(store, by_id(RawDataFile, file_id), out, version)
+
+
+@command(app, "by-test")
+def by_test(
+    context: Context,
+    test_id: Annotated[str, typer.Argument(metavar="TEST_ID", help="Test.")],
+    out: Out = None,
+    version: Version = None,
+    part: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Which of the test's files, where there are several.")
+    ] = None,
+) -> None:
+    """Write the original bytes that a test was read from."""
+    from battery_analysis.models import RawDataFile, TestResult
+    from battery_analysis.store.access import by_id
+
+    with open_store(context) as store:
+        test = by_id(TestResult, test_id)
+        count = len(test.raw_files)
+        if count > 1 and part is None:
+            names = ", ".join(f"{number} {each.filename}" for number, each in enumerate(test.raw_files, start=1))
+            raise NotFoundError(f"test {test_id} has {count} files, say which with --part: {names}")
+        number = part or 1
+        if number > count:
+            raise NotFoundError(f"test {test_id} has {count} files, no part {number}")
+        _write(store, by_id(RawDataFile, test.raw_files[number - 1].raw_file), out, version)
+
+
+@command(app, "list")
+def list_files(
+    context: Context,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="File name, whole.")] = None,
+    sha256: Annotated[str | None, typer.Option(metavar="SHA256", help="Digest of any version.")] = None,
+    operator: Annotated[str | None, typer.Option(metavar="NAME", help="Who ran the test.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many files.")] = None,
+) -> None:
+    """List raw files, newest first."""
+    from battery_analysis.models import RawDataFile
+    from battery_analysis.store.access import visible
+
+    wanted = {"filename": name, "versions__sha256": sha256, "operator": operator}
+    with open_store(context):
+        found = visible(RawDataFile).filter(**{key: value for key, value in wanted.items() if value})
+        ordered = found.order_by("-created_at")
+        rows = [_row(raw) for raw in (ordered.limit(limit) if limit else ordered)]
+    if context.json:
+        print_json(rows)
+    else:
+        print_table(rows, ("id", "filename", "size", "versions", "sha256", "test_id"))
+
+
+@command(app, "verify")
+def verify(
+    context: Context,
+    file_id: Annotated[str | None, typer.Argument(metavar="[FILE_ID]", help="One raw file; without it, all.")] = None,
+) -> None:
+    """Read archived bytes and compare them with their digests.
+
+    Exit status: 0 all are as they were; 1 some are missing or differ.
+    """
+    from battery_analysis.models import RawDataFile
+    from battery_analysis.store.access import by_id, visible
+
+    rows = []
+    with open_store(context) as store:
+        for raw in [by_id(RawDataFile, file_id)] if file_id else visible(RawDataFile).order_by("filename"):
+            try:
+                store.archive.verify(raw)
+                problem = None
+            except ArchiveError as exc:
+                problem = str(exc)
+            rows.append({"id": raw.id, "filename": raw.filename, "ok": problem is None, "problem": problem})
+    bad = [row for row in rows if not row["ok"]]
+    if context.json:
+        print_json({"checked": len(rows), "damaged": bad})
+    else:
+        if bad:
+            print_table(bad, ("id", "filename", "problem"))
+        print(f"{len(rows) - len(bad)} of {len(rows)} raw files are as they were")
+    if bad:
+        raise typer.Exit(1)
+
+
+def _row(raw: RawDataFile) -> dict[str, Any]:
+    return {
+        "id": raw.id,
+        "filename": raw.filename,
+        "size": raw.size,
+        "sha256": raw.sha256,
+        "versions": len(raw.versions),
+        "test_id": raw.test_result,
+        "sample_id": raw.sample,
+        "operator": raw.operator,
+        "acquisition_device": raw.acquisition_device,
+        "sources": [place.path for place in raw.sources],
+        "tags": list(raw.tags),
+        "created_at": raw.created_at,
+    }
+
+
+def _write(store: Store, raw: RawDataFile, out: Path | None, version: str | None) -> None:
+    """Write to a temporary name first: a file that is there is whole and checked."""
+    if out is None:
+        store.archive.copy(raw, sys.stdout.buffer, version)
+        return
+    number, draft = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:100]}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            store.archive.copy(raw, file, version)
+        _as_usual(Path(draft)).replace(out)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def _as_usual(path: Path) -> Path:
+    """Give a temporary file the rights that a new file gets."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+    return path
+
+
+def main() -> int:
+    """Run this command alone and return its exit status."""
+    return run(app, name="raw_file_cli")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

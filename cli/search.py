@@ -1,0 +1,123 @@
+"""``battery-analysis search``: find tests."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import asdict, fields
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import Context, command, new_app, open_store, print_json, print_table, run, to_plain
+
+_TABLE = {
+    "id": "id",
+    "sample": "sample",
+    "chemistry": "chemistry",
+    "type": "type",
+    "started_at": "date",
+    "cycles": "cycles",
+    "initial_capacity_ah": "initial / Ah",
+    "final_capacity_ah": "final / Ah",
+    "capacity_retention": "retention",
+}
+
+app = new_app()
+
+
+def _days(text: str | None) -> tuple[date | None, date | None]:
+    if text is None:
+        return None, None
+    first, colon, last = text.partition(":")
+    if not colon:
+        raise typer.BadParameter(f"FIRST:LAST wanted, either may be empty, got {text!r}")
+    try:
+        days = tuple(date.fromisoformat(day) if day else None for day in (first, last))
+    except ValueError as exc:
+        raise typer.BadParameter(f"days are written YYYY-MM-DD, got {text!r}") from exc
+    if days[0] and days[1] and days[0] > days[1]:
+        raise typer.BadParameter(f"the first day is after the last in {text!r}")
+    return days[0], days[1]
+
+
+@command(app, "search")
+def search(
+    context: Context,
+    sample: Annotated[str | None, typer.Option(metavar="NAME", help="Sample.")] = None,
+    cell: Annotated[str | None, typer.Option(metavar="CODE", help="Cell code.")] = None,
+    chemistry: Annotated[str | None, typer.Option(metavar="NAME", help="Chemistry of the sample.")] = None,
+    date_range: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST:LAST", help="Days YYYY-MM-DD, both included; either may be empty."),
+    ] = None,
+    tester: Annotated[str | None, typer.Option(metavar="VENDOR", help="Such as Arbin, BioLogic, Neware.")] = None,
+    type: Annotated[str | None, typer.Option(metavar="TYPE", help="cycling, eis, cv, gitt, hppc, ocv, other.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Tag; repeatable, all must be there.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="NAME", help="Project of the sample.")] = None,
+    min_cycles: Annotated[int | None, typer.Option(min=0, metavar="N", help="At least so many cycles.")] = None,
+    max_cycles: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many cycles.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Beginnings of words in names, tags, protocol and notes.")
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            help="started, sample, cell, chemistry, tester, type, cycles, initial, final, retention; -KEY backwards.",
+        ),
+    ] = "-started",
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many tests.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Find tests; every filter that is given must fit."""
+    first_day, last_day = _days(date_range)
+    from battery_analysis.store import search as searching
+
+    query = searching.Query(
+        sample=sample,
+        cell=cell,
+        chemistry=chemistry,
+        first_day=first_day,
+        last_day=last_day,
+        tester=tester,
+        test_type=type,
+        tags=tag or (),
+        project=project,
+        min_cycles=min_cycles,
+        max_cycles=max_cycles,
+        text=text,
+        sort=sort,
+        limit=limit,
+    )
+    with open_store(context):
+        rows = [asdict(found) for found in searching.search(query)]
+        undated = searching.count_undated(query)
+    if context.json:
+        print_json(rows)
+    elif as_csv:
+        _print_csv(rows, [each.name for each in fields(searching.Found)])
+    elif rows:
+        print_table(rows, _TABLE)
+    else:
+        print("no test fits")
+    if undated:
+        print(f"{undated} tests have no date and are left out by the date range", file=sys.stderr)
+
+
+def _print_csv(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        plain = to_plain(row)
+        writer.writerow({**plain, "tags": ", ".join(plain["tags"])})
+
+
+def main() -> int:
+    """Run this command alone and return its exit status."""
+    return run(app, name="search")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
