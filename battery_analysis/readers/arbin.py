@@ -150,7 +150,7 @@ class ArbinCsv:
         stamp_name = next((each.name for each in headings if each.key == "datetime"), None)
         stamps = raw.drop_in_place(stamp_name) if stamp_name else None
         try:
-            raw, maps, map_warnings = _map_columns(raw, [each for each in headings if each.name != stamp_name])
+            raw, maps, map_warnings = _map_columns(raw, headings)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc
         # A quantity that happens to be whole so far must not change its type when the file grows.
