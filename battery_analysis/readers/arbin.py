@@ -165,15 +165,16 @@ class ArbinCsv:
 
     def _table(self, path: Path) -> tuple[pl.DataFrame, list[str]]:
         text, _, warnings = load_text(path)
-        start = text[: 2 * MAX_LINE_BYTES].decode("utf-8", "replace")
+        start = text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore")
         found = _header_line(start)
         if found is None:
             raise CorruptFileError(path, "no table found: the file has no line with content", self.name)
         line, _ = found
         encoded = line.encode()
-        before, _, rows = text.partition(encoded)
-        first_line = before.count(b"\n") + 2
-        sample = sample_lines(rows.removeprefix(b"\n"))
+        header_at = text.index(encoded)
+        first_line = text.count(b"\n", 0, header_at) + 2
+        rows = text[header_at + len(encoded) + 1 :]
+        sample = sample_lines(rows)
         delimiter = sniff_delimiter(line, sample)
         if delimiter is None or len(encoded) > MAX_LINE_BYTES or _holds_records(line, delimiter, sample):
             what = f"line {first_line - 1} is {len(encoded)} bytes long and is not a line of column names"
@@ -182,7 +183,7 @@ class ArbinCsv:
         names, name_warnings = column_names(line, delimiter, sample)
         required = [name for name in names if TERMS.get(heading(name).key) in REQUIRED]
         frame, table_warnings = parse_table(
-            rows.removeprefix(b"\n"),
+            rows,
             names,
             delimiter=delimiter,
             decimal=sniff_decimal(sample, delimiter),

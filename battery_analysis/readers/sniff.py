@@ -353,7 +353,7 @@ def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[st
 
 def _read_csv(text: bytes, layout: _Layout, types: Sequence[pl.DataType]) -> pl.DataFrame:
     schema = dict(zip(layout.names, types, strict=True))
-    if not text.strip(b"\n"):
+    if not text:
         return pl.DataFrame(schema=schema)
     return pl.read_csv(
         text, has_header=False, schema=schema, separator=layout.delimiter, decimal_comma=layout.decimal == ","
