@@ -24,12 +24,12 @@ MAX_XML_BYTES = 16 << 20
 
 DATA = "data.ndc"
 RUN_INFO = "data_runInfo.ndc"
-STEPS = "data_step.ndc"
 _AUX_MEMBER = re.compile(r"data_AUX_\d+_\d+_\d+\.ndc|.*_\d+\.ndc")
 _LOCAL_HEADER = b"PK\x03\x04"
 _NAME_AT = 30
 # From this version of the members on, data.ndc holds only voltage and current.
 _SPLIT_VERSIONS = frozenset({8, 9, 11, 12, 13, 14, 16, 17})
+_SMALL_PAGES = frozenset({1, 2, 3, 4})
 
 
 class Archive(NamedTuple):
@@ -68,11 +68,9 @@ def open_archive(path: Path, reader: str) -> Archive:
         _check_size(archive, path, reader)
         warnings = _unsafe_names(archive)
         version = _ndc_version(archive, path, reader)
-        names = set(archive.namelist())
-        if version in _SPLIT_VERSIONS and RUN_INFO not in names:
+        if version in _SPLIT_VERSIONS and RUN_INFO not in archive.namelist():
             raise CorruptFileError(path, f"{RUN_INFO} is missing, so the records have no time", reader)
-        if version in _SPLIT_VERSIONS and STEPS not in names:
-            warnings.append(f"{STEPS} is missing: cycle numbers and step types are unknown")
+        warnings += _cut_members(archive, 512 if version in _SMALL_PAGES else 4096)
         documents: dict[str, Element] = {}
         for member in archive.infolist():
             if member.filename.endswith(".xml") and "/" not in member.filename:
@@ -101,6 +99,15 @@ def _unsafe_names(archive: zipfile.ZipFile) -> list[str]:
 
 def _leaves_folder(name: str) -> bool:
     return any(kind(name).anchor or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath))
+
+
+def _cut_members(archive: zipfile.ZipFile, page: int) -> list[str]:
+    """Members are whole pages; one that is not was cut while it was written."""
+    return [
+        f"{member.filename} ends early: {member.file_size} bytes are no whole pages of {page}"
+        for member in archive.infolist()
+        if member.filename.endswith(".ndc") and member.file_size % page
+    ]
 
 
 def _ndc_version(archive: zipfile.ZipFile, path: Path, reader: str) -> int:

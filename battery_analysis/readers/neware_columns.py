@@ -23,6 +23,7 @@ import polars.selectors as cs
 from battery_analysis import columns
 from battery_analysis.readers.base import ColumnSource, TestType
 from battery_analysis.readers.mapping import Map, to_canonical
+from battery_analysis.readers.stamps import local_to_unix
 
 _FASTNDA = {
     "index": "DataPoint",
@@ -82,7 +83,7 @@ _MAPS = (
 )
 
 _AUX = re.compile(r"(?:aux(?P<channel>-?\d*)_)?(?P<what>.+?)(?:_(?P<unit>V|degC|mA|kg|kPa|bar|mm|N|%))?")
-_AUX_SHORT = {"temperature": "T", "voltage": "V", "current": "I", "humidity": "H"}
+_AUX_SHORT = {"temperature": "T", "voltage": "V", "current": "I", "humidity": "H", "?": "channel"}
 _NEWARENDA_AUX = {"T": ("T", "degC"), "V": ("V", "V"), "t": ("temperature_setpoint", "degC"), "H": ("H", "%")}
 
 _WITHOUT_CURRENT = frozenset({"Rest", "OCV", "Pause", "Control", "End", "Cycle", "Undefined", "IR"})
@@ -118,10 +119,13 @@ def from_newarenda(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
             names[column] = _NEWARENDA_AUX[short][0] + channel.replace("-", "_")
             units[names[column]] = _NEWARENDA_AUX[short][1]
     table = table.rename(names, strict=False).with_columns(
-        pl.col("Date").dt.epoch("us") / 1e6, pl.col("Step Type").cast(pl.String)
+        pl.col("Date").dt.epoch("us") / 1e6,
+        pl.col("Step Type").cast(pl.String),
+        # BTS 9.0 may write discharge as a negative number.
+        pl.col("Chg. Cap.", "DChg. Cap.", "Chg. Energy", "DChg. Energy").abs(),
     )
     # BTS 9.0 records carry no cycle; the decoder writes zeros.
-    if not table["Cycle Index"].any():
+    if not table["Cycle Index"].max():
         table = table.drop("Cycle Index")
     return table, units
 
@@ -142,11 +146,13 @@ def to_frame(
     table = table.with_columns(cs.by_dtype(pl.Float32).cast(pl.Float64))
     if "Total Time" not in table and {"Step Count", "Time"} <= set(table.columns):
         table = table.with_columns(total_time(table["Step Count"], table["Time"]))
-    derived = [pl.col(name).round(6) for name in ("Time", "Total Time") if name in table]
-    derived += [pl.col(name).abs() for name in ("Capacity", "Energy") if name in table]
-    if local_zone not in (None, "UTC") and "Date" in table:
-        derived.append(_as_utc(pl.col("Date"), str(local_zone)))
-    return to_canonical(table.with_columns(derived), [*_MAPS, *_sensors(units)], units)
+    if local_zone is not None and {"Date", "Total Time"} <= set(table.columns):
+        table = table.with_columns(_as_utc(table["Date"], table["Total Time"], local_zone))
+    table = table.with_columns(
+        *(pl.col(name).round(6) for name in ("Time", "Total Time") if name in table),
+        *(pl.col(name).abs() for name in ("Capacity", "Energy") if name in table),
+    )
+    return to_canonical(table, [*_MAPS, *_sensors(units)], units)
 
 
 def total_time(step_count: pl.Series, step_time: pl.Series) -> pl.Series:
@@ -194,7 +200,7 @@ def _sensors(units: Iterable[str]) -> list[Map]:
     return [Map(name, sensor, unit="degC") for name, sensor in zip(channels, columns.SENSOR_TEMPERATURES, strict=False)]
 
 
-def _as_utc(seconds: pl.Expr, zone: str) -> pl.Expr:
-    """Read seconds that count local calendar time; the repeated hour in autumn is taken as its first pass."""
-    local = (seconds * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
-    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("us") / 1e6
+def _as_utc(seconds: pl.Series, test_time: pl.Series, zone: str) -> pl.Series:
+    """Read seconds that count local calendar time."""
+    clock = (seconds * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
+    return local_to_unix(clock, test_time, zone)

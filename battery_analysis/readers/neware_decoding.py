@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import polars as pl
 
@@ -112,8 +112,8 @@ def _damage() -> tuple[type[Exception], ...]:
         from isal import igzip_lib
     except ImportError:
         return zipfile.BadZipFile, zlib.error
-    accelerated: type[Exception] = igzip_lib.IsalError
-    return zipfile.BadZipFile, zlib.error, accelerated
+    # Its type information takes the class for an instance.
+    return zipfile.BadZipFile, zlib.error, cast("type[Exception]", igzip_lib.IsalError)
 
 
 def _with_fastnda(path: Path, kind: Kind) -> Decoded:

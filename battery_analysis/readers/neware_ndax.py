@@ -34,7 +34,7 @@ from battery_analysis.readers.neware_decoding import decode
 from battery_analysis.readers.neware_times import first_stamp, from_header, last_stamp
 
 _ZIP = b"PK\x03\x04"
-_MEMBERS = frozenset({"VersionInfo.xml", "TestInfo.xml"})
+_MEMBERS = frozenset({"VersionInfo.xml", "TestInfo.xml", "Step.xml", "EditStep.xml"})
 _LOCAL_STAMPS = frozenset({1, 2, 3, 4, 5, 7})
 _HEADER_DOCUMENTS = ("TestInfo", "VersionInfo", "Step")
 
@@ -64,16 +64,20 @@ class NewareNdax:
         frame, sources = to_frame(decoded.table, decoded.units, local_zone=time_zone if local else None)
         metadata = _metadata(archive, frame, time_zone, local)
         metadata.sources = sources
-        return Reading(frame, metadata, [*archive.warnings, *decoded.warnings, *_aux_warnings(archive)])
+        return Reading(frame, metadata, [*archive.warnings, *decoded.warnings, *_left_out(archive, frame)])
 
 
-def _aux_warnings(archive: Archive) -> list[str]:
-    if len(archive.aux_members) == archive.described_aux:
-        return []
-    return [
-        f"aux channels are not described in TestInfo.xml and are left out: it lists {archive.described_aux}, "
-        f"the archive holds {', '.join(archive.aux_members)}"
-    ]
+def _left_out(archive: Archive, frame: pl.DataFrame) -> list[str]:
+    """Say what the archive may hold but the frame does not."""
+    said = []
+    if "step_type" not in frame:
+        said.append("the steps are not described: cycle numbers and step types are unknown")
+    if len(archive.aux_members) != archive.described_aux:
+        said.append(
+            f"aux channels are not described in TestInfo.xml and are left out: it lists {archive.described_aux}, "
+            f"the archive holds {', '.join(archive.aux_members) or 'none'}"
+        )
+    return said
 
 
 def _metadata(archive: Archive, frame: pl.DataFrame, time_zone: str, local: bool) -> TestMetadata:
