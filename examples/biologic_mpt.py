@@ -139,7 +139,7 @@ def write_peis(
         ("-Im(Z)/Ohm", _SINGLE, -impedance_ohm.imag),
         ("|Z|/Ohm", _SINGLE, modulus),
         ("Phase(Z)/deg", _SINGLE, np.degrees(np.angle(impedance_ohm))),
-        ("time/s", _DOUBLE, before + np.cumsum(0.3 + 3 / frequency_hertz)),
+        ("time/s", _DOUBLE, before + point_times(frequency_hertz)),
         ("<Ewe>/V", _SINGLE, rest + voltage_volt),
         ("<I>/mA", _SINGLE, rest),
         ("Cs/µF", _SINGLE, -1e6 / (angular * impedance_ohm.imag)),
@@ -161,6 +161,11 @@ def write_peis(
         ("Va (mV)", f"{amplitude_volt * 1e3:.1f}"),
     )
     _write(path, "Potentio Electrochemical Impedance Spectroscopy", acquisition, settings, columns)
+
+
+def point_times(frequency_hertz: Array) -> Array:
+    """When each point of a spectrum is done (s): three periods each, and 0.3 s to settle."""
+    return np.cumsum(0.3 + 3 / frequency_hertz)
 
 
 def _settings(*rows: Sequence[str]) -> list[str]:

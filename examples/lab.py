@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from examples import SYNTHETIC
 from examples.arbin_csv import write_arbin_csv
-from examples.biologic_mpt import Acquisition, write_gcpl, write_peis
+from examples.biologic_mpt import Acquisition, point_times, write_gcpl, write_peis
 from examples.cell_model import GRAPHITE_LI, LFP_GRAPHITE, NMC_GRAPHITE, ZN_MNO2, Ageing, Cell, Design
 from examples.neware_ndax import StepSetting, write_ndax
 from examples.protocol import Block, Charge, Discharge, Hold, Rest, Run, Step, run
@@ -33,6 +33,9 @@ BROKEN_COPY = f"{AGEING}/Neware/LG013_ageing_21_1_2 (copy broken off).ndax"
 
 FREQUENCIES = np.logspace(5, -2, 43)
 """Points of every spectrum, Hz: six per decade from 100 kHz to 10 mHz."""
+
+SPECTRUM_SECOND = float(point_times(FREQUENCIES)[-1])
+"""How long a spectrum takes, s."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class LabFile:
     path: Path
     test: LabTest
     records: int
+    ended_at: datetime
     cycles: pl.DataFrame | None = None
     impedance_ohm: NDArray[np.complex128] | None = None
 
@@ -163,11 +167,12 @@ TESTS = (
         f"{COIN}/BioLogic/NC051_02_GCPL_C02.mpt",
         "NC051",
         "gcpl",
-        _NC_RUN + timedelta(minutes=12),
+        _NC_RUN + timedelta(minutes=30),
         (_OPEN, _FORMATION),
         2,
         _NC_RUN,
     ),
+    LabTest(f"{COIN}/BioLogic/NC051_03_PEIS_C02.mpt", "NC051", "peis", _at(4, 2, 12), (), 2, _NC_RUN),
     LabTest(
         f"{COIN}/Neware/NC051_cycling_22_1_5.ndax", "NC051", "neware", _at(4, 3), (_OPEN, _cycling(0.5, 0.5, 150)), 5
     ),
@@ -267,14 +272,16 @@ def _perform(path: Path, test: LabTest, planned: LabCell, cell: Cell) -> LabFile
                 limits_volt=planned.design.chemistry.limits_volt,
                 passes=cycling.passes,
             )
-    return LabFile(path, test, written, cycles=done.cycles)
+    ended_at = test.started_at + timedelta(seconds=float(done.records["test_time_second"][-1]))
+    return LabFile(path, test, written, ended_at, cycles=done.cycles)
 
 
 def _measure_spectrum(path: Path, test: LabTest, planned: LabCell, cell: Cell) -> LabFile:
     impedance = cell.spectrum(FREQUENCIES)
     voltage = float(cell.rest(60.0, 60.0).voltage_volt[-1])
     write_peis(path, FREQUENCIES, impedance, _acquisition(test, planned), voltage_volt=voltage)
-    return LabFile(path, test, FREQUENCIES.size, impedance_ohm=impedance)
+    ended_at = test.started_at + timedelta(seconds=SPECTRUM_SECOND)
+    return LabFile(path, test, FREQUENCIES.size, ended_at, impedance_ohm=impedance)
 
 
 def _acquisition(test: LabTest, planned: LabCell) -> Acquisition:
