@@ -62,8 +62,9 @@ def open_archive(path: Path, reader: str) -> Archive:
     try:
         archive = zipfile.ZipFile(path)
     except failures() as exc:
-        why = str(exc) if zipfile.is_zipfile(path) else "no central directory"
-        raise CorruptFileError(path, f"the zip archive is incomplete ({why})", reader) from exc
+        if zipfile.is_zipfile(path):
+            raise CorruptFileError(path, f"the zip archive is damaged ({exc})", reader) from exc
+        raise CorruptFileError(path, "the zip archive is incomplete (no central directory)", reader) from exc
     with archive:
         _check_size(archive, path, reader)
         warnings = _unsafe_names(archive)

@@ -194,6 +194,19 @@ def describe_steps(frame: pl.DataFrame) -> tuple[str | None, TestType | None]:
     return ", ".join(kinds), "ocv" if set(kinds) <= _WITHOUT_CURRENT else "cycling"
 
 
+def missing_numbers(frame: pl.DataFrame) -> list[str]:
+    """Say how many records are missing, where the recorder's numbers leave some out.
+
+    >>> missing_numbers(pl.DataFrame({"record_index": [1, 2, 5]}))
+    ['2 records between number 1 and 5 are missing']
+    """
+    if "record_index" not in frame or not frame.height:
+        return []
+    first, last = int(frame["record_index"][0]), int(frame["record_index"][-1])
+    missing = last - first + 1 - frame.height
+    return [f"{missing} records between number {first} and {last} are missing"] if missing > 0 else []
+
+
 def _sensors(units: Iterable[str]) -> list[Map]:
     """Map temperature channels to sensors in their order; those beyond the last sensor stay ``aux_``."""
     channels = [name for name in units if re.fullmatch(r"T_?\d*", name)]

@@ -78,8 +78,10 @@ def failures() -> tuple[type[BaseException], ...]:
 def reason(exc: BaseException) -> str:
     """Say in one line why a decoder failed."""
     text = str(exc).partition("\n")[0].strip().rstrip("!")
-    if isinstance(exc, NotImplementedError | zipfile.BadZipFile) and text:
+    if isinstance(exc, NotImplementedError) and text:
         return text
+    if isinstance(exc, _damage()):
+        return f"checksum error in a member ({text})"
     return f"its content cannot be decoded ({type(exc).__name__}: {text})"
 
 

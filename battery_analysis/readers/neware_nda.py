@@ -22,7 +22,7 @@ import polars as pl
 
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import Reading, TestMetadata
-from battery_analysis.readers.neware_columns import describe_steps, to_frame
+from battery_analysis.readers.neware_columns import describe_steps, missing_numbers, to_frame
 from battery_analysis.readers.neware_decoding import decode, failures, quiet, reason
 from battery_analysis.readers.neware_times import first_stamp, from_header
 
@@ -65,6 +65,7 @@ class NewareNda:
         frame, sources = to_frame(table, units, local_zone=time_zone if version in _LOCAL_STAMPS else None)
         if missing:
             warnings.append(f"{missing}; {frame.height} records are left")
+        warnings += missing_numbers(frame)
 
         metadata = _metadata(path, frame, version, time_zone, warnings)
         metadata.sources = sources

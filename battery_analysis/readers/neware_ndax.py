@@ -29,7 +29,7 @@ import polars as pl
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.neware_archive import Archive, member_names, open_archive
-from battery_analysis.readers.neware_columns import describe_steps, to_frame
+from battery_analysis.readers.neware_columns import describe_steps, missing_numbers, to_frame
 from battery_analysis.readers.neware_decoding import decode
 from battery_analysis.readers.neware_times import first_stamp, from_header, last_stamp
 
@@ -69,7 +69,7 @@ class NewareNdax:
 
 def _left_out(archive: Archive, frame: pl.DataFrame) -> list[str]:
     """Say what the archive may hold but the frame does not."""
-    said = []
+    said = missing_numbers(frame)
     if "step_type" not in frame:
         said.append("the steps are not described: cycle numbers and step types are unknown")
     if len(archive.aux_members) != archive.described_aux:
@@ -125,12 +125,13 @@ def _header(documents: dict[str, Element]) -> Iterator[tuple[str, str]]:
 
 
 def _attributes(element: Element, path: str) -> Iterator[tuple[str, str]]:
-    for attribute, value in element.attrib.items():
-        yield path if attribute == "Value" else f"{path}.{attribute}".lstrip("."), value
-    if element.tag == "Step_Info":
-        return
-    for child in element:
-        yield from _attributes(child, f"{path}.{child.tag}".lstrip("."))
+    waiting = [(element, path)]
+    while waiting:
+        element, path = waiting.pop()
+        for attribute, value in element.attrib.items():
+            yield path if attribute == "Value" else f"{path}.{attribute}".lstrip("."), value
+        if element.tag != "Step_Info":
+            waiting += [(child, f"{path}.{child.tag}".lstrip(".")) for child in reversed(element)]
 
 
 def _joined(header: dict[str, str], path: str, *keys: str, by: str = "-") -> str | None:

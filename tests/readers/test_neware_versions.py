@@ -157,6 +157,11 @@ def test_channels_beyond_the_sensors_and_of_unknown_kinds_are_kept() -> None:
     assert frame["aux_channel12"].item() == 7.0
 
 
+def test_numbers_that_the_records_leave_out_are_missed(tmp_path: Path) -> None:
+    records = rows(NDA_22, **{**STEPS, "index": [1, 2, 8, 9]}, **PAIR, identifier=85, time=[0, 10_000, 0, 10_000])
+    assert read_nda(tmp_path, nda(22, records)).warnings == ["5 records between number 1 and 9 are missing"]
+
+
 def test_a_step_type_without_a_name_stays_visible() -> None:
     assert step_type_names(pl.Series([1, 99, None], dtype=pl.UInt8)).to_list() == ["CC_Chg", "Type 99", None]
 
