@@ -219,7 +219,7 @@ def build_lab(folder: Path, *, seed: int = 1) -> Lab:
         OSError: The folder or a file cannot be written.
     """
     by_code = {each.code: each for each in CELLS}
-    cells = {each.code: _make_cell(each, np.random.default_rng([seed, place])) for place, each in enumerate(CELLS)}
+    cells = make_cells(seed)
     files = []
     for test in TESTS:
         (folder / test.path).parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +231,11 @@ def build_lab(folder: Path, *, seed: int = 1) -> Lab:
     sheet = folder / SAMPLE_SHEET
     _write_sheet(sheet)
     return Lab(folder, sheet, broken, {code: cell.design for code, cell in cells.items()}, tuple(files))
+
+
+def make_cells(seed: int) -> dict[str, Cell]:
+    """Make every cell of ``CELLS``, each with its own spread, by cell code."""
+    return {each.code: _make_cell(each, np.random.default_rng([seed, place])) for place, each in enumerate(CELLS)}
 
 
 def _make_cell(planned: LabCell, rng: np.random.Generator) -> Cell:

@@ -8,6 +8,7 @@ from pytest import approx
 
 import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
+from examples import SYNTHETIC
 from examples.lab import FREQUENCIES, TESTS, Lab, LabFile, build_lab
 
 AMOUNTS = ("charge_capacity_ah", "discharge_capacity_ah", "charge_energy_wh", "discharge_energy_wh")
@@ -38,12 +39,15 @@ def test_reading_gives_the_truth_back(lab: Lab, path: str) -> None:
     result = ba.read(truth.path)
     assert truth.cycles is not None
     assert result.frame.height == truth.records
-    first = 0 if truth.test.kind == "gcpl" else 1
-    assert result.cycles["cycle_count"].to_list() == [count - 1 + first for count in truth.cycles["cycle_count"]]
+    before = 1 if truth.test.kind == "gcpl" else 0  # EC-Lab counts cycles from 0
+    assert result.cycles["cycle_count"].to_list() == [count - before for count in truth.cycles["cycle_count"]]
     assert set(result.cycles["capacity_method"]) == {"counter"}
     for name in AMOUNTS:
         assert result.cycles[name].to_list() == approx(truth.cycles[name].to_list(), **RESOLUTION[truth.test.kind])
-    assert result.metadata.started_at == truth.test.started_at
+    # EC-Lab counts its time from the start of the acquisition, not of the technique.
+    assert result.metadata.started_at == (truth.test.acquired_at or truth.test.started_at)
+    assert result.metadata.comment == SYNTHETIC
+    assert result.warnings == []
 
 
 @pytest.mark.parametrize("path", paths("peis"))
