@@ -14,8 +14,10 @@ ROOT = Path(__file__).parent
 
 CORE = [
     "NewareNDA>=2026.6",
+    "defusedxml>=0.7.1",
     "fastnda>=1.3",
     "filelock>=4.2",
+    'isal>=1.9; platform_machine == "x86_64" or platform_machine == "AMD64" or platform_machine == "aarch64"',
     "mongoengine>=0.29",
     "mongomock>=4.3",
     "numpy>=2.4",
@@ -26,8 +28,9 @@ CORE = [
     "psutil>=7.2",
     "pyarrow>=26.0",
     "pymongo>=4.20",
+    "python-calamine>=0.9",
+    "python-calamine>=0.9",  # sheets of samples
     "rich>=15.0",
-    "tenacity>=9.2",
     "tomli>=2.5",
     "tsdownsample>=0.1.5",
     "typer>=0.29",
@@ -65,7 +68,7 @@ setup(
     author="battery-analysis contributors",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["battery_analysis", "battery_analysis.*", "cli", "cli.*"]),
+    packages=find_packages(include=["battery_analysis*", "cli*", "examples*"]),
     package_data={"battery_analysis": ["py.typed"]},
     install_requires=CORE,
     extras_require=EXTRAS,
