@@ -13,6 +13,7 @@ import inspect
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -20,7 +21,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from math import isfinite
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Concatenate, Literal, NoReturn, ParamSpec
 
 import typer
 from typer.exceptions import TyperException
@@ -220,6 +221,35 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, name: str | None = 
         print(f"error: {one_line(exc.format_message().rstrip('.'))}{hint}", file=sys.stderr)
         return COULD_NOT_START
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Write a file under a temporary name beside ``target``, which it replaces once it is whole.
+
+    Raises:
+        BatteryAnalysisError: The folder is missing or read-only, or the disk is full; the old file is as it was.
+    """
+    draft: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+        draft = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        draft.chmod(_usual_mode())
+        draft.replace(target)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)  # without the name of the temporary file
+        raise BatteryAnalysisError(f"{target}: cannot be written: {reason}") from exc
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+
+
+def _usual_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def print_json(document: object) -> None:

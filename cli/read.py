@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import BatteryAnalysisError
-from cli.common import Context, cell_text, command, new_app, print_facts, print_json, print_table, run
+from cli.common import Context, cell_text, command, new_app, print_facts, print_json, print_table, replacing, run
 
 if TYPE_CHECKING:
     import polars as pl
@@ -199,27 +197,13 @@ def write_frame(frame: pl.DataFrame, target: Path) -> None:
     import polars as pl
 
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                if target.suffix.lower() == ".parquet":
-                    frame.write_parquet(file)
-                else:
-                    frame.write_csv(file)
-            temporary.chmod(_usual_mode())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, pl.exceptions.PolarsError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc)  # without the name of the temporary file
-        raise BatteryAnalysisError(f"{target}: cannot be written: {reason}") from exc
-
-
-def _usual_mode() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+        with replacing(target) as file:
+            if target.suffix.lower() == ".parquet":
+                frame.write_parquet(file)
+            else:
+                frame.write_csv(file)
+    except pl.exceptions.PolarsError as exc:
+        raise BatteryAnalysisError(f"{target}: cannot be written: {exc}") from exc
 
 
 if __name__ == "__main__":

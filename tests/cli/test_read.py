@@ -154,9 +154,9 @@ def test_stamps_are_taken_in_the_given_zone(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = arbin_csv(tmp_path, name="cell[red]7[/].csv")
+    path = arbin_csv(tmp_path, name="cell[red]7[bold].csv")
     assert main(["read", str(path)]) == 0
-    assert "cell[red]7[/].csv" in capsys.readouterr().out
+    assert "cell[red]7[bold].csv" in capsys.readouterr().out
 
 
 def test_formats_lists_every_reader(capsys: pytest.CaptureFixture[str]) -> None:
