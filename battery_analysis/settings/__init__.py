@@ -129,11 +129,14 @@ class Settings:
         return self.db_name or named or "battery_test_db"
 
     def uri(self) -> str | None:
-        """Connection string, password included, of the server that is named; None where none is."""
+        """Connection string, password included, of the server that is named; None where none is.
+
+        A database in it is ``database``: mongoengine takes that one, whatever else it is told.
+        """
         if self.mode != "server":
             return None
         if self.db_uri:
-            return self.db_uri
+            return kinds.with_database(self.db_uri, self.database)
         host = self.db_host or "localhost"
         return f"mongodb://{f'[{host}]' if ':' in host else host}:{self.db_port or 27017}/"
 

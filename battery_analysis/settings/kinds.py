@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def _tables(value: Any) -> tuple[dict[str, Any], ...]:
 
 _FORM = re.compile(
     r"mongodb(?:\+srv)?://"
-    r"(?:[^/?@:]*(?::[^/?@:]*)?@)?"  # user and password
-    r"(?P<hosts>[^/?@\s]+)(?:/(?P<database>[^/?@]*))?(?:\?[^@]*)?"  # no bare @: it would cut a password in two
+    r"(?:(?P<user>[^/?@:]*(?::[^/?@:]*)?)@)?"  # and password
+    r"(?P<hosts>[^/?@\s]+)(?:/(?P<database>[^/?@]*))?(?:\?(?P<options>[^@]*))?"  # a bare @ would cut a password in two
 )
 
 
@@ -192,6 +192,22 @@ def database_of(uri: str) -> str | None:
     """
     found = _FORM.fullmatch(uri)
     return unquote(found["database"]) if found and found["database"] else None
+
+
+def with_database(uri: str, name: str) -> str:
+    """Name another database in a connection string that names one; the user still logs in where they did.
+
+    >>> with_database("mongodb://ada:secret@db.example.org/cells?tls=true", "lab")
+    'mongodb://ada:secret@db.example.org/lab?tls=true&authSource=cells'
+    """
+    found = _FORM.fullmatch(uri)
+    if not found or not found["database"] or unquote(found["database"]) == name:
+        return uri
+    options = found["options"] or ""
+    password = ":" in (found["user"] or "")
+    if password and not re.search(r"authSource=|authMechanism=(?!SCRAM)", options, re.IGNORECASE):
+        options += f"{'&' if options else ''}authSource={found['database']}"
+    return f"{uri[: found.start('database')]}{quote(name, safe='')}{'?' if options else ''}{options}"
 
 
 def hosts_of(uri: str) -> str:

@@ -1,0 +1,56 @@
+"""What tests of several packages share: a home folder of their own, and a real MongoDB."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_SETTINGS = ("MONGO_", "USE_MONGO_", "BATTERY_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep every test out of the user's home folder and settings; a server started by default stops at the end."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in os.environ:
+            if variable.startswith(_SETTINGS) and variable != "BATTERY_TEST_DATA":
+                patch.delenv(variable)
+        patch.setenv("HOME", str(home))
+        for variable, folder in (("DATA", "data"), ("CONFIG", "config"), ("CACHE", "cache"), ("STATE", "state")):
+            patch.setenv(f"XDG_{variable}_HOME", str(home / folder))
+        yield home
+        from battery_analysis.settings import Settings
+        from battery_analysis.store.server import stop
+
+        stop(Settings.load().data_dir)
+
+
+@pytest.fixture(scope="session")
+def server_uri() -> Iterator[str]:
+    """Connection string of one embedded MongoDB for the whole session of this test process."""
+    from battery_analysis.store import server
+
+    data_dir = Path(tempfile.mkdtemp(prefix="ba-"))
+    try:
+        yield server.ensure_running(data_dir)
+        server.stop(data_dir)
+    finally:
+        shutil.rmtree(data_dir)
+
+
+@pytest.fixture
+def database_name(server_uri: str) -> Iterator[str]:
+    """A database name of this test's own; what it holds is dropped afterwards."""
+    import pymongo
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    with pymongo.MongoClient(server_uri, serverSelectionTimeoutMS=2000) as client:
+        client.drop_database(name)
