@@ -28,7 +28,6 @@ CORE = [
     "psutil>=7.2",
     "pyarrow>=26.0",
     "pymongo>=4.20",
-    "python-calamine>=0.9",
     "python-calamine>=0.9",  # sheets of samples
     "rich>=15.0",
     "tomli>=2.5",
@@ -68,7 +67,7 @@ setup(
     author="battery-analysis contributors",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["battery_analysis*", "cli*", "examples*"]),
+    packages=find_packages(include=["battery_analysis*", "cli*"]),
     package_data={"battery_analysis": ["py.typed"]},
     install_requires=CORE,
     extras_require=EXTRAS,
