@@ -1,0 +1,76 @@
+"""A few thousand points of each signal that look like all: the smallest and largest value in each stretch of time."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from battery_analysis.analysis.records import FloatArray, IntArray, cycle_column, has_values
+from battery_analysis.columns import (
+    AMBIENT_TEMPERATURE,
+    CURRENT,
+    SENSOR_TEMPERATURES,
+    SURFACE_TEMPERATURE,
+    TEST_TIME,
+    VOLTAGE,
+)
+
+OVERVIEW_SCHEMA: dict[str, pl.DataType] = {
+    "signal": pl.String(),
+    "test_time_second": pl.Float64(),
+    "value": pl.Float64(),
+}
+
+_SIGNALS = (VOLTAGE, CURRENT, SURFACE_TEMPERATURE, *SENSOR_TEMPERATURES, AMBIENT_TEMPERATURE)
+
+
+def overview(frame: pl.DataFrame, points: int = 4000) -> pl.DataFrame:
+    """Thin voltage, current, temperatures and cycle number to what a plot of the whole test needs.
+
+    Args:
+        frame: Canonical time series; test time must not run backwards.
+        points: How many points to keep of each signal; a shorter signal is kept whole.
+
+    Returns:
+        ``signal`` (name of the column), ``test_time_second``, ``value``: signal after signal, each in time order,
+        without missing values, with its first and last record and its true minimum and maximum. Empty where
+        there is no test time, as in a spectrum.
+
+    Example:
+        >>> overview(pl.DataFrame({"test_time_second": [0.0, 1.0], "voltage_volt": [3.7, None]})).rows()
+        [('voltage_volt', 0.0, 3.7)]
+    """
+    names = [column.name for column in _SIGNALS]
+    if number := cycle_column(frame):
+        names.append(number)
+    parts = []
+    if has_values(frame, TEST_TIME.name):
+        for name in names:
+            if has_values(frame, name):
+                parts.append(_thinned(frame, name, points))
+    return pl.concat(parts) if parts else pl.DataFrame(schema=OVERVIEW_SCHEMA)
+
+
+def _thinned(frame: pl.DataFrame, name: str, points: int) -> pl.DataFrame:
+    pairs = frame.select(TEST_TIME.name, pl.col(name).cast(pl.Float64))
+    if any(count for count in pairs.null_count().row(0)):
+        pairs = pairs.drop_nulls()
+    if pairs.height > points:
+        kept = _extremes(pairs[TEST_TIME.name].to_numpy(), pairs[name].to_numpy(), points)
+        pairs = pairs[kept]
+    return pairs.select(
+        pl.lit(name).alias("signal"), pl.col(TEST_TIME.name).alias("test_time_second"), pl.col(name).alias("value")
+    )
+
+
+def _extremes(time: FloatArray, values: FloatArray, points: int) -> IntArray:
+    """Positions of the smallest and largest value of each of ``points`` / 2 stretches, and of both ends."""
+    from tsdownsample import MinMaxDownsampler
+
+    downsampler = MinMaxDownsampler()  # type: ignore[no-untyped-call]
+    even = points - points % 2
+    if time[-1] > time[0]:
+        kept = downsampler.downsample(time, values, n_out=even)
+    else:
+        kept = downsampler.downsample(values, n_out=even)
+    return np.unique(np.concatenate(([0], kept.astype(np.int64), [time.size - 1])))
