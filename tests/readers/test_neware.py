@@ -18,6 +18,7 @@ from battery_analysis.readers import neware_decoding
 from battery_analysis.readers.base import HEAD_BYTES, Reader, Reading
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_columns import to_frame
+from examples.bulk import many_records, write_large_ndax
 from tests.readers.neware_bytes import archive, repacked
 from tests.realdata import hostile, hostile_entries, real, real_entries
 
@@ -318,6 +319,20 @@ def test_an_archive_that_fails_once_is_tried_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(fastnda.ndax, "read_ndax", fail_first)
     assert read(real(OCV)).frame.height == 333
     assert len(calls) == 2
+
+
+def test_what_the_example_encoder_writes_comes_back(tmp_path: Path) -> None:
+    path, records = tmp_path / "made.ndax", many_records(3000)
+    write_large_ndax(path, 3000)
+    reading = read(path)
+    assert reading.warnings == []
+    assert reading.metadata.finished is True
+    for name in ("test_time_second", "voltage_volt", "current_ampere", "step_discharging_capacity_ah"):
+        difference = (reading.frame[name] - records[name]).abs().max()
+        # The file holds milliseconds and single precision.
+        assert difference is not None and difference < (2e-3 if name == "test_time_second" else 1e-5), name
+    for name in ("cycle_count", "step_count", "step_id", "step_type"):
+        assert reading.frame[name].to_list() == records[name].to_list(), name
 
 
 def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
