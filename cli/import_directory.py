@@ -106,7 +106,7 @@ def import_directory(
         if root is not None:
             raise IngestError(f"--resume goes on with the root of its job; leave out {root}")
         with open_store(context) as store:
-            _import(context, runs.resume(store, context.settings, resume), report)
+            _run_and_end(context, runs.resume(store, context.settings, resume), report)
         return
     if root is None:
         raise IngestError("a folder or file to import is wanted")
@@ -139,11 +139,21 @@ def import_directory(
         if dry_run:
             _plan(context, store, request)
         else:
-            _import(context, runs.begin(store, context.settings, request), report)
+            _run_and_end(context, runs.begin(store, context.settings, request), report)
 
 
-def _import(context: Context, job_run: JobRun, report: Path | None) -> None:
-    """Run a job, show how it goes, and end with the status it deserves."""
+def _run_and_end(context: Context, job_run: JobRun, report: Path | None) -> None:
+    """Run a job and end with the status it deserves."""
+    counts = run_and_show(context, job_run, report)
+    if job_run.stopping.is_set():
+        print(f"interrupted; go on with: battery-analysis import --resume {job_run.job.id}", file=sys.stderr)
+        raise typer.Exit(1)
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) -> Counter[str]:
+    """Run a job, show how it goes, and return how many files had which outcome."""
     from battery_analysis.ingest.run import outcome_row
 
     rows: list[dict[str, Any]] = []
@@ -161,11 +171,7 @@ def _import(context: Context, job_run: JobRun, report: Path | None) -> None:
         print_json({"job": _job_row(job_run.job), "files": rows})
     else:
         _summarise(job_run, counts, [row for row in rows if row["outcome"] == "failed"])
-    if job_run.stopping.is_set():
-        print(f"interrupted; go on with: battery-analysis import --resume {job_run.job.id}", file=sys.stderr)
-        raise typer.Exit(1)
-    if counts["failed"]:
-        raise typer.Exit(1)
+    return counts
 
 
 @contextmanager

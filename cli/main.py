@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from battery_analysis import __version__
-from cli import formats, read
+from cli import demo, formats, import_directory, raw, read, sample, search, test_result
 from cli.common import new_app, run
 
 app = new_app()
@@ -33,9 +33,10 @@ def _battery_analysis(
     """Battery test data, from raw cycler files to answers."""
 
 
-for single in (read, formats):
+for single in (import_directory, search, read, formats, demo):
     app.add_typer(single.app)
-# Groups are bound under their name: app.add_typer(raw.app, name="raw").
+for name, group in (("sample", sample), ("test", test_result), ("raw", raw)):
+    app.add_typer(group.app, name=name)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -83,14 +83,20 @@ def import_files(
         StoreError: The database is lost; files in hand are as they were before.
         IngestError: The spool cannot be written.
     """
-    touched: set[ObjectId] = set()
+    with open_importer(store, options) as importer:
+        for number, outcome in enumerate(_in_threads(importer.take, candidates, options.workers, stop), start=1):
+            yield outcome
+            if number % REFRESH_EVERY == 0:
+                importer.refresh_samples()
+
+
+@contextmanager
+def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
+    """Start spool and reading processes for as long as files come; sample aggregates are up to date at the end."""
     with open_spool(options.data_dir) as spool, ReaderPool(options.workers) as pool:
-        importer = _Importer(store, options, spool, pool, touched)
+        importer = Importer(store, options, spool, pool)
         try:
-            for number, outcome in enumerate(_in_threads(importer.take, candidates, options.workers, stop), start=1):
-                yield outcome
-                if number % REFRESH_EVERY == 0:
-                    importer.refresh_samples()
+            yield importer
         finally:
             importer.refresh_samples()
 
@@ -138,17 +144,15 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
     return [candidate for candidate in found if not done or candidate.source not in done]
 
 
-class _Importer:
+class Importer:
     """Takes one file at a time, in any number of threads."""
 
-    def __init__(
-        self, store: Store, options: ImportOptions, spool: Spool, pool: ReaderPool, touched: set[ObjectId]
-    ) -> None:
+    def __init__(self, store: Store, options: ImportOptions, spool: Spool, pool: ReaderPool) -> None:
         self._store = store
         self._options = options
         self._spool = spool
         self._pool = pool
-        self._touched = touched
+        self._touched: set[ObjectId] = set()
 
     def take(self, candidate: Candidate) -> Outcome:
         """Import one file."""
@@ -165,8 +169,8 @@ class _Importer:
 
     def refresh_samples(self) -> None:
         """Bring the aggregates of all samples touched since the last time up to date."""
-        samples.refresh_aggregates(self._touched)
-        self._touched.clear()
+        touched, self._touched = self._touched, set()
+        samples.refresh_aggregates(touched)
 
     def _tried(self, candidate: Candidate) -> Outcome:
         _check(candidate)

@@ -43,7 +43,7 @@ def decode(columns: dict[str, bytes]) -> pl.DataFrame:
 
 def decode_column(data: bytes) -> pl.Series:
     """Return one column of a run."""
-    return pl.read_ipc_stream(data, rechunk=False).to_series()
+    return pl.read_ipc_stream(data).to_series()
 
 
 def encode_columns(frame: pl.DataFrame) -> dict[str, bytes]:

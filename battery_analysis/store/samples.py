@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bson import ObjectId
-from mongoengine import BaseField, FloatField, NotUniqueError, ReferenceField
+from mongoengine import FloatField, NotUniqueError, ReferenceField
+from mongoengine.base import BaseField
 
 from battery_analysis.errors import InvalidDocumentError, NotFoundError, StoreError
 from battery_analysis.models import Sample, SampleAggregates, TestResult, checked, now

@@ -1,0 +1,102 @@
+"""Search over 100,000 tests: time at the server for every filter, and whether an index serves it."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from bson import ObjectId
+
+from battery_analysis.models import Sample, TestResult
+from battery_analysis.store.search import Query, ordered
+from benchmarks.measuring import Row, scratch_store
+
+TESTS = 100_000
+SAMPLES = 4_000
+SHOWN = 100
+REACH_MS = 50.0
+
+QUERIES = {
+    "no filter": Query(),
+    "sample": Query(sample="CE0042"),
+    "cell": Query(cell="CE0042"),
+    "chemistry": Query(chemistry="LFP/graphite"),
+    "date range": Query(first_day=date(2026, 1, 1), last_day=date(2026, 1, 31)),
+    "tester": Query(tester="Neware"),
+    "type": Query(test_type="eis"),
+    "tag": Query(tags=["ageing"]),
+    "two tags": Query(tags=["ageing", "rare"]),
+    "project": Query(project="P07"),
+    "cycles": Query(min_cycles=900, max_cycles=950),
+    "text": Query(text="ce0042 form"),
+    "five filters": Query(chemistry="LFP/graphite", tester="Neware", test_type="cycling", tags=["ageing"], min_cycles=500),
+    "sorted by retention": Query(chemistry="LFP/graphite", sort="retention"),
+}
+
+
+def run() -> Iterator[Row]:
+    """Measure."""
+    with scratch_store() as (store, _):
+        _fill(store)
+        for name, query in QUERIES.items():
+            milliseconds, scans = _at_server(query)
+            yield Row(
+                f"search, {name}",
+                f"{milliseconds:.1f} ms at the server, {scans}",
+                "< 50 ms, no collection scan",
+                milliseconds < REACH_MS and "COLLSCAN" not in scans,
+            )
+
+
+def _at_server(query: Query) -> tuple[float, str]:
+    found = ordered(query).limit(SHOWN)
+    plans = [found.explain() for _ in range(5)]
+    milliseconds = statistics.median(plan["executionStats"]["executionTimeMillis"] for plan in plans)
+    return milliseconds, "+".join(sorted(_scans(plans[0]["queryPlanner"]["winningPlan"])))
+
+
+def _scans(plan: dict) -> set[str]:  # type: ignore[type-arg]
+    stages = {plan["stage"]} if plan["stage"].endswith("SCAN") else set()
+    for child in [plan.get("inputStage"), *plan.get("inputStages", [])]:
+        stages |= _scans(child) if child else set()
+    return stages
+
+
+def _fill(store) -> None:  # type: ignore[no-untyped-def]
+    chance = random.Random(1)
+    chemistries = ("NMC811/graphite", "LFP/graphite", "Zn/Zn", "NMC622/Si")
+    samples = [
+        {"_id": ObjectId(), "name": f"CE{number:04d}", "chemistry": chance.choice(chemistries), "project": f"P{number % 20:02d}"}
+        for number in range(SAMPLES)
+    ]
+    Sample._get_collection().insert_many(samples)
+    tests = []
+    for number in range(TESTS):
+        sample = chance.choice(samples)
+        name = f"{sample['name']}_{chance.choice(('formation', 'ageing', 'rate'))}_{number}.ndax"
+        tests.append(
+            {
+                "_id": ObjectId(),
+                "sample": sample["_id"],
+                "sample_name": sample["name"],
+                "cell_code": sample["name"],
+                "chemistry": sample["chemistry"],
+                "project": sample["project"],
+                "name": name,
+                "tester": chance.choice(("Neware", "Arbin", "BioLogic", "Maccor")),
+                "test_type": chance.choice(("cycling", "cycling", "cycling", "eis", "ocv")),
+                "started_at": datetime(2023, 1, 1, tzinfo=UTC) + timedelta(minutes=chance.randrange(2_000_000)),
+                "record_count": 10_000,
+                "cycle_count": chance.randrange(1000),
+                "initial_capacity_ah": chance.uniform(1, 5),
+                "final_capacity_ah": chance.uniform(1, 5),
+                "capacity_retention": chance.uniform(0.5, 1),
+                "tags": [tag for tag, share in (("ageing", 0.5), ("rare", 0.01)) if chance.random() < share],
+                "words": name.lower().replace(".", "_").split("_"),
+                "sha256": f"{number:064x}",
+                "revision": 1,
+            }
+        )
+    TestResult._get_collection().insert_many(tests)

@@ -1,0 +1,59 @@
+"""Small tests made by hand, and the way into the store without a file reader."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from battery_analysis.analysis.cycles import number_cycles, summarise_cycles
+from battery_analysis.columns import conform
+from battery_analysis.models import TestResult, now
+from battery_analysis.readers.base import TestMetadata
+from battery_analysis.reading import ReadResult
+from battery_analysis.store import Store, raw_files, samples
+from battery_analysis.store.parcel import pack
+from battery_analysis.store.raw_files import Arrival, Labels
+from battery_analysis.store.tests import Belonging, save_test
+
+STARTED_AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+
+def cycling_frame(cycles: int = 3, records: int = 20) -> pl.DataFrame:
+    """Cycles of half charging at 1 A and half discharging at 1 A, one record a minute."""
+    half = records // 2
+    total = cycles * records
+    return pl.DataFrame(
+        {
+            "test_time_second": [60.0 * (number + 1) for number in range(total)],
+            "voltage_volt": [3.0 + 0.001 * (number % records) for number in range(total)],
+            "current_ampere": [1.0 if number % records < half else -1.0 for number in range(total)],
+            "cycle_count": [number // records + 1 for number in range(total)],
+            "step_count": [number // half + 1 for number in range(total)],
+            "step_time_second": [60.0 * (number % half + 1) for number in range(total)],
+            "aux_humidity": [0.5 + number for number in range(total)],
+        }
+    )
+
+
+def read_result(frame: pl.DataFrame, **metadata: object) -> ReadResult:
+    """What ``read`` would give for a file with these records."""
+    facts = TestMetadata(**{"tester": "Arbin", "test_type": "cycling", "started_at": STARTED_AT, **metadata})  # type: ignore[arg-type]
+    numbered, method = number_cycles(conform(frame).frame)
+    return ReadResult(numbered, summarise_cycles(numbered), facts, "by_hand", "1", [], method)
+
+
+def save(
+    store: Store, folder: Path, result: ReadResult, *, name: str = "AB12.csv", sample: str = "AB12", content: bytes = b""
+) -> TestResult:
+    """Store a result as the import of a file called ``name`` that holds ``content``."""
+    path = folder / name
+    path.write_bytes(content or name.encode())
+    data = path.read_bytes()
+    arrival = Arrival(str(path), name, path, hashlib.sha256(data).hexdigest(), len(data), now())
+    raw = raw_files.keep(store, arrival, Labels())
+    belonging = Belonging(samples.get_or_create(sample), sample, "fixed", sample)
+    test, _ = save_test(store, pack(result, folder / "parcel"), raw, arrival.sha256, belonging, Labels())
+    return test

@@ -1,0 +1,51 @@
+"""Copies are what was hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from battery_analysis.errors import IngestError, ReadError
+from battery_analysis.ingest.spool import open_spool
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@given(data=st.binary(max_size=300), cuts=st.sets(st.integers(0, 400)))
+def test_digests_of_beginnings_are_those_of_the_bytes(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    source = folder / "a.csv"
+    source.write_bytes(data)
+    with open_spool(folder) as spool, spool.copy(source, "a.csv", cuts) as spooled:
+        assert spooled.path.read_bytes() == data
+        assert (spooled.sha256, spooled.size) == (sha256(data), len(data))
+        wanted = {cut: sha256(data[:cut]) for cut in cuts if 0 < cut <= len(data)}
+        assert {cut: digest for cut, digest in spooled.prefix_digests.items() if cut} == wanted
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("x")
+    with open_spool(tmp_path) as spool, spool.copy(source, "a.csv") as spooled:
+        spooled.parcel.write_text("encoded")
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_source_that_is_gone_is_that_files_fault(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool, pytest.raises(ReadError, match=r"gone\.csv: No such file"):  # noqa: SIM117
+        with spool.copy(tmp_path / "gone.csv", "gone.csv"):
+            pass
+
+
+def test_a_spool_that_cannot_be_written_ends_the_import(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    with pytest.raises(IngestError, match="cannot keep a copy"), open_spool(tmp_path):
+        pass
