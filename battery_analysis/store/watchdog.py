@@ -7,11 +7,14 @@ starts another. It ends with its server.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _IMPORT_ROOT = Path(__file__).parents[2]
 
@@ -34,7 +37,9 @@ def ensure_watched(root: Path, idle_seconds: float) -> None:
         return
     null = subprocess.DEVNULL
     # It forks, and its first process ends at once: nobody has to wait for the second one.
-    subprocess.run(command, cwd=_IMPORT_ROOT, stdin=null, stdout=null, stderr=null, start_new_session=True, check=True)
+    done = subprocess.run(command, cwd=_IMPORT_ROOT, stdin=null, stdout=null, stderr=null, start_new_session=True)
+    if done.returncode:
+        logger.warning("MongoDB in %s will not stop by itself: its watchdog did not start", root)
 
 
 def watch(root: Path, idle_seconds: float) -> None:
