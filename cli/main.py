@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from battery_analysis import __version__
-from cli import demo, formats, import_directory, raw, read, sample, search, test_result
+from cli import db, demo, formats, import_directory, raw, read, sample, search, test_result
 from cli.common import new_app, run
 
 app = new_app()
@@ -35,7 +35,7 @@ def _battery_analysis(
 
 for single in (import_directory, search, read, formats, demo):
     app.add_typer(single.app)
-for name, group in (("sample", sample), ("test", test_result), ("raw", raw)):
+for name, group in (("sample", sample), ("test", test_result), ("raw", raw), ("db", db)):
     app.add_typer(group.app, name=name)
 
 

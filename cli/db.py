@@ -1,0 +1,101 @@
+"""``battery-analysis db``: start, stop, look at, back up and restore the database."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from battery_analysis.errors import BatteryAnalysisError
+from cli.common import Context, command, new_app, open_store, print_facts, print_json, run
+
+app = new_app(help="The embedded MongoDB, and backup and restore of any.")
+
+
+@app.callback()
+def _db() -> None:
+    """The embedded MongoDB, and backup and restore of any."""
+
+
+@command(app, "start")
+def start(context: Context) -> None:
+    """Start the embedded MongoDB. Commands do so by themselves; it stops some minutes after its last user has gone."""
+    from battery_analysis.store.server import ensure_running
+
+    settings = context.settings
+    if settings.mode != "embedded":
+        raise BatteryAnalysisError(f"the settings name another database ({settings.where}); there is nothing to start")
+    ensure_running(settings.data_dir)
+    _show(context, _status(context))
+
+
+@command(app, "stop")
+def stop(context: Context) -> None:
+    """Stop the embedded MongoDB cleanly and wait until it has ended."""
+    from battery_analysis.store.server import stop as stop_server
+
+    stopped = stop_server(context.settings.data_dir)
+    if context.json:
+        print_json({"running": False, "stopped": stopped})
+    else:
+        print("stopped" if stopped else "it was not running")
+
+
+@command(app, "status")
+def status(context: Context) -> None:
+    """Say where the database is, whether it runs, and for the embedded one where its log and data are."""
+    _show(context, _status(context))
+
+
+@command(app, "backup")
+def backup(
+    context: Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; an older backup there is replaced.")],
+) -> None:
+    """Copy the whole database into FILE, while it is in use."""
+    with open_store(context) as store:
+        from battery_analysis.store import backup as archive
+
+        _show(context, asdict(archive.backup(store.database, file)))
+
+
+@command(app, "restore")
+def restore(
+    context: Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup made by 'db backup'.")],
+    into: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Restore into this database instead of the one in the settings.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace everything that the database holds.")] = False,
+) -> None:
+    """Fill an empty database from FILE, whose digests are checked before anything is written."""
+    with open_store(context) as store:
+        from battery_analysis.store import backup as archive
+
+        target = store.database.client[replace(context, db_name=into).settings.database] if into else store.database
+        _show(context, asdict(archive.restore(target, file, force=force)))
+
+
+def _status(context: Context) -> dict[str, Any]:
+    settings = context.settings
+    facts: dict[str, Any] = {"mode": settings.mode, "where": settings.where, "database": settings.database}
+    if settings.mode == "embedded":
+        from battery_analysis.store.server import status as server_status
+
+        return facts | asdict(server_status(settings.data_dir))
+    with open_store(context) as store:
+        return facts | {"running": True, "version": store.database.client.server_info()["version"]}
+
+
+def _show(context: Context, facts: dict[str, Any]) -> None:
+    if context.json:
+        print_json(facts)
+    else:
+        print_facts(facts)
+
+
+if __name__ == "__main__":
+    sys.exit(run(app))
