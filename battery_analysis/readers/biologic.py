@@ -1,0 +1,251 @@
+"""BioLogic EC-Lab and BT-Lab text exports (``.mpt``, ``.txt``).
+
+File structure:
+    ``EC-Lab ASCII FILE`` or ``BT-Lab ASCII FILE``, the number of header lines, the technique, lines ``key : value``
+    about run, device and cell, the technique's parameters in fields of 20 characters (one for each sequence ``Ns``),
+    the records of each linked loop, then one line of column labels and the records, separated by tabs. An export
+    may also begin with the number of header lines and hold nothing but the labels before the records.
+
+Latin-1 as a rule, often converted since; numbers and header carry the decimal mark of the computer's locale.
+Times are seconds since the acquisition started (a linked technique does not begin at 0), or, where so exported,
+local date and time of each record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from battery_analysis import columns
+from battery_analysis.errors import CorruptFileError
+from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
+from battery_analysis.readers.biologic_columns import TIME_LABEL, to_frame
+from battery_analysis.readers.biologic_header import filled_in, in_utc, parse_stamp, quantity, test_type
+from battery_analysis.readers.sniff import (
+    column_names,
+    head_text,
+    load_text,
+    parse_table,
+    sample_lines,
+    sniff_decimal,
+)
+
+MAGICS = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
+
+_HEAD_BYTES = 8_192
+_MOST_HEADER_LINES = 50_000
+_PARAMETER_WIDTH = 20
+_COUNT = re.compile(r"Nb header lines\s*:\s*(\d+)")
+_SOFTWARE = re.compile(r"(EC-Lab|BT-Lab) for windows v([\w.]+)")
+_LOOP = re.compile(r"Loop \d+ from point number (\d+) to (\d+)")
+_LIMIT = re.compile(r"E(?:we|cell) (min|max) = (.*)")
+_CERTAIN_LABELS = {TIME_LABEL, "freq/Hz", "Ewe/V", "<Ewe>/V", "Ecell/V", "<Ecell>/V", "Ewe-Ece/V"}
+_STAMP_FORMATS = tuple(
+    f"{day} %H:%M:%S%.f"
+    for day in ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y")
+)
+
+
+class BiologicText:
+    """Reads EC-Lab and BT-Lab text exports."""
+
+    name = "biologic_mpt"
+    version = "1"
+    tester = "BioLogic"
+    suffixes = frozenset({".mpt", ".txt"})
+    description = "EC-Lab and BT-Lab text exports; the first line is 'EC-Lab ASCII FILE', 'BT-Lab ASCII FILE' or labels"
+
+    def recognises(self, head: bytes) -> bool:
+        """Say whether the first line names the program, or is a line of EC-Lab's column labels."""
+        first_line = head_text(head[:_HEAD_BYTES]).lstrip().split("\n")[0]
+        return first_line.startswith(MAGICS) or _is_label_line(first_line, at_least=2)
+
+    def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
+        """Read one export.
+
+        Raises:
+            CorruptFileError: There is no line of column labels, or no records.
+            SchemaError: The records cannot be parsed.
+        """
+        text, _, warnings = load_text(path)
+        found = _split(text)
+        if not found:
+            raise CorruptFileError(path, "no line of column labels such as time/s, Ewe/V, freq/Hz", self.name)
+        if not found.records.strip():
+            raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
+        if found.warning:
+            warnings.append(found.warning)
+
+        sample = sample_lines(found.records)
+        labels, label_warnings = _labels(found.lines[-1], sample)
+        raw, table_warnings = parse_table(
+            found.records,
+            labels,
+            delimiter="\t",
+            decimal=sniff_decimal(sample, "\t"),
+            first_line=len(found.lines) + 1,
+            required=[label for label in labels if label in _CERTAIN_LABELS],
+        )
+        if not raw.height:
+            raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
+        raw = raw.select(label for label in raw.columns if not _is_filler(label, raw[label]))
+
+        header = _header(found.lines[:-1])
+        metadata = _metadata(header, found.lines[:-1], time_zone)
+        loops = [(int(first), int(last)) for first, last in _LOOP.findall("\n".join(found.lines))]
+        metadata.announced_records = loops[-1][1] + 1 if loops else None
+        raw, unix_time, time_warnings = _timed(raw, metadata)
+        frame, metadata.sources = to_frame(
+            raw, loop_starts=[first for first, _ in loops], step_types=_step_types(found.lines)
+        )
+        if unix_time is not None:
+            frame = frame.with_columns(unix_time.alias(columns.UNIX_TIME.name))
+            metadata.sources[columns.UNIX_TIME.name] = ColumnSource(TIME_LABEL, "s")
+        return Reading(frame, metadata, [*warnings, *label_warnings, *table_warnings, *time_warnings])
+
+
+class _Split(NamedTuple):
+    lines: list[str]
+    records: bytes
+    warning: str | None
+
+
+def _split(text: bytes) -> _Split | None:
+    """Part the header, which ends with the line of labels, from the records.
+
+    The header's own count is taken only where it leads to a line of labels.
+    """
+    lines: list[str] = []
+    counted: int | None = None
+    position = 0
+    while position < len(text) and len(lines) < _MOST_HEADER_LINES:
+        end = text.find(b"\n", position)
+        end = len(text) if end < 0 else end
+        line = text[position:end].decode("utf-8", "replace")
+        lines.append(line)
+        position = end + 1
+        if len(lines) <= 3 and (match := _COUNT.match(line)):
+            counted = int(match[1])
+        if _is_label_line(line):
+            differs = counted is not None and counted != len(lines)
+            warning = f"the header says it has {counted} lines, but the labels stand in line {len(lines)}"
+            return _Split(lines, text[position:], warning if differs else None)
+    return None
+
+
+def _is_label_line(line: str, at_least: int = 1) -> bool:
+    return "\t" in line and len(_CERTAIN_LABELS.intersection(map(str.strip, line.split("\t")))) >= at_least
+
+
+def _labels(line: str, sample: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Name the columns that the records have; labels behind an empty one may announce columns that are not there."""
+    cells = line.rstrip("\t").split("\t")
+    widths = Counter(row.rstrip("\t").count("\t") + 1 for row in sample if row.strip())
+    width = widths.most_common(1)[0][0]
+    warnings = []
+    if width < len(cells) and not cells[width].strip():
+        missing = ", ".join(cell for cell in cells[width:] if cell.strip())
+        warnings.append(f"the columns {missing} are announced, but no record has them")
+        line = "\t".join(cells[:width])
+    labels, name_warnings = column_names(line, "\t", sample)
+    return labels, [*warnings, *name_warnings]
+
+
+def _is_filler(label: str, values: pl.Series) -> bool:
+    return label.startswith("unnamed ") and values.null_count() == values.len()
+
+
+def _header(lines: Sequence[str]) -> dict[str, str]:
+    """Read every line of the header as key and value; a key that comes again goes with the one before it."""
+    header: dict[str, str] = {}
+    group = ""
+    for line in lines:
+        if not line.strip() or _LOOP.match(line):
+            continue
+        key, colon, value = (part.strip() for part in line.partition(" :"))
+        if not colon and line[:1].strip() and len(line) >= 2 * _PARAMETER_WIDTH:
+            cells = _cells(line)
+            key, value = cells[0], " | ".join(cells[1:]).rstrip(" |")
+        if key in header and colon:
+            header[key] = "\n".join(filter(None, (header[key], value)))
+            continue
+        if key in header:
+            key = f"{group} {key}"
+        header[key] = value
+        group = key
+    return header
+
+
+def _cells(line: str) -> list[str]:
+    return [line[start : start + _PARAMETER_WIDTH].strip() for start in range(0, len(line), _PARAMETER_WIDTH)]
+
+
+def _step_types(lines: Sequence[str]) -> dict[int, str]:
+    """Kind of each sequence of a Modulo Bat, in the programs' own words."""
+    for line in lines:
+        if line.startswith("ctrl_type "):
+            return {number: kind for number, kind in enumerate(_cells(line)[1:]) if kind}
+    return {}
+
+
+def _metadata(header: Mapping[str, str], lines: Sequence[str], time_zone: str) -> TestMetadata:
+    technique = next((line.strip() for line in lines[2:6] if line.strip() and " :" not in line), None)
+    software = next((match for line in lines if (match := _SOFTWARE.match(line))), None)
+    setting_file = header.get("Loaded Setting File", "")
+    return TestMetadata(
+        tester="BioLogic",
+        device=header.get("Device") or None,
+        channel=header.get("Run on channel", "").split(" (")[0] or None,
+        technique=technique,
+        test_type=test_type(technique),
+        test_name=header.get("File", "").removesuffix(".mpr").strip("* ") or None,
+        protocol=setting_file if setting_file.upper() != "NONE" and setting_file else None,
+        operator=header.get("User") or None,
+        comment=header.get("Comments") or None,
+        software=f"{software[1]} {software[2]}" if software else None,
+        started_at=in_utc(parse_stamp(header.get("Acquisition started on", "")), time_zone),
+        time_zone=time_zone,
+        active_mass_gram=filled_in(header.get("Mass of active material"), "gram")
+        or filled_in(header.get("Characteristic mass"), "gram"),
+        electrode_area_cm2=filled_in(header.get("Electrode surface area"), "cm2"),
+        nominal_capacity_ah=filled_in(header.get("Battery capacity"), "ah"),
+        voltage_limits_volt=_safety_limits(lines),
+        header=dict(header),
+    )
+
+
+def _safety_limits(lines: Sequence[str]) -> tuple[float, float] | None:
+    limits = {match[1]: quantity(match[2], "volt") for line in lines if (match := _LIMIT.match(line.strip()))}
+    low, high = limits.get("min"), limits.get("max")
+    return (low, high) if low is not None and high is not None and low < high else None
+
+
+def _timed(raw: pl.DataFrame, metadata: TestMetadata) -> tuple[pl.DataFrame, pl.Series | None, list[str]]:
+    """Turn dates into seconds since the acquisition started; also return the Unix times, where the start is known."""
+    if TIME_LABEL not in raw.columns:
+        return raw, None, []
+    time = raw[TIME_LABEL]
+    if time.dtype != pl.String:
+        start = metadata.started_at
+        return raw, time + start.timestamp() if start else None, []
+    unix_time = _unix_time(time, metadata.time_zone or "UTC")
+    if metadata.started_at is None and unix_time.count():
+        metadata.started_at = datetime.fromtimestamp(unix_time.drop_nulls()[0], tz=UTC)
+    start_second = metadata.started_at.timestamp() if metadata.started_at else 0.0
+    lost = unix_time.null_count() - time.null_count()
+    warnings = [f"{lost} times are no dates and are kept as missing"] if lost else []
+    return raw.with_columns((unix_time - start_second).alias(TIME_LABEL)), unix_time, warnings
+
+
+def _unix_time(stamps: pl.Series, time_zone: str) -> pl.Series:
+    """Read local stamps, in the first order of day and month that fits most of them."""
+    spelled = stamps.str.strip_chars().str.replace(",", ".", literal=True)
+    readings = [spelled.str.to_datetime(form, time_unit="us", strict=False) for form in _STAMP_FORMATS]
+    local = min(readings, key=pl.Series.null_count)
+    return local.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null").dt.epoch("us") / 1e6
