@@ -35,6 +35,7 @@ from battery_analysis.readers.sniff import (
     sample_lines,
     sniff_decimal,
 )
+from battery_analysis.readers.stamps import local_to_unix
 
 MAGICS = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
 
@@ -82,32 +83,23 @@ class BiologicText:
         if found.warning:
             warnings.append(found.warning)
 
-        sample = sample_lines(found.records)
-        labels, label_warnings = _labels(found.lines[-1], sample)
-        raw, table_warnings = parse_table(
-            found.records,
-            labels,
-            delimiter="\t",
-            decimal=sniff_decimal(sample, "\t"),
-            first_line=len(found.lines) + 1,
-            required=[label for label in labels if label in _CERTAIN_LABELS],
-        )
+        raw, table_warnings = _table(found)
         if not raw.height:
             raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
-        raw = raw.select(label for label in raw.columns if not _is_filler(label, raw[label]))
-
-        header = _header(found.lines[:-1])
-        metadata = _metadata(header, found.lines[:-1], time_zone)
+        metadata = _metadata(_header(found.lines[:-1]), found.lines[:-1], time_zone)
         loops = [(int(first), int(last)) for first, last in _LOOP.findall("\n".join(found.lines))]
         metadata.announced_records = loops[-1][1] + 1 if loops else None
         raw, unix_time, time_warnings = _timed(raw, metadata)
         frame, metadata.sources = to_frame(
-            raw, loop_starts=[first for first, _ in loops], step_types=_step_types(found.lines)
+            raw,
+            metadata.technique,
+            loop_starts=[first for first, _ in loops],
+            sequence_types=_sequence_types(found.lines),
         )
         if unix_time is not None:
             frame = frame.with_columns(unix_time.alias(columns.UNIX_TIME.name))
             metadata.sources[columns.UNIX_TIME.name] = ColumnSource(TIME_LABEL, "s")
-        return Reading(frame, metadata, [*warnings, *label_warnings, *table_warnings, *time_warnings])
+        return Reading(frame, metadata, [*warnings, *table_warnings, *time_warnings])
 
 
 class _Split(NamedTuple):
@@ -119,7 +111,7 @@ class _Split(NamedTuple):
 def _split(text: bytes) -> _Split | None:
     """Part the header, which ends with the line of labels, from the records.
 
-    The header's own count is taken only where it leads to a line of labels.
+    The labels are found by what they are; the header's own count is only checked.
     """
     lines: list[str] = []
     counted: int | None = None
@@ -143,11 +135,26 @@ def _is_label_line(line: str, at_least: int = 1) -> bool:
     return "\t" in line and len(_CERTAIN_LABELS.intersection(map(str.strip, line.split("\t")))) >= at_least
 
 
+def _table(found: _Split) -> tuple[pl.DataFrame, list[str]]:
+    sample = sample_lines(found.records)
+    labels, warnings = _labels(found.lines[-1], sample)
+    raw, table_warnings = parse_table(
+        found.records,
+        labels,
+        delimiter="\t",
+        decimal=sniff_decimal(sample, "\t"),
+        first_line=len(found.lines) + 1,
+        required=[label for label in labels if label in _CERTAIN_LABELS],
+    )
+    raw = raw.select(label for label in raw.columns if not _is_filler(label, raw[label]))
+    return raw, [*warnings, *table_warnings]
+
+
 def _labels(line: str, sample: Sequence[str]) -> tuple[list[str], list[str]]:
     """Name the columns that the records have; labels behind an empty one may announce columns that are not there."""
     cells = line.rstrip("\t").split("\t")
     widths = Counter(row.rstrip("\t").count("\t") + 1 for row in sample if row.strip())
-    width = widths.most_common(1)[0][0]
+    width = widths.most_common(1)[0][0] if widths else len(cells)
     warnings = []
     if width < len(cells) and not cells[width].strip():
         missing = ", ".join(cell for cell in cells[width:] if cell.strip())
@@ -186,7 +193,7 @@ def _cells(line: str) -> list[str]:
     return [line[start : start + _PARAMETER_WIDTH].strip() for start in range(0, len(line), _PARAMETER_WIDTH)]
 
 
-def _step_types(lines: Sequence[str]) -> dict[int, str]:
+def _sequence_types(lines: Sequence[str]) -> dict[int, str]:
     """Kind of each sequence of a Modulo Bat, in the programs' own words."""
     for line in lines:
         if line.startswith("ctrl_type "):
@@ -248,4 +255,4 @@ def _unix_time(stamps: pl.Series, time_zone: str) -> pl.Series:
     spelled = stamps.str.strip_chars().str.replace(",", ".", literal=True)
     readings = [spelled.str.to_datetime(form, time_unit="us", strict=False) for form in _STAMP_FORMATS]
     local = min(readings, key=pl.Series.null_count)
-    return local.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null").dt.epoch("us") / 1e6
+    return local_to_unix(local, local.dt.epoch("us") / 1e6, time_zone)

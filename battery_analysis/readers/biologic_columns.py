@@ -19,6 +19,7 @@ are not in the label, each seen in files of both kinds:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -31,6 +32,8 @@ from battery_analysis.readers.mapping import Map, to_canonical
 TIME_LABEL = "time/s"
 FLAGS = ("mode", "ox/red", "error", "control changes", "Ns changes", "counter inc.")
 MODES = {1: "galvanostatic", 2: "potentiostatic", 3: "rest"}
+HOLDING_MODES = {1: "CC", 2: "CV", 3: "Rest"}
+"""Modes of techniques that hold a current or a voltage, rather than sweep it."""
 
 _QUANTITIES: tuple[tuple[str, Column, int], ...] = (
     ("time", columns.TEST_TIME, 1),
@@ -78,6 +81,8 @@ _UNITS: dict[str, dict[str, float]] = {
 _OTHER_UNITS = ("%", "F", "mF", "uF", "nF", "pF", "uF-2", "Ohm-1", "Ohm.cm", "mS/cm", "V/mA")
 _KNOWN_UNITS = {unit for scales in _UNITS.values() for unit in scales if unit} | set(_OTHER_UNITS)
 
+_HOLDING = re.compile(r"Galvanostatic Cycling|Battery Capacity|Chrono|Constant (Current|Voltage)")
+
 _NET_CAPACITY = columns.BY_NAME["net_capacity_ah"]
 _DISCHARGED_ENERGY = columns.BY_NAME["cycle_discharging_energy_wh"].name
 _SPECTRUM = (
@@ -110,14 +115,19 @@ def _cut(label: str, parts: int) -> tuple[str, str, str]:
 
 
 def to_frame(
-    raw: pl.DataFrame, *, loop_starts: Sequence[int] = (), step_types: Mapping[int, str] | None = None
+    raw: pl.DataFrame,
+    technique: str | None,
+    *,
+    loop_starts: Sequence[int] = (),
+    sequence_types: Mapping[int, str] | None = None,
 ) -> tuple[pl.DataFrame, dict[str, ColumnSource]]:
     """Bring a table under the programs' own labels to canonical and ``aux_`` columns.
 
     Args:
         raw: The table; all that is to be kept is numeric.
+        technique: Name of the technique, which says what its modes mean.
         loop_starts: Positions of the records with which linked loops start the technique again.
-        step_types: Kind of each sequence (``Ns``), for files that do not record the mode.
+        sequence_types: Kind of each sequence (``Ns``), where the header tells; else the mode does.
 
     Returns:
         The frame, and the vendor's name and unit of each column.
@@ -128,7 +138,7 @@ def to_frame(
     maps = [*_maps(labels), *([] if loop_starts else _counter_maps(labels))]
     derived = [
         *_cycles(labels),
-        *_steps(labels, restarts, step_types or {}),
+        *_steps(labels, restarts, technique, sequence_types or {}),
         *_net_capacity(labels, restarts),
         *_current(labels),
     ]
@@ -183,7 +193,7 @@ def _cycles(labels: _Labels) -> list[_Derived]:
     return [(columns.CYCLE_COUNT.name, pl.col(label).cast(pl.Int64) // 2, ColumnSource(f"{label}, two to a cycle"))]
 
 
-def _steps(labels: _Labels, restarts: pl.Expr, step_types: Mapping[int, str]) -> list[_Derived]:
+def _steps(labels: _Labels, restarts: pl.Expr, technique: str | None, kinds: Mapping[int, str]) -> list[_Derived]:
     """Number the steps in order of execution and name their kind, as sequence, mode and loops tell."""
     sequence, mode = labels.get(("Ns", "")), labels.get(("mode", ""))
     told_by = [label for label in (sequence, mode) if label]
@@ -192,11 +202,16 @@ def _steps(labels: _Labels, restarts: pl.Expr, step_types: Mapping[int, str]) ->
     changes = pl.any_horizontal(restarts, *(pl.col(label) != pl.col(label).shift() for label in told_by))
     count = 1 + changes.fill_null(False).cast(pl.Int64).cum_sum()
     steps = [(columns.STEP_COUNT.name, count, ColumnSource(f"changes of {' and '.join(told_by)}"))]
-    words: Mapping[int, str] = MODES if mode else step_types
-    if words:
-        kinds = pl.col(told_by[-1]).cast(pl.Int64).replace_strict(words, default=None, return_dtype=pl.String)
-        steps.append((columns.STEP_TYPE.name, kinds, ColumnSource(told_by[-1])))
+    if sequence and kinds:
+        steps.append((columns.STEP_TYPE.name, _in_words(sequence, kinds), ColumnSource(sequence)))
+    elif mode:
+        words = HOLDING_MODES if _HOLDING.match(technique or "") else MODES
+        steps.append((columns.STEP_TYPE.name, _in_words(mode, words), ColumnSource(mode)))
     return steps
+
+
+def _in_words(label: str, words: Mapping[int, str]) -> pl.Expr:
+    return pl.col(label).cast(pl.Int64).replace_strict(words, default=None, return_dtype=pl.String)
 
 
 def _net_capacity(labels: _Labels, restarts: pl.Expr) -> list[_Derived]:
@@ -223,12 +238,12 @@ def _joined(values: pl.Expr, restarts: pl.Expr) -> pl.Expr:
 
 def _current(labels: _Labels) -> list[_Derived]:
     time = labels.get(("time", "s"))
-    for label, unit, scale in _charge(labels, "dq") if time else []:
+    if not time:
+        return []
+    for label, unit, scale in _charge(labels, "dq"):
         interval = pl.col(time).diff()
         current = pl.when(interval > 0).then(pl.col(label) * (scale * 3600) / interval)
-        return [
-            (columns.CURRENT.name, current, ColumnSource(f"{label} over the time since the record before", f"{unit}/s"))
-        ]
+        return [(columns.CURRENT.name, current, ColumnSource(f"{label} over the interval before", f"{unit}/s"))]
     return []
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from battery_analysis.errors import SettingsError
 from battery_analysis.readers.base import TestType
 
 TECHNIQUES = {
@@ -128,8 +129,16 @@ def parse_stamp(text: str) -> datetime | None:
 
 
 def in_utc(local: datetime | None, time_zone: str) -> datetime | None:
-    """Take a local time in ``time_zone`` and say it in UTC."""
-    return local.replace(tzinfo=ZoneInfo(time_zone)).astimezone(UTC) if local else None
+    """Take a local time in ``time_zone`` and say it in UTC.
+
+    Raises:
+        SettingsError: There is no such zone.
+    """
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise SettingsError(f"time_zone: there is no time zone {time_zone!r}") from exc
+    return local.replace(tzinfo=zone).astimezone(UTC) if local else None
 
 
 def quantity(text: str | None, unit: str) -> float | None:

@@ -85,7 +85,7 @@ class BiologicMpr:
         metadata.announced_records = raw.height
         if log and not metadata.started_at:
             warnings.append("the log names no start of the acquisition")
-        frame, metadata.sources = to_frame(raw, loop_starts=_loop_starts(loop))
+        frame, metadata.sources = to_frame(raw, metadata.technique, loop_starts=_loop_starts(loop))
         if metadata.started_at and TIME_LABEL in raw.columns:
             unix_time = raw[TIME_LABEL] + metadata.started_at.timestamp()
             frame = frame.with_columns(unix_time.alias(columns.UNIX_TIME.name))
@@ -112,6 +112,9 @@ def _walk(file: BinaryIO, size: int) -> tuple[dict[str, _Module], list[str]]:
     warnings = []
     position = _FIRST_MODULE
     while position < size:
+        if "VMP data" in modules and size - position < len(_MODULE) + _SHORT_HEADER.size:
+            warnings.append(f"the file ends inside the header of a module at byte {position}")
+            break
         module = _header(file, position, size)
         if module.name in modules or len(modules) == _MOST_MODULES:
             raise _DamagedError(f"a second module {module.name!r} begins at byte {position}")
