@@ -108,10 +108,10 @@ class IngestError(BatteryAnalysisError):
 
 
 def one_line(text: str) -> str:
-    """Escape what would break a line or a terminal (line separators, control and direction characters).
+    r"""Escape what would break a line or a terminal (line separators, control and direction characters).
 
-    >>> one_line("new\\nline.csv")
-    'new\\\\nline.csv'
+    >>> one_line("new\nline.csv")
+    'new\\nline.csv'
     """
     return "".join(
         char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text

@@ -33,7 +33,12 @@ def run() -> Iterator[Row]:
     yield Row("bare fastnda.read, warm", f"{bare:.3f} s")
     yield Row("bare NewareNDA.read, warm", f"{neware:.3f} s", "the import is faster", whole < neware)
     yield Row("battery_analysis.read, warm (frame, clock, cycles)", f"{own:.3f} s = {own / bare:.2f} x fastnda")
-    yield Row("import end to end, warm workers", f"{whole:.3f} s = {whole / bare:.2f} x fastnda", "<= 2.5 x", whole <= 2.5 * bare)
+    yield Row(
+        "import end to end, warm workers",
+        f"{whole:.3f} s = {whole / bare:.2f} x fastnda",
+        "<= 2.5 x",
+        whole <= 2.5 * bare,
+    )
     yield Row("peak memory: fastnda.read", f"{fastnda_peak:.0f} MB")
     yield Row(
         "peak memory: worker (read and encode)",

@@ -31,7 +31,9 @@ QUERIES = {
     "project": Query(project="P07"),
     "cycles": Query(min_cycles=900, max_cycles=950),
     "text": Query(text="ce0042 form"),
-    "five filters": Query(chemistry="LFP/graphite", tester="Neware", test_type="cycling", tags=["ageing"], min_cycles=500),
+    "five filters": Query(
+        chemistry="LFP/graphite", tester="Neware", test_type="cycling", tags=["ageing"], min_cycles=500
+    ),
     "sorted by retention": Query(chemistry="LFP/graphite", sort="retention"),
 }
 
@@ -68,7 +70,12 @@ def _fill(store) -> None:  # type: ignore[no-untyped-def]
     chance = random.Random(1)
     chemistries = ("NMC811/graphite", "LFP/graphite", "Zn/Zn", "NMC622/Si")
     samples = [
-        {"_id": ObjectId(), "name": f"CE{number:04d}", "chemistry": chance.choice(chemistries), "project": f"P{number % 20:02d}"}
+        {
+            "_id": ObjectId(),
+            "name": f"CE{number:04d}",
+            "chemistry": chance.choice(chemistries),
+            "project": f"P{number % 20:02d}",
+        }
         for number in range(SAMPLES)
     ]
     Sample._get_collection().insert_many(samples)

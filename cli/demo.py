@@ -25,7 +25,8 @@ app = new_app()
 def demo(
     context: Context,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Your own files; without it, a small synthetic lab is made.")
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help="Your own files; without it, a small synthetic lab is made."),
     ] = None,
 ) -> None:
     """Make the example data set, import it, and say what to type next.
@@ -54,7 +55,9 @@ def _example_lab(folder: Path) -> Path:
     """Write the example lab with the maker that stands beside this package in a clone."""
     project = Path(__file__).resolve().parents[1]
     if not (project / "examples" / "lab.py").is_file():
-        fail("the example lab comes with a clone of the project; give a folder of your own: battery-analysis demo FOLDER")
+        fail(
+            "the example lab comes with a clone of the project; give a folder of your own: battery-analysis demo FOLDER"
+        )
     print(f"example:  a synthetic lab is written to {folder}", flush=True)
     # A process of its own, started there: installed packages bring a folder named examples too.
     subprocess.run([sys.executable, "-m", "examples", str(folder)], cwd=project, check=True, stdout=subprocess.DEVNULL)

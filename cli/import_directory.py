@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import signal
 import sys
@@ -17,6 +18,7 @@ import typer
 
 from battery_analysis.errors import IngestError, one_line
 from cli.common import (
+    INTERRUPTED,
     Context,
     command,
     new_app,
@@ -24,6 +26,7 @@ from cli.common import (
     print_facts,
     print_json,
     print_table,
+    replacing,
     run,
     to_plain,
 )
@@ -147,7 +150,7 @@ def _run_and_end(context: Context, job_run: JobRun, report: Path | None) -> None
     counts = run_and_show(context, job_run, report)
     if job_run.stopping.is_set():
         print(f"interrupted; go on with: battery-analysis import --resume {job_run.job.id}", file=sys.stderr)
-        raise typer.Exit(1)
+        raise typer.Exit(INTERRUPTED)
     if counts["failed"]:
         raise typer.Exit(1)
 
@@ -293,7 +296,7 @@ def _plan(context: Context, store: Any, request: ImportRequest) -> None:
         return
     for outcome in outcomes:
         print(_line(outcome))
-    counts = Counter(outcome.outcome for outcome in outcomes)
+    counts: Counter[str] = Counter(outcome.outcome for outcome in outcomes)
     print(f"would be: {_counted(counts) or 'no files found'}")
 
 
@@ -342,17 +345,16 @@ def _job_row(job: ImportJob) -> dict[str, Any]:
 
 
 def _write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a line for each file, to a temporary name first."""
     columns = ("path", "outcome", "test_id", "reader", "sample", "records", "cycles", "seconds", "reason")
-    draft = path.with_name(f".{path.name}.part")
-    with draft.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
         if path.suffix.lower() == ".json":
-            json.dump(to_plain([{name: row[name] for name in columns} for row in rows]), file, indent=2)
+            json.dump(to_plain([{name: row[name] for name in columns} for row in rows]), text, indent=2)
         else:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer = csv.DictWriter(text, columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-    draft.replace(path)
+        text.flush()
+        text.detach()
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from battery_analysis.errors import ArchiveError, NotFoundError
-from cli.common import Context, command, new_app, open_store, print_json, print_table, run
+from cli.common import Context, command, new_app, open_store, print_json, print_table, replacing, run
 
 if TYPE_CHECKING:
     from battery_analysis.models import RawDataFile
@@ -141,21 +139,8 @@ def _write(store: Store, raw: RawDataFile, out: Path | None, version: str | None
     if out is None:
         store.archive.copy(raw, sys.stdout.buffer, version)
         return
-    number, draft = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:100]}.")
-    try:
-        with os.fdopen(number, "wb") as file:
-            store.archive.copy(raw, file, version)
-        _as_usual(Path(draft)).replace(out)
-    finally:
-        Path(draft).unlink(missing_ok=True)
-
-
-def _as_usual(path: Path) -> Path:
-    """Give a temporary file the rights that a new file gets."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
-    return path
+    with replacing(out) as file:
+        store.archive.copy(raw, file, version)
 
 
 def main() -> int:

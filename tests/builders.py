@@ -46,7 +46,13 @@ def read_result(frame: pl.DataFrame, **metadata: object) -> ReadResult:
 
 
 def save(
-    store: Store, folder: Path, result: ReadResult, *, name: str = "AB12.csv", sample: str = "AB12", content: bytes = b""
+    store: Store,
+    folder: Path,
+    result: ReadResult,
+    *,
+    name: str = "AB12.csv",
+    sample: str = "AB12",
+    content: bytes = b"",
 ) -> TestResult:
     """Store a result as the import of a file called ``name`` that holds ``content``."""
     path = folder / name
@@ -57,3 +63,12 @@ def save(
     belonging = Belonging(samples.get_or_create(sample), sample, "fixed", sample)
     test, _ = save_test(store, pack(result, folder / "parcel"), raw, arrival.sha256, belonging, Labels())
     return test
+
+
+def arbin_csv(cycles: int = 3, records: int = 20) -> str:
+    """An Arbin export of ``cycling_frame``, without a clock."""
+    frame = cycling_frame(cycles, records)
+    lines = ["Test_Time(s),Cycle_Index,Step_Index,Step_Time(s),Current(A),Voltage(V)"]
+    columns = ("test_time_second", "cycle_count", "step_count", "step_time_second", "current_ampere", "voltage_volt")
+    lines += [",".join(str(value) for value in row) for row in frame.select(columns).iter_rows()]
+    return "\n".join(lines) + "\n"

@@ -26,7 +26,7 @@ class Candidate:
     @property
     def source(self) -> str:
         """Absolute path as it is stored; bytes that are no text are written as escapes."""
-        return stored_text(os.path.abspath(self.path))  # not resolve(): the path is kept as the user sees it
+        return stored_text(normal_path(self.path))
 
     @property
     def filename(self) -> str:
@@ -87,6 +87,11 @@ def stored_text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+def normal_path(path: Path) -> str:
+    """Return a path without ``..``; links stay as they are, so that it is the path a user sees."""
+    return os.path.normpath(path.absolute())
+
+
 def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
     try:
         with os.scandir(folder) as entries:
@@ -119,7 +124,7 @@ def _about_link(path: Path) -> str:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: how Python before 3.13 reports a loop
-        return f"a dangling link, to {stored_text(os.readlink(path))}"
+        return f"a dangling link, to {stored_text(str(path.readlink()))}"
     if target.is_dir() and target in (path.parent.resolve(), *path.parent.resolve().parents):
         return "a link into a folder it lies in (symlink loop); links are not followed"
     return "a link; links are not followed"

@@ -110,9 +110,7 @@ def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> It
             try:
                 _check(candidate)
                 with spool.copy(candidate.path, candidate.path.name) as spooled:
-                    parcel = pool.submit(
-                        spooled.path, spooled.parcel, candidate.source, options.time_zone
-                    ).result()
+                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
                 return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
             except (ReadError, IngestError) as exc:
                 return replace(seen, problem=getattr(exc, "reason", str(exc)))
@@ -195,8 +193,9 @@ class Importer:
         if self._options.reset and same_path:
             return None
         raw_files.keep(self._store, _arrival(candidate, spooled), self._options.labels, archive=self._options.archive)
-        outcome, reason = ("unchanged", None) if same_path else ("duplicate", self._about_duplicate(candidate, raw, test))
-        return _outcome(candidate, outcome, test, raw, spooled, reason)
+        if same_path:
+            return _outcome(candidate, "unchanged", test, raw, spooled, None)
+        return _outcome(candidate, "duplicate", test, raw, spooled, self._about_duplicate(candidate, raw, test))
 
     def _new(self, candidate: Candidate, spooled: Spooled, predecessor: RawDataFile | None) -> Outcome:
         """Read bytes that no test names yet, and store them as a new test or a new revision."""
@@ -211,15 +210,16 @@ class Importer:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
             raw = raw or self._keep(arrival)
             reason, reader = getattr(exc, "reason", str(exc)), getattr(exc, "reader", None)
-            return Outcome(
-                candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id
-            )
+            return Outcome(candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id)
         if raw is None:
             same = predecessor is not None and _is_same_test(predecessor, arrival, parcel, decision)
             raw = self._keep(arrival, predecessor if same else None)
-        sample = samples.get_or_create(decision.sample, self._options.labels.tags)
+        options = self._options
+        sample = samples.get_or_create(decision.sample, options.labels.tags)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
-        test, written = save_test(self._store, parcel, raw, spooled.sha256, belonging, self._options.labels)
+        test, written = save_test(
+            self._store, parcel, raw, spooled.sha256, belonging, options.labels, again=options.reset
+        )
         raw_files.link_sample(raw, test.sample.id)
         self._touched.add(test.sample.id)
         outcome = _outcome(candidate, written, test, raw, spooled, _about_codes(decision))
@@ -227,9 +227,7 @@ class Importer:
 
     def _keep(self, arrival: Arrival, predecessor: RawDataFile | None = None) -> RawDataFile:
         options = self._options
-        return raw_files.keep(
-            self._store, arrival, options.labels, archive=options.archive, predecessor=predecessor
-        )
+        return raw_files.keep(self._store, arrival, options.labels, archive=options.archive, predecessor=predecessor)
 
     def _about_duplicate(self, candidate: Candidate, raw: RawDataFile, test: TestResult) -> str:
         reason = f"same bytes as {raw.sources[0].path}"

@@ -50,7 +50,7 @@ class ReaderPool:
 class Reading:
     """A file that is being read."""
 
-    def __init__(self, future: ProcessFuture, source: str) -> None:
+    def __init__(self, future: ProcessFuture[Parcel], source: str) -> None:
         self._future = future
         self._source = source
 

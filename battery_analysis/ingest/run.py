@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from bson import ObjectId
 
 from battery_analysis.errors import BatteryAnalysisError
 from battery_analysis.ingest import job as jobs
-from battery_analysis.ingest.discover import Candidate, Selection
+from battery_analysis.ingest.discover import Candidate, Selection, normal_path, stored_text
 from battery_analysis.ingest.importer import ImportOptions, candidates_of, import_files
 from battery_analysis.ingest.job import Outcome
 from battery_analysis.ingest.sample_rules import rules_from
@@ -108,7 +107,7 @@ def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
     """
     options = request.options(settings)
     candidates = candidates_of(options)
-    job = jobs.start(os.path.abspath(request.root), asdict(request))
+    job = jobs.start(stored_text(normal_path(options.root)), asdict(request))
     jobs.set_total(job, len(candidates))
     return JobRun(store, job, request.options(settings, job.id), candidates)
 

@@ -154,7 +154,7 @@ def _read_toml_map(path: Path) -> dict[str, str]:
     except tomli.TOMLDecodeError as exc:
         raise IngestError(f"{path}: {exc}") from exc
     if not isinstance(samples, dict) or not all(isinstance(each, str) for each in samples.values()):
-        raise IngestError(f"{path}: a table [samples] of file = \"sample\" lines wanted")
+        raise IngestError(f'{path}: a table [samples] of file = "sample" lines wanted')
     return samples
 
 

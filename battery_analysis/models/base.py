@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from mongoengine import DateTimeField, Document, EmbeddedDocument, ListField, StringField, ValidationError
 
@@ -20,7 +20,7 @@ def now() -> datetime:
 class StoredDocument(Document):
     """When, by whom, and under which tags a document was made."""
 
-    meta = {"abstract": True, "auto_create_index": False}
+    meta: ClassVar[dict[str, Any]] = {"abstract": True, "auto_create_index": False}
 
     created_at = DateTimeField(default=now, help_text="When the document was first stored, UTC")
     updated_at = DateTimeField(default=now, help_text="When it last changed, UTC")

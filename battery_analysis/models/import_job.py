@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from mongoengine import (
     DateTimeField,
     DictField,
@@ -36,7 +38,7 @@ class ImportJob(StoredDocument):
     counts = MapField(LongField(), help_text="Files by outcome")
     seconds = FloatField(help_text="Time spent working, over all resumptions")
 
-    meta = {"collection": "import_jobs", "indexes": ["-started_at", "state"]}
+    meta: ClassVar[dict[str, Any]] = {"collection": "import_jobs", "indexes": ["-started_at", "state"]}
 
 
 class ImportedFile(StoredDocument):
@@ -57,7 +59,7 @@ class ImportedFile(StoredDocument):
     cycle_count = LongField()
     seconds = FloatField()
 
-    meta = {
+    meta: ClassVar[dict[str, Any]] = {
         "collection": "imported_files",
         "indexes": [
             {"fields": ["job", "path"], "unique": True},

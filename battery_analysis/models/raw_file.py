@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from mongoengine import (
     BooleanField,
     DateTimeField,
@@ -64,7 +66,7 @@ class RawDataFile(StoredDocument):
     acquisition_device = StringField()
     metadata = DictField()
 
-    meta = {
+    meta: ClassVar[dict[str, Any]] = {
         "collection": "raw_data_files",
         "indexes": [
             {"fields": ["versions.sha256"], "unique": True},

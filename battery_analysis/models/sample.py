@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mongoengine import (
     DateTimeField,
@@ -73,7 +73,7 @@ class Sample(StoredDocument):
     aggregates = EmbeddedDocumentField(SampleAggregates)
     default_dataset = ObjectIdField(help_text="Cell dataset to show first")
 
-    meta = {
+    meta: ClassVar[dict[str, Any]] = {
         "collection": "samples",
         "indexes": ["chemistry", "project", "tags", "parent", "-created_at"],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from mongoengine import (
     BooleanField,
     DateTimeField,
@@ -143,7 +145,7 @@ class TestResult(StoredDocument):
     import_job = ObjectIdField()
     words = ListField(StringField(), help_text="Lower-case words of names, tags and protocol, for text search")
 
-    meta = {
+    meta: ClassVar[dict[str, Any]] = {
         "collection": "test_results",
         # Every filter of a search stands before the default order, newest first.
         "indexes": [

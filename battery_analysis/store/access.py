@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from bson import ObjectId
 from bson.errors import InvalidId
@@ -28,7 +28,7 @@ def by_id(document: type[D], identity: str | ObjectId) -> D:
     found: Any = visible(document).filter(id=object_id(document, identity)).first()
     if found is None:
         raise NotFoundError(f"no {document.__name__} has the id {identity}")
-    return found
+    return cast(D, found)
 
 
 def object_id(document: type[StoredDocument], identity: str | ObjectId) -> ObjectId:

@@ -61,7 +61,7 @@ def _connect(settings: Settings) -> Database[dict[str, Any]]:
         appname="battery-analysis",
         **common,
     )
-    database = mongoengine.get_db()
+    database: Database[dict[str, Any]] = mongoengine.get_db()
     try:
         database.command("ping")
         # A server answers a ping of a stranger; only a real question shows whether it lets us in.
@@ -84,7 +84,8 @@ def _mock_database(name: str, options: dict[str, Any]) -> Database[dict[str, Any
 
     enable_gridfs_integration()
     mongoengine.connect(name, mongo_client_class=mongomock.MongoClient, _store=_mock_server(), **options)
-    return mongoengine.get_db()
+    database: Database[dict[str, Any]] = mongoengine.get_db()
+    return database
 
 
 @functools.cache

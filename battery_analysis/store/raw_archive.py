@@ -8,7 +8,7 @@ is checked on the way out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -95,7 +95,7 @@ class RawArchive:
             raise ArchiveError(f"{raw.filename}: archived bytes are missing or damaged ({exc})") from exc
 
 
-def prefix_version(raw: RawDataFile, digests_of_prefixes: dict[int, str]) -> RawVersion | None:
+def prefix_version(raw: RawDataFile, digests_of_prefixes: Mapping[int, str]) -> RawVersion | None:
     """Return the longest version that is a prefix of a file, given the digests of its first n bytes."""
     fitting = [each for each in raw.versions if digests_of_prefixes.get(each.size) == each.sha256]
     return max(fitting, key=lambda each: each.size, default=None)

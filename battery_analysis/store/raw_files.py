@@ -30,7 +30,7 @@ class Arrival:
     spooled: Path
     sha256: str
     size: int
-    modified_at: datetime
+    modified_at: datetime | None
     prefix_digests: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -121,7 +121,7 @@ def link_sample(raw: RawDataFile, sample: ObjectId) -> None:
 def _put(store: Store, arrival: Arrival, archive: bool, predecessor: RawDataFile | None) -> RawVersion:
     version = RawVersion(sha256=arrival.sha256, size=arrival.size, archived=archive)
     if archive:
-        past = prefix_version(predecessor, dict(arrival.prefix_digests)) if predecessor else None
+        past = prefix_version(predecessor, arrival.prefix_digests) if predecessor else None
         shared = list(past.extents) if past is not None and past.archived else []
         offset = sum(extent.length for extent in shared)
         version.extents = [*shared, store.archive.put(arrival.spooled, offset=offset)]

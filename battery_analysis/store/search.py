@@ -149,7 +149,8 @@ def matching(query: Query, *, dated: bool = True) -> QuerySet:
     }
     conditions: list[dict[str, Any]] = [{field: value} for field, value in exact.items() if value is not None]
     conditions += [{"tags": tag} for tag in query.tags]
-    conditions += [{"words": re.compile(f"^{re.escape(word)}")} for word in words_of(query.text or "")]
+    # As text: a compiled pattern carries the Unicode flag, with which the server cannot use an index.
+    conditions += [{"words": {"$regex": f"^{re.escape(word)}"}} for word in words_of(query.text or "")]
     cycles = _between(query.min_cycles, query.max_cycles)
     if cycles:
         conditions.append({"cycle_count": cycles})

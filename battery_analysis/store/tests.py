@@ -75,15 +75,26 @@ class Belonging:
 
 
 def save_test(
-    store: Store, parcel: Parcel, raw: RawDataFile, sha256: str, belonging: Belonging, labels: Labels
+    store: Store,
+    parcel: Parcel,
+    raw: RawDataFile,
+    sha256: str,
+    belonging: Belonging,
+    labels: Labels,
+    *,
+    again: bool = False,
 ) -> tuple[TestResult, Written]:
     """Store a read test under the id that its raw file holds, new or as the next revision.
+
+    Bytes that the test was read from already are stored once more only if ``again`` says so.
 
     Raises:
         ConflictError: Another process stored or changed this test meanwhile; nothing was changed here.
         InvalidDocumentError: The facts do not fit the document.
     """
     current: TestResult | None = visible(TestResult).filter(id=raw.test_result).first()
+    if current and not again and sha256 in (version for part in current.raw_files for version in part.versions):
+        raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
     sample = current.sample if current else belonging.sample
     with _written_or_dropped(store.database, current) as written:
         facts = _facts(store.database, parcel, current, sample.cell_type, written)

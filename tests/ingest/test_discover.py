@@ -54,7 +54,9 @@ def test_an_excluded_folder_is_not_entered(tmp_path: Path, monkeypatch: pytest.M
     assert "archive" not in entered
 
 
-@pytest.mark.parametrize(("depth", "names"), [(0, ["0.csv"]), (1, ["0.csv", "a/1.csv"]), (None, ["0.csv", "a/1.csv", "a/b/2.csv"])])
+@pytest.mark.parametrize(
+    ("depth", "names"), [(0, ["0.csv"]), (1, ["0.csv", "a/1.csv"]), (None, ["0.csv", "a/1.csv", "a/b/2.csv"])]
+)
 def test_depth_counts_folder_levels_below_the_root(tmp_path: Path, depth: int | None, names: list[str]) -> None:
     tree(tmp_path, "0.csv", "a/1.csv", "a/b/2.csv")
     assert found(tmp_path, depth=depth) == names

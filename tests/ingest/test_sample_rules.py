@@ -58,7 +58,9 @@ def test_the_parent_folder_is_the_last_resort(rules: SampleRules) -> None:
     assert (decision.sample, decision.rule) == ("pouch cells", "folder")
 
 
-@pytest.mark.parametrize("name", ["run_CH12.csv", "NMC811 run.csv", "x_EDA0001.csv", "LFP100.csv", "MB12.csv", "NCA80.csv"])
+@pytest.mark.parametrize(
+    "name", ["run_CH12.csv", "NMC811 run.csv", "x_EDA0001.csv", "LFP100.csv", "MB12.csv", "NCA80.csv"]
+)
 def test_channels_and_chemistries_are_no_cell_codes(rules: SampleRules, name: str) -> None:
     assert rules.codes(Path(name).stem) == []
 
@@ -84,7 +86,9 @@ def test_with_sample_lookup_a_file_without_header_has_no_sample() -> None:
 
 @given(st.dictionaries(st.text(min_size=1), st.text(min_size=1), min_size=1))
 @pytest.mark.parametrize("suffix", [".toml"])
-def test_a_map_reads_back_as_written(tmp_path_factory: pytest.TempPathFactory, suffix: str, rows: dict[str, str]) -> None:
+def test_a_map_reads_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, rows: dict[str, str]
+) -> None:
     path = tmp_path_factory.mktemp("map") / f"map{suffix}"
     rows = {k: v for k, v in rows.items() if (k + v).isprintable()}
     write_sample_map(path, rows)

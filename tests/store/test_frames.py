@@ -128,13 +128,15 @@ def test_an_unknown_column_is_named_with_those_there_are(store: Store, tmp_path:
 
 
 def test_an_unknown_test_is_named(store: Store) -> None:
-    with pytest.raises(NotFoundError, match="no TestResult has the id 0{24}"):
+    with pytest.raises(NotFoundError, match=r"no TestResult has the id 0{24}"):
         frames.load_frame(store, "0" * 24)
     with pytest.raises(NotFoundError, match="'x' is not an id of a TestResult"):
         frames.load_frame(store, "x")
 
 
-def test_a_missing_segment_is_an_error_and_never_a_shorter_frame(store: Store, tmp_path: Path, small_segments: int) -> None:
+def test_a_missing_segment_is_an_error_and_never_a_shorter_frame(
+    store: Store, tmp_path: Path, small_segments: int
+) -> None:
     test = save(store, tmp_path, read_result(cycling_frame(cycles=5)))
     store.database[frames.SEGMENTS].delete_one({"_id": test.segments[2].id})
     with pytest.raises(ArchiveError, match="1 of 4 documents are missing"):
