@@ -119,7 +119,8 @@ def _repaired(time: FloatArray, falls: IntArray, clocks: _Clocks) -> tuple[Float
         if interval is not None:
             shift = reached + interval - part[0]
             part[:own] += shift
-            part[own:] = np.maximum(part[own:], part[own - 1])
+            # What returned to the clock of before may lie a little behind; so may, by rounding, what was joined.
+            part = np.maximum.accumulate(np.maximum(part, reached))
             offset += shift if own == part.size else 0.0
             joined += 1
         else:
@@ -147,7 +148,7 @@ def _restart(time: FloatArray, start: int, own: int, clocks: _Clocks) -> float |
         return None
     shown = clocks.interval(start)
     if shown is None:
-        return 0.0 if 2 * time[start] < time[start - 1] else None
+        return 0.0 if 0 <= 2 * time[start] < time[start - 1] else None
     return shown if shown >= 0 else None
 
 

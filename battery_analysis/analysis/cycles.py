@@ -144,16 +144,20 @@ def summarise_cycles(frame: pl.DataFrame, *, finished: bool = False, continuatio
         capacity = _unknown_in(gap[runs.row], capacity)
     if energy_method == "integrated":
         energy = _unknown_in(gap[runs.row], energy)
+    capacities = [cycles.total(runs, values) for values in (capacity.charge, capacity.discharge)]
+    energies = [cycles.total(runs, values) for values in (energy.charge, energy.discharge)]
     columns = {
         "cycle_count": cycles.number,
         "first_record": cycles.first,
         "records": cycles.records,
         "start_time_second": records.time[cycles.first],
         "end_time_second": records.time[cycles.last],
-        "charge_capacity_ah": cycles.total(runs, capacity.charge),
-        "discharge_capacity_ah": cycles.total(runs, capacity.discharge),
-        "charge_energy_wh": cycles.total(runs, energy.charge),
-        "discharge_energy_wh": cycles.total(runs, energy.discharge),
+        "charge_capacity_ah": capacities[0],
+        "discharge_capacity_ah": capacities[1],
+        "charge_energy_wh": energies[0],
+        "discharge_energy_wh": energies[1],
+        "mean_charge_voltage_volt": _quotient(energies[0], capacities[0]),
+        "mean_discharge_voltage_volt": _quotient(energies[1], capacities[1]),
         "charge_time_second": cycles.total(runs, runs.seconds, runs.direction > 0),
         "discharge_time_second": cycles.total(runs, runs.seconds, runs.direction < 0),
         "rest_time_second": cycles.total(runs, runs.seconds, runs.direction == 0),
@@ -339,24 +343,18 @@ def _half_columns(cycles: _Cycles, runs: _Runs, halves: Phases, *, finished: boo
 
 def _table(columns: dict[str, npt.NDArray[Any]], count: int) -> pl.DataFrame:
     """Put the columns in the order of the schema, with null for what is not known."""
+    unknown = np.full(count, np.nan)
     series = []
     for name, dtype in CYCLE_SCHEMA.items():
-        values = columns.get(name)
-        if values is None:
-            series.append(pl.repeat(None, count, dtype=dtype(), eager=True).alias(name))
-        elif dtype is pl.Float64:
+        values = columns.get(name, unknown)
+        if dtype is pl.Float64:
             series.append(pl.Series(name, values, dtype=dtype, nan_to_null=True))
         else:
             series.append(pl.Series(name, values.tolist(), dtype=dtype))
-    return _derived(pl.DataFrame(series))
+    return with_efficiencies(pl.DataFrame(series), "same_cycle")
 
 
-def _derived(table: pl.DataFrame) -> pl.DataFrame:
-    """Fill the mean voltages (energy / capacity) and the efficiencies."""
-    means = [
-        pl.when(pl.col(f"{half}_capacity_ah") > 0)
-        .then(pl.col(f"{half}_energy_wh") / pl.col(f"{half}_capacity_ah"))
-        .alias(f"mean_{half}_voltage_volt")
-        for half in ("charge", "discharge")
-    ]
-    return with_efficiencies(table.with_columns(means), "same_cycle")
+def _quotient(dividend: FloatArray, divisor: FloatArray) -> FloatArray:
+    quotient = np.full(divisor.size, np.nan)
+    np.divide(dividend, divisor, out=quotient, where=divisor > 0)
+    return quotient

@@ -54,8 +54,8 @@ def with_efficiencies(cycles: pl.DataFrame, convention: EfficiencyConvention) ->
     back = 1 if convention == "previous_charge" else 0
     capacity = _ratio("discharge_capacity_ah", "charge_capacity_ah", convention, back)
     energy = _ratio("discharge_energy_wh", "charge_energy_wh", convention, back)
-    return cycles.with_columns(coulombic_efficiency=capacity, energy_efficiency=energy).with_columns(
-        voltage_efficiency=_divided(pl.col("energy_efficiency"), pl.col("coulombic_efficiency"))
+    return cycles.with_columns(
+        coulombic_efficiency=capacity, energy_efficiency=energy, voltage_efficiency=_divided(energy, capacity)
     )
 
 

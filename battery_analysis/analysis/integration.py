@@ -123,11 +123,13 @@ def _silences(records: Records) -> IntArray:
     """Records after an unusually long interval over which the current changed."""
     long = np.flatnonzero(records.seconds > GAP_SECONDS)
     long = long[long > 0]
+    if not long.size:
+        return long
     now, before = records.current[long], records.current[long - 1]
     enough = np.maximum(GAP_CURRENT_CHANGE * np.maximum(np.abs(now), np.abs(before)), REST_FRACTION * records.largest)
     long = long[np.abs(now - before) > enough]
     if has_values(records.frame, STEP_TIME.name):
-        within_step = numbers(records.frame.select(STEP_TIME.name)[long], STEP_TIME.name)
+        within_step = records.frame[STEP_TIME.name].gather(long).cast(pl.Float64).to_numpy()
         own_step = records.new_step[long] & (within_step >= 0.9 * records.seconds[long])
         long = long[~own_step]
     if not long.size:
