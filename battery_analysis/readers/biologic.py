@@ -26,7 +26,7 @@ from battery_analysis import columns
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
 from battery_analysis.readers.biologic_columns import TIME_LABEL, to_frame
-from battery_analysis.readers.biologic_header import filled_in, in_utc, parse_stamp, quantity, test_type
+from battery_analysis.readers.biologic_header import filled_in, in_utc, kind_of_test, parse_stamp, quantity
 from battery_analysis.readers.sniff import (
     column_names,
     head_text,
@@ -210,7 +210,7 @@ def _metadata(header: Mapping[str, str], lines: Sequence[str], time_zone: str) -
         device=header.get("Device") or None,
         channel=header.get("Run on channel", "").split(" (")[0] or None,
         technique=technique,
-        test_type=test_type(technique),
+        test_type=kind_of_test(technique),
         test_name=header.get("File", "").removesuffix(".mpr").strip("* ") or None,
         protocol=setting_file if setting_file.upper() != "NONE" and setting_file else None,
         operator=header.get("User") or None,

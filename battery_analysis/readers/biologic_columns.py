@@ -132,7 +132,7 @@ def to_frame(
     Returns:
         The frame, and the vendor's name and unit of each column.
     """
-    labels = {split_label(label): label for label in reversed(raw.columns)}
+    labels = {split_label(label): label for label in reversed(raw.columns) if raw.schema[label].is_numeric()}
     loop_starts = [start for start in loop_starts if 0 < start < raw.height]
     restarts = pl.int_range(pl.len()).is_in(loop_starts) if loop_starts else pl.lit(False)
     maps = [*_maps(labels), *([] if loop_starts else _counter_maps(labels))]

@@ -89,10 +89,10 @@ _SCALES = {
 _NOT_FILLED_IN = (0.0, 0.001)
 
 
-def test_type(technique: str | None) -> TestType | None:
+def kind_of_test(technique: str | None) -> TestType | None:
     """Name the kind of test that a technique is.
 
-    >>> test_type("Modulo Bat"), test_type("Chronopotentiometry")
+    >>> kind_of_test("Modulo Bat"), kind_of_test("Chronopotentiometry")
     ('cycling', 'other')
     """
     if not technique:

@@ -27,7 +27,7 @@ from battery_analysis import columns
 from battery_analysis.errors import CorruptFileError, MissingExtraError
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
 from battery_analysis.readers.biologic_columns import TIME_LABEL, to_frame
-from battery_analysis.readers.biologic_header import DEVICES, TECHNIQUES, in_utc, test_type
+from battery_analysis.readers.biologic_header import DEVICES, TECHNIQUES, in_utc, kind_of_test
 
 if TYPE_CHECKING:
     import numpy as np
@@ -286,7 +286,7 @@ def _metadata(settings: bytes, log: bytes, date: str, time_zone: str) -> TestMet
         device=device,
         channel=_channel(log, path),
         technique=technique,
-        test_type=test_type(technique),
+        test_type=kind_of_test(technique),
         test_name=re.split(r"[\\/]", path)[-1].removesuffix(".mpr").strip("* ") or None if path else None,
         protocol=setting_file if setting_file.upper() != "NONE" and setting_file else None,
         comment=_text(settings, 7),

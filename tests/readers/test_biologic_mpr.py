@@ -1,0 +1,264 @@
+"""Binary files of EC-Lab and BT-Lab."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from battery_analysis.columns import conform
+from battery_analysis.errors import CorruptFileError, MissingExtraError
+from battery_analysis.readers.base import Reading
+from battery_analysis.readers.biologic_mpr import BiologicMpr
+from tests.realdata import hostile, real, real_entries
+
+MAGIC = b"BIO-LOGIC MODULAR FILE\x1a".ljust(48) + bytes(4)
+FLAGS_NS_TIME_EWE_DQ = (1, 2, 3, 21, 31, 65, 131, 4, 6, 7)
+RECORD = struct.Struct("<BHdfd")
+RECORDS = ((0x03, 0, 0.0, 3.5, 0.0), (0x25, 1, 10.0, 3.75, 0.5), (0x01, 1, 20.0, 3.5, -1.0))
+FREQUENCY, VOLTAGE, UNKNOWN = 32, 6, 999
+
+
+def module(name: str, content: bytes, version: int = 0, date: str = "03/04/24", long_header: bool = False) -> bytes:
+    names = f"VMP {name}".ljust(10) + f"VMP {name}".ljust(25)
+    sizes = struct.pack("<IIII", 0xFFFFFFFF, len(content), 0, version) if long_header else b""
+    return b"MODULE" + names.encode() + (sizes or struct.pack("<II", len(content), version)) + date.encode() + content
+
+
+def settings(technique: int = 0x04) -> bytes:
+    content = bytearray(700)
+    content[0] = technique
+    content[7:18] = b"\x0athe comment"[:11]
+    struct.pack_into("<f", content, 263, 12.5)  # mg
+    struct.pack_into("<f", content, 529, 0.001)  # cm2, not filled in
+    struct.pack_into("<fB", content, 604, 2.5, 1)  # mA.h
+    return bytes(content)
+
+
+def data(
+    ids: Sequence[int] = FLAGS_NS_TIME_EWE_DQ,
+    records: bytes = b"".join(RECORD.pack(*record) for record in RECORDS),
+    count: int = len(RECORDS),
+    version: int = 3,
+) -> bytes:
+    kind, start = {0: ("B", 100), 2: ("H", 405), 3: ("H", 406), 10: ("H", 1007), 11: ("H", 1007)}[version]
+    columns = struct.pack("<H" if version >= 10 else "<B", len(ids)) + struct.pack(f"<{len(ids)}{kind}", *ids)
+    return (struct.pack("<I", count) + columns).ljust(start, b"\0") + records
+
+
+def log(days: float = 45355.5, offset: int = 585, channel: int = 2, path: bytes = b"C:\\data\\cell_7_C03.mpr") -> bytes:
+    content = bytearray(1100)
+    content[9] = channel
+    struct.pack_into("<H", content, 171, 4711)
+    struct.pack_into("<d", content, offset, days)
+    for place, text in ((593, path), (951, b"11.50"), (975, b"0815"), (1001, b" NONE")):
+        content[place : place + 1 + len(text)] = bytes([len(text)]) + text
+    content[974] = 12
+    return bytes(content)
+
+
+def whole(**parts: bytes) -> bytes:
+    modules = {"Set": settings(), "data": data(), "LOG": log()} | parts
+    return MAGIC + b"".join(module(name, content, 3 * (name == "data")) for name, content in modules.items() if content)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Any:
+    def write_and_read(content: bytes, time_zone: str = "UTC") -> Reading:
+        path = tmp_path / "cell.mpr"
+        path.write_bytes(content)
+        assert BiologicMpr().recognises(content[:100])
+        return BiologicMpr().read(path, time_zone=time_zone)
+
+    return write_and_read
+
+
+def test_reads_every_column(read: Any) -> None:
+    reading = read(whole())
+    frame = conform(reading.frame).frame
+    assert reading.warnings == []
+    assert frame["test_time_second"].to_list() == [0.0, 10.0, 20.0]
+    assert frame["voltage_volt"].to_list() == [3.5, 3.75, 3.5]
+    assert frame["current_ampere"].to_list() == [None, pytest.approx(0.18), pytest.approx(-0.36)]
+    assert frame["net_capacity_ah"].to_list() == pytest.approx([0.0, 5e-4, -5e-4])
+    assert frame["aux_mode"].to_list() == [3, 1, 1]
+    assert frame["aux_ox_red"].to_list() == [0, 1, 0]
+    assert frame["aux_ns_changes"].to_list() == [0, 1, 0]
+    assert frame["aux_counter_inc"].to_list() == [0, 0, 0]
+    assert frame["step_id"].to_list() == [0, 1, 1]
+    assert frame["step_type"].to_list() == ["Rest", "CC", "CC"]
+    assert reading.metadata.sources["current_ampere"].name == "dq/mA.h over the interval before"
+
+
+def test_keeps_what_settings_and_log_say(read: Any) -> None:
+    metadata = read(whole(), time_zone="Asia/Tokyo").metadata
+    assert metadata.technique == "Galvanostatic Cycling with Potential Limitation"
+    assert metadata.test_type == "cycling"
+    assert metadata.started_at == datetime(2024, 3, 4, 3, 0, tzinfo=UTC)
+    assert metadata.device == "VMP-300 (SN 0815)"
+    assert metadata.channel == "3"
+    assert metadata.software == "EC-Lab 11.50"
+    assert metadata.test_name == "cell_7_C03"
+    assert metadata.protocol is None
+    assert metadata.comment == "the commen"
+    assert metadata.active_mass_gram == pytest.approx(0.0125)
+    assert metadata.electrode_area_cm2 is None
+    assert metadata.nominal_capacity_ah == pytest.approx(2.5e-3)
+    assert metadata.announced_records == 3
+    assert metadata.finished is True
+    assert metadata.header["Channel serial number"] == "4711"
+
+
+def test_channels_of_bt_lab_are_named_by_board(read: Any) -> None:
+    assert read(whole(LOG=log(channel=31, path=b"C:\\data\\cell_7_CD8.mpr"))).metadata.channel == "D8"
+
+
+@pytest.mark.parametrize("offset", [465, 469, 473, 585])
+def test_finds_the_start_wherever_the_version_writes_it(read: Any, offset: int) -> None:
+    reading = read(whole(LOG=log(offset=offset)))
+    assert reading.metadata.started_at == datetime(2024, 3, 4, 12, 0, tzinfo=UTC)
+    assert reading.frame["unix_time_second"][2] == reading.metadata.started_at.timestamp() + 20.0
+
+
+def test_a_start_that_does_not_fit_the_date_is_not_believed(read: Any) -> None:
+    reading = read(whole(LOG=log(days=44000.5)))
+    assert reading.metadata.started_at is None
+    assert reading.warnings == ["the log names no start of the acquisition"]
+
+
+def test_without_a_log_nothing_is_invented(read: Any) -> None:
+    reading = read(whole(LOG=b""))
+    assert reading.metadata.started_at is None
+    assert reading.metadata.finished is None
+    assert reading.metadata.header["Date"] == "03/04/24"
+    assert "unix_time_second" not in reading.frame.columns
+
+
+@pytest.mark.parametrize(("version", "long_header"), [(0, False), (2, False), (3, False), (10, True), (11, True)])
+def test_all_versions_of_the_data_module_are_read(read: Any, version: int, long_header: bool) -> None:
+    parts = (
+        module("Set", settings(), 10 * long_header, long_header=long_header),
+        module("data", data(version=version), version, long_header=long_header),
+        module("LOG", log(), 10 * long_header, long_header=long_header),
+    )
+    assert read(MAGIC + b"".join(parts)).frame.equals(read(whole()).frame)
+
+
+def test_loops_are_steps(read: Any) -> None:
+    reading = read(whole(loop=struct.pack("<I3I", 3, 0, 2, 3).ljust(268, b"\0")))
+    assert reading.frame["step_count"].to_list() == [1, 2, 3]
+
+
+def test_one_unknown_column_is_left_out_and_named(read: Any) -> None:
+    records = struct.pack("<dfIdfI", 0.0, 3.5, 7, 1.0, 3.75, 7)
+    reading = read(whole(data=data((4, UNKNOWN, VOLTAGE), _swapped(records), 2)))
+    assert reading.frame["voltage_volt"].to_list() == [3.5, 3.75]
+    assert reading.warnings == ["column 2 has the unknown id 999; its values (4 bytes a record) are left out"]
+
+
+def _swapped(records: bytes) -> bytes:
+    """Put the unknown third value of each record before the second."""
+    return b"".join(record[:8] + record[12:16] + record[8:12] for record in (records[:16], records[16:]))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (whole(data=data((4, 0xFFFF, VOLTAGE))), "column id 65535 (column 2) is unknown"),
+        (whole(data=data((4, UNKNOWN, UNKNOWN + 1))), "column id 999, 1000 (column 2) is unknown"),
+        (whole(data=data((4, VOLTAGE))), "3 records of 12 bytes do not fill 69 bytes"),
+        (whole(data=data(count=2**32 - 1)), "records of 23 bytes do not fill 69 bytes"),
+        (whole(data=data(count=0, records=b"")), "no data rows"),
+        (whole(data=data(())), "announces 0 columns"),
+        (whole(data=b"short"), "data module is shorter than its header says"),
+        (whole(data=b""), "there is no data module; the file has VMP Set, VMP LOG"),
+        (MAGIC, "there is no data module; the file has no modules"),
+        (MAGIC + module("data", data(), 7), "its version is 7"),
+        (MAGIC + module("data", data(), 3) * 2, "a second module 'VMP data'"),
+        (whole()[:-2] + b"xx" + bytes(80), "no module begins at byte"),
+        (whole().replace(b"MODULEVMP LOG", b"MODULE\xff\xff\xff\xff LOG"), "header of the module at byte"),
+        (whole(LOG=b"")[:-30], "1 of 3 records"),
+        (whole(LOG=b"")[:900], "data module is shorter than its header says"),
+        (whole()[:100], "the file ends inside the header of a module at byte 52"),
+    ],
+)
+def test_damage_is_named(read: Any, content: bytes, reason: str) -> None:
+    with pytest.raises(CorruptFileError, match=re.escape(reason)) as caught:
+        read(content)
+    assert "cell.mpr (biologic_mpr): " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_truncation_is_an_error_or_a_warning(read: Any) -> None:
+    content = whole()
+    end_of_records = len(whole(LOG=b""))
+    for size in range(len(MAGIC), len(content), 7):
+        if size < end_of_records:
+            with pytest.raises(CorruptFileError):
+                read(content[:size])
+        else:
+            reading = read(content[:size])
+            assert reading.frame.height == 3
+            assert bool(reading.warnings) == (size != end_of_records)
+
+
+def test_other_content_is_not_recognised() -> None:
+    assert not BiologicMpr().recognises(b"")
+    assert not BiologicMpr().recognises(b"EC-Lab ASCII FILE")
+    assert not BiologicMpr().recognises(b"NEWARE20200325")
+
+
+def test_a_missing_galvani_names_the_extra(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_really = builtins.__import__
+
+    def refuse_galvani(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "galvani":
+            raise ModuleNotFoundError("No module named 'galvani'", name="galvani")
+        return import_really(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse_galvani)
+    with pytest.raises(MissingExtraError, match=re.escape("battery-analysis[biologic_mpr]")):
+        read(whole())
+
+
+BINARIES = [entry for entry in real_entries("biologic") if entry["path"].endswith(".mpr")]
+
+
+@pytest.mark.parametrize("entry", BINARIES, ids=lambda entry: entry["path"])
+def test_agrees_with_an_independent_reader(entry: dict[str, Any]) -> None:
+    reading = BiologicMpr().read(real(entry["path"]))
+    frame, reference = conform(reading.frame).frame, entry["reference"]
+    assert reading.warnings == []
+    assert frame.height == reference["rows"] == reading.metadata.announced_records
+    for name, key in (("voltage_volt", "voltage_V"), ("current_ampere", "current_A")):
+        assert frame[name].min() == pytest.approx(reference[key]["min"], rel=1e-6)
+        assert frame[name].max() == pytest.approx(reference[key]["max"], rel=1e-6)
+    times = reference["test_time_s"]
+    assert (frame["test_time_second"][0], frame["test_time_second"][-1]) == pytest.approx(
+        (times["first"], times["last"])
+    )
+    kept = {source.name for source in reading.metadata.sources.values()}
+    assert {name for name in reference["mpr_columns"] if name != "flags"} <= kept, "no column is dropped"
+    start = datetime.fromisoformat(reference["timestamps"]["acquisition_start"]).replace(tzinfo=UTC)
+    assert reading.metadata.started_at == start
+    if "charge_total" in reference:
+        total = reference["charge_total"]["sum_dq_Ah"]
+        assert frame["net_capacity_ah"][-1] == pytest.approx(total, rel=1e-6)
+    for device_log in (check["log"] for check in entry["cross_check"] if "log" in check):
+        assert device_log["device_sn"] in (reading.metadata.device or "")
+        assert device_log["ec_lab_version"] in (reading.metadata.software or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("truncated_50pct.mpr", "data module is shorter"), ("flipped_bytes.mpr", "data module header is not valid")],
+)
+def test_damaged_real_files_are_refused(name: str, reason: str) -> None:
+    with pytest.raises(CorruptFileError, match=reason):
+        BiologicMpr().read(hostile(name))
