@@ -7,7 +7,6 @@ import platform
 import resource
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -75,8 +74,11 @@ def _measured(out: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) ->
 
 
 def _peak_megabytes() -> float:
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    status = Path("/proc/self/status")
+    if status.is_file():  # ru_maxrss is no use on Linux: a child inherits the peak of its parent
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
 def machine() -> str:

@@ -59,7 +59,7 @@ def save(
     path.write_bytes(content or name.encode())
     data = path.read_bytes()
     arrival = Arrival(str(path), name, path, hashlib.sha256(data).hexdigest(), len(data), now())
-    raw = raw_files.keep(store, arrival, Labels())
+    raw = raw_files.keep(store, arrival, Labels(), raw_files.look_up(arrival.sha256, arrival.source))
     belonging = Belonging(samples.get_or_create(sample), sample, "fixed", sample)
     test, _ = save_test(store, pack(result, folder / "parcel"), raw, arrival.sha256, belonging, Labels())
     return test

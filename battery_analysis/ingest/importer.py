@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from battery_analysis.reading import find_reader, read_head
 from battery_analysis.store import Store, raw_files, samples
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.raw_archive import prefix_version
-from battery_analysis.store.raw_files import Arrival, Labels
+from battery_analysis.store.raw_files import Arrival, Labels, Past
 from battery_analysis.store.tests import Belonging, save_test
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> It
             seen = Preview(candidate.source, str(candidate.relative), None, None)
             try:
                 _check(candidate)
-                with spool.copy(candidate.path, candidate.path.name) as spooled:
+                with spool.copy(candidate.path) as spooled:
                     parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
                 return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
             except (ReadError, IngestError) as exc:
@@ -124,7 +124,7 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
         for candidate in candidates:
             try:
                 _check(candidate)
-                with spool.copy(candidate.path, candidate.path.name) as spooled:
+                with spool.copy(candidate.path) as spooled:
                     yield _planned(candidate, spooled, options)
             except UnknownFormatError as exc:
                 yield Outcome(candidate.source, "skipped", exc.reason)
@@ -172,48 +172,43 @@ class Importer:
 
     def _tried(self, candidate: Candidate) -> Outcome:
         _check(candidate)
-        for attempt in range(CONFLICT_TRIES):
-            predecessor = raw_files.find_by_source(candidate.source)
-            lengths = [version.size for version in predecessor.versions] if predecessor else []
-            with self._spool.copy(candidate.path, candidate.path.name, lengths) as spooled:
-                try:
-                    return self._known(candidate, spooled) or self._new(candidate, spooled, predecessor)
-                except ConflictError:
-                    if attempt + 1 == CONFLICT_TRIES:
-                        raise
-        raise AssertionError("every attempt returns or raises")
+        with self._spool.copy(candidate.path) as spooled:
+            for _ in range(CONFLICT_TRIES - 1):
+                with suppress(ConflictError):
+                    return self._once(candidate, spooled)
+            return self._once(candidate, spooled)
 
-    def _known(self, candidate: Candidate, spooled: Spooled) -> Outcome | None:
-        """Return the outcome for bytes that are imported already, None for others."""
-        raw = raw_files.find_version(spooled.sha256)
-        test = raw_files.naming_test(raw, spooled.sha256) if raw else None
-        if raw is None or test is None:
-            return None
-        same_path = any(place.path == candidate.source for place in raw.sources)
+    def _once(self, candidate: Candidate, spooled: Spooled) -> Outcome:
+        past = raw_files.look_up(spooled.sha256, candidate.source)
+        test = raw_files.naming_test(past.owner, spooled.sha256) if past.owner else None
+        if past.owner is None or test is None:
+            return self._new(candidate, spooled, past)
+        same_path = any(place.path == candidate.source for place in past.owner.sources)
         if self._options.reset and same_path:
-            return None
-        raw_files.keep(self._store, _arrival(candidate, spooled), self._options.labels, archive=self._options.archive)
+            return self._new(candidate, spooled, past)
+        self._keep(_arrival(candidate, spooled), past)
         if same_path:
-            return _outcome(candidate, "unchanged", test, raw, spooled, None)
-        return _outcome(candidate, "duplicate", test, raw, spooled, self._about_duplicate(candidate, raw, test))
+            return _outcome(candidate, "unchanged", test, past.owner, spooled, None)
+        reason = self._about_duplicate(candidate, past.owner, test)
+        return _outcome(candidate, "duplicate", test, past.owner, spooled, reason)
 
-    def _new(self, candidate: Candidate, spooled: Spooled, predecessor: RawDataFile | None) -> Outcome:
-        """Read bytes that no test names yet, and store them as a new test or a new revision."""
-        arrival = _arrival(candidate, spooled)
+    def _new(self, candidate: Candidate, spooled: Spooled, past: Past) -> Outcome:
+        """Read bytes and store them as a new test or a new revision."""
+        arrival = _arrival(candidate, spooled, past)
         reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, self._options.time_zone)
         # A first version is put away while a worker reads it; whether later bytes are the same test shows when read.
-        raw = None if predecessor else self._keep(arrival)
+        raw = None if past.predecessor and not past.owner else self._keep(arrival, past)
         try:
             parcel = reading.result()
             decision = self._options.rules.decide(candidate, parcel.metadata)
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
-            raw = raw or self._keep(arrival)
+            raw = raw or self._keep(arrival, Past(None, None))
             reason, reader = getattr(exc, "reason", str(exc)), getattr(exc, "reader", None)
             return Outcome(candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id)
         if raw is None:
-            same = predecessor is not None and _is_same_test(predecessor, arrival, parcel, decision)
-            raw = self._keep(arrival, predecessor if same else None)
+            same = past.predecessor is not None and _is_same_test(past.predecessor, arrival, parcel, decision)
+            raw = self._keep(arrival, past if same else Past(None, None))
         options = self._options
         sample = samples.get_or_create(decision.sample, options.labels.tags)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
@@ -225,9 +220,8 @@ class Importer:
         outcome = _outcome(candidate, written, test, raw, spooled, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))
 
-    def _keep(self, arrival: Arrival, predecessor: RawDataFile | None = None) -> RawDataFile:
-        options = self._options
-        return raw_files.keep(self._store, arrival, options.labels, archive=options.archive, predecessor=predecessor)
+    def _keep(self, arrival: Arrival, past: Past) -> RawDataFile:
+        return raw_files.keep(self._store, arrival, self._options.labels, past, archive=self._options.archive)
 
     def _about_duplicate(self, candidate: Candidate, raw: RawDataFile, test: TestResult) -> str:
         reason = f"same bytes as {raw.sources[0].path}"
@@ -250,7 +244,8 @@ def _check(candidate: Candidate) -> None:
         raise type(exc)(candidate.source, exc.reason, exc.reader) from exc
 
 
-def _arrival(candidate: Candidate, spooled: Spooled) -> Arrival:
+def _arrival(candidate: Candidate, spooled: Spooled, past: Past | None = None) -> Arrival:
+    versions = past.predecessor.versions if past and past.predecessor else ()
     return Arrival(
         source=candidate.source,
         filename=candidate.filename,
@@ -258,7 +253,7 @@ def _arrival(candidate: Candidate, spooled: Spooled) -> Arrival:
         sha256=spooled.sha256,
         size=spooled.size,
         modified_at=candidate.modified_at,
-        prefix_digests=spooled.prefix_digests,
+        prefix_digests=spooled.prefix_digests(version.size for version in versions),
     )
 
 
@@ -281,15 +276,14 @@ def _is_same_test(predecessor: RawDataFile, arrival: Arrival, parcel: Parcel, de
 
 
 def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:
-    raw = raw_files.find_version(spooled.sha256)
-    test = raw_files.naming_test(raw, spooled.sha256) if raw else None
+    past = raw_files.look_up(spooled.sha256, candidate.source)
     outcome: OutcomeName = "created"
-    if raw is not None and test is not None:
-        same_path = any(place.path == candidate.source for place in raw.sources)
+    if past.owner is not None and raw_files.naming_test(past.owner, spooled.sha256):
+        same_path = any(place.path == candidate.source for place in past.owner.sources)
         outcome = "updated" if options.reset and same_path else "unchanged" if same_path else "duplicate"
-    elif (older := raw_files.find_by_source(candidate.source)) and raw_files.naming_test(older, older.sha256):
+    elif past.predecessor is not None and raw_files.naming_test(past.predecessor, past.predecessor.sha256):
         outcome = "updated"
-    return replace(Outcome(candidate.source, outcome, sha256=spooled.sha256), size=spooled.size)
+    return Outcome(candidate.source, outcome, sha256=spooled.sha256, size=spooled.size)
 
 
 def _outcome(

@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,24 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Spooled:
-    """A copy of a file under its own name in a folder of its own, and the digests of its first n bytes."""
+    """A copy of a file under its own name, in a folder of its own."""
 
     path: Path
     sha256: str
     size: int
-    prefix_digests: dict[int, str]
+
+    def prefix_digests(self, lengths: Iterable[int]) -> dict[int, str]:
+        """Return the digests of the first n bytes, for the lengths that are not longer than the copy."""
+        total, done = hashlib.sha256(), 0
+        digests = {}
+        with self.path.open("rb") as file:
+            for length in sorted({length for length in lengths if length <= self.size}):
+                while done < length:
+                    chunk = file.read(min(_CHUNK_BYTES, length - done))
+                    total.update(chunk)
+                    done += len(chunk)
+                digests[length] = total.hexdigest()
+        return digests
 
     @property
     def parcel(self) -> Path:
@@ -40,24 +52,19 @@ class Spool:
         self._numbers = itertools.count()
 
     @contextmanager
-    def copy(self, source: Path, filename: str, prefixes: Collection[int] = ()) -> Iterator[Spooled]:
-        """Copy a file as it is at this moment; the copy is removed at the end of the block.
-
-        Args:
-            source: The file.
-            filename: Its name in the spool.
-            prefixes: Lengths in bytes for which the digest of the beginning is wanted.
+    def copy(self, source: Path) -> Iterator[Spooled]:
+        """Copy a file as it is at this moment, under its own name; the copy is removed at the end of the block.
 
         Raises:
             ReadError: The source cannot be read.
             IngestError: The spool cannot be written, for lack of space or of rights.
         """
         place = self._folder / str(next(self._numbers))
-        target = place / filename
+        target = place / source.name
         try:
             with _spool_errors(self._folder):
                 place.mkdir()
-                spooled = _copy(_chunks(source), target, sorted(set(prefixes)))
+                spooled = _copy(_chunks(source), target)
             yield spooled
         finally:
             shutil.rmtree(place, ignore_errors=True)
@@ -88,20 +95,14 @@ def _chunks(source: Path) -> Iterator[bytes]:
         raise ReadError(source, exc.strerror or str(exc)) from exc
 
 
-def _copy(chunks: Iterable[bytes], target: Path, prefixes: list[int]) -> Spooled:
+def _copy(chunks: Iterable[bytes], target: Path) -> Spooled:
     total, size = hashlib.sha256(), 0
-    prefix_digests: dict[int, str] = {}
     with target.open("wb") as writing:
         for chunk in chunks:
             writing.write(chunk)
-            while prefixes and prefixes[0] <= size + len(chunk):
-                cut = prefixes.pop(0) - size
-                total.update(chunk[:cut])
-                size, chunk = size + cut, chunk[cut:]
-                prefix_digests[size] = total.hexdigest()
             total.update(chunk)
             size += len(chunk)
-    return Spooled(target, total.hexdigest(), size, prefix_digests)
+    return Spooled(target, total.hexdigest(), size)
 
 
 @contextmanager

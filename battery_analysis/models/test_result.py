@@ -9,7 +9,6 @@ from mongoengine import (
     DateTimeField,
     DictField,
     EmbeddedDocument,
-    EmbeddedDocumentField,
     EmbeddedDocumentListField,
     FloatField,
     IntField,
@@ -55,16 +54,6 @@ class RawPart(EmbeddedDocument):
     raw_file = ObjectIdField(required=True)
     filename = StringField(required=True)
     versions = ListField(StringField(regex=SHA256), required=True)
-
-
-class ColumnFact(EmbeddedDocument):
-    """What a frame column is called in the file, and the range of its values."""
-
-    source = StringField()
-    unit = StringField()
-    dtype = StringField(required=True)
-    minimum = FloatField()
-    maximum = FloatField()
 
 
 class HeaderLine(EmbeddedDocument):
@@ -129,7 +118,7 @@ class TestResult(StoredDocument):
     gap_cycles = LongField(default=0, help_text="Number of cycles with a gap")
     quality_flags = ListField(DictField(), help_text="What the import checks found")
     warnings = ListField(StringField())
-    columns = DictField(field=EmbeddedDocumentField(ColumnFact))
+    columns = DictField(help_text="For each frame column: dtype, minimum, maximum, and its source and unit in the file")
     header = EmbeddedDocumentListField(HeaderLine, help_text="Every key and value of the file's own header")
     metadata = DictField(help_text="What people added")
     notes_log = EmbeddedDocumentListField(Note)

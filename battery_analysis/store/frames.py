@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -128,24 +128,22 @@ def segments_between(test: TestResult, cycles: Range | None, time: Range | None)
     ]
 
 
-def write_segments(database: Database[dict[str, Any]], parcel: Parcel, kept: Iterable[SegmentRef]) -> list[SegmentRef]:
-    """Store the segments of a parcel and return their list; those that ``kept`` holds already are not written again."""
-    known = {segment.digest: segment for segment in kept}
-    return [
-        known.get(item["digest"])
-        or SegmentRef(
-            id=_insert(database[SEGMENTS], item["columns"]),
-            **{name: value for name, value in item.items() if name != "columns"},
+def write_segments(
+    database: Database[dict[str, Any]], parcel: Parcel, kept: Iterable[SegmentRef]
+) -> Iterator[SegmentRef]:
+    """Store the segments of a parcel and yield them in order; those that ``kept`` holds are not written again."""
+    known = {(segment.first_record, segment.digest): segment for segment in kept}
+    for item in parcel.items("segment"):
+        columns, first, rows = item.pop("columns"), item.pop("first"), item.pop("rows")
+        yield known.get((first, item["digest"])) or SegmentRef(
+            id=_insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
         )
-        for item in parcel.items("segment")
-    ]
 
 
-def write_cycles(database: Database[dict[str, Any]], runs: Iterable[columnar.Encoded]) -> list[BlockRef]:
-    """Store a cycle table and return the list of its blocks."""
-    return [
-        BlockRef(id=_insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows) for run in runs
-    ]
+def write_cycles(database: Database[dict[str, Any]], runs: Iterable[columnar.Encoded]) -> Iterator[BlockRef]:
+    """Store a cycle table and yield its blocks in order."""
+    for run in runs:
+        yield BlockRef(id=_insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows)
 
 
 def write_overview(database: Database[dict[str, Any]], parcel: Parcel) -> ObjectId | None:

@@ -127,8 +127,10 @@ def _candidates() -> list[Path]:
     return found + ([Path(on_path)] if on_path else [])
 
 
-def launch(program: Mongod, arguments: list[str], folder: Path, log: Path) -> None:
+def launch(program: Mongod, arguments: list[str], folder: Path, log: Path, lock: int) -> None:
     """Start a server that is detached from this process and its terminal, and wait until it takes connections.
+
+    It inherits the open file ``lock`` and so holds it until it ends.
 
     Raises:
         StoreUnavailableError: It did not come up; the reason is the first error of its log.
@@ -147,6 +149,7 @@ def launch(program: Mongod, arguments: list[str], folder: Path, log: Path) -> No
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 start_new_session=True,
+                pass_fds=(lock,),
                 timeout=START_SECONDS,
             ).returncode
         except OSError as exc:

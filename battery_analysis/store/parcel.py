@@ -103,7 +103,7 @@ def column_ranges(frame: pl.DataFrame) -> dict[str, ColumnRange]:
 
 
 def _described(run: columnar.Encoded) -> dict[str, Any]:
-    return {"first_record": run.first, "records": run.rows, "digest": run.digest, "columns": run.columns}
+    return {"first": run.first, "rows": run.rows, "digest": run.digest, "columns": run.columns}
 
 
 def _ranges(rows: pl.DataFrame, cycle_column: str) -> dict[str, Any]:

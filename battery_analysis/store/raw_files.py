@@ -50,17 +50,26 @@ class Labels:
     import_job: ObjectId | None = None
 
 
-def find_version(sha256: str) -> RawDataFile | None:
-    """Return the file of which these bytes are a version."""
-    found: RawDataFile | None = visible(RawDataFile).filter(versions__sha256=sha256).first()
-    return found
+@dataclass(frozen=True)
+class Past:
+    """What the store knows of a file: the document that holds these bytes, and the one last imported from its path."""
+
+    owner: RawDataFile | None
+    predecessor: RawDataFile | None
 
 
-def find_by_source(path: str) -> RawDataFile | None:
-    """Return the file last imported from a path; where none was, the last one that failed there."""
-    seen = list(visible(RawDataFile).filter(sources__path=path).order_by("-updated_at"))
-    imported = (raw for raw in seen if naming_test(raw, raw.sha256))
-    return next(imported, seen[0] if seen else None)
+def look_up(sha256: str, source: str) -> Past:
+    """Ask for bytes and path at once."""
+    known = list(visible(RawDataFile).filter(__raw__={"$or": [{"versions.sha256": sha256}, {"sources.path": source}]}))
+    owner = next((raw for raw in known if raw.version(sha256)), None)
+    seen_there = sorted(
+        (raw for raw in known if any(place.path == source for place in raw.sources)),
+        key=lambda raw: raw.updated_at,
+        reverse=True,
+    )
+    # A file that failed at this path does not hide the test that was imported from it before.
+    imported = next((raw for raw in seen_there if naming_test(raw, raw.sha256)), None) if len(seen_there) > 1 else None
+    return Past(owner, imported or next(iter(seen_there), None))
 
 
 def naming_test(raw: RawDataFile, sha256: str) -> TestResult | None:
@@ -71,31 +80,24 @@ def naming_test(raw: RawDataFile, sha256: str) -> TestResult | None:
     return found
 
 
-def keep(
-    store: Store, arrival: Arrival, labels: Labels, *, archive: bool = True, predecessor: RawDataFile | None = None
-) -> RawDataFile:
+def keep(store: Store, arrival: Arrival, labels: Labels, past: Past, *, archive: bool = True) -> RawDataFile:
     """Store the bytes of a file, unless they are stored, and note where it was seen.
 
     Bytes are put away first and named after, so that a crash leaves only garbage. Bytes that a
-    dead run put away are adopted.
-
-    Args:
-        store: An open store.
-        arrival: The file.
-        labels: Tags, operator, device and metadata to keep with it.
-        archive: Whether to keep the bytes themselves, or only their digest.
-        predecessor: The file of which these bytes are a later version.
+    dead run put away are adopted. With a predecessor they become a later version of it.
     """
-    known = find_version(arrival.sha256)
+    known = past.owner
     if known is None:
-        version = _put(store, arrival, archive, predecessor)
+        version = _put(store, arrival, archive, past.predecessor)
         try:
-            known = _append(predecessor, version) if predecessor else _create(arrival, labels, version)
+            if past.predecessor is None:
+                return _create(arrival, labels, version)
+            known = _append(past.predecessor, version)
         except NotUniqueError:  # another importer was faster with the same bytes
-            store.archive.drop(_own_extents(version, predecessor))
-            known = find_version(arrival.sha256)
+            store.archive.drop(_own_extents(version, past.predecessor))
+            known = look_up(arrival.sha256, arrival.source).owner
             assert known is not None, "a digest that is taken belongs to a document"
-    elif archive:
+    if archive:
         _archive_late(store, arrival, known)
     note_source(known, arrival)
     return known
@@ -104,11 +106,8 @@ def keep(
 def note_source(raw: RawDataFile, arrival: Arrival) -> None:
     """Remember that the file was seen at this path, once per path."""
     collection = RawDataFile._get_collection()
-    place = SourcePath(path=arrival.source, modified_at=arrival.modified_at).to_mongo().to_dict()
-    seen = collection.update_one(
-        {"_id": raw.id, "sources.path": arrival.source},
-        {"$set": {"sources.$.modified_at": place["modified_at"], "sources.$.seen_at": place["seen_at"]}},
-    )
+    place = {"path": arrival.source, "modified_at": arrival.modified_at, "seen_at": now()}
+    seen = collection.update_one({"_id": raw.id, "sources.path": arrival.source}, {"$set": {"sources.$": place}})
     if not seen.matched_count:
         collection.update_one({"_id": raw.id, "sources.path": {"$ne": arrival.source}}, {"$push": {"sources": place}})
 

@@ -6,6 +6,7 @@ on this very folder, whatever number the last one left behind.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -228,35 +229,60 @@ def count_users(client: MongoClient[dict[str, Any]]) -> int:
 
 
 def _start(layout: Layout) -> None:
-    # More than one round only where a process is just dying, or where a killed starter left a server halfway: a
-    # second server then takes the first one's socket away before it finds the data locked.
-    for _ in range(3):
-        process = server_process(layout)
-        if process and _unreachable(layout):
-            shut_down(layout)
-            process = None
-        if process is None:
-            try:
-                _launch(layout)
-            except StoreUnavailableError:
-                if server_process(layout) is None:
-                    raise
-        _wait(lambda: answers(layout) or _unreachable(layout), mongod.START_SECONDS)
+    for _ in range(3):  # again only where a server was just dying, or had lost its socket
+        with server_lock(layout) as lock:
+            if lock is not None:
+                _launch(layout, lock)
+        _wait(lambda: answers(layout) or _lost_its_socket(layout) or not _lives(layout), mongod.START_SECONDS)
         if answers(layout):
             return
+        if _lost_its_socket(layout):
+            shut_down(layout)
+        elif _lives(layout):
+            break
     raise StoreUnavailableError(f"MongoDB in {layout.root} does not answer; see its log {layout.log}")
 
 
-def _unreachable(layout: Layout) -> bool:
-    """Whether there is no process, or one whose socket is gone (it is there before the data are locked)."""
-    return server_process(layout) is None or (sys.platform != "win32" and not layout.socket.exists())
+@contextmanager
+def server_lock(layout: Layout) -> Iterator[int | None]:
+    """Take the lock that a server holds from before its first step until its end; None where one holds it.
+
+    The server inherits the open file, so the system itself lets go of the lock, however the server ends, and a server
+    whose starter was killed before it noted its process number is known too. A second one beside it must not start: it
+    would take the first one's socket away before it finds the data locked.
+    """
+    if sys.platform == "win32":
+        yield 0 if server_process(layout) is None else None
+        return
+    import fcntl
+
+    file = os.open(layout.root / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except BlockingIOError:
+        free = False
+    try:
+        yield file if free else None
+    finally:
+        os.close(file)
 
 
-def _launch(layout: Layout) -> None:
+def _lives(layout: Layout) -> bool:
+    with server_lock(layout) as lock:
+        return lock is None
+
+
+def _lost_its_socket(layout: Layout) -> bool:
+    """Whether a server runs whose socket someone removed (it is there before the process number is noted)."""
+    return sys.platform != "win32" and not layout.socket.exists() and server_process(layout) is not None
+
+
+def _launch(layout: Layout, lock: int) -> None:
     program = mongod.choose(layout.data, layout.recorded_version())
     layout.record_version(program.version)
     rotate_log(layout)
-    mongod.launch(program, _arguments(layout), layout.root, layout.log)
+    mongod.launch(program, _arguments(layout), layout.root, layout.log, lock)
 
 
 def _arguments(layout: Layout) -> list[str]:

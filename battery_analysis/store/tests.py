@@ -17,13 +17,12 @@ from bson import ObjectId
 from mongoengine import NotUniqueError
 from pymongo.database import Database
 
-from battery_analysis.analysis.cycles import EfficiencyConvention
+from battery_analysis.analysis.cycles import CYCLE_SCHEMA, EfficiencyConvention
 from battery_analysis.analysis.efficiency import efficiency_convention, with_efficiencies
 from battery_analysis.analysis.summary import summarise_test
 from battery_analysis.errors import ConflictError
 from battery_analysis.models import (
     BlockRef,
-    ColumnFact,
     HeaderLine,
     Note,
     RawDataFile,
@@ -162,13 +161,16 @@ def _facts(
     """Write what the test will name and return its fields that come from the file."""
     for segment in frames.write_segments(database, parcel, current.segments if current else ()):
         written.segments.append(segment)
-    cycles = _cycles_of(parcel)
-    convention = efficiency_convention(cycles, cell_type)
-    summary = asdict(parcel.summary)
-    if convention != parcel.efficiency_convention:
+    summary, convention = asdict(parcel.summary), parcel.efficiency_convention
+    runs: Iterable[columnar.Encoded] = (columnar.Encoded(**item) for item in parcel.items("cycles"))
+    if cell_type is not None:  # without one, the convention is the one that the reader applied
+        cycles = pl.concat([columnar.decode(run.columns) for run in runs] or [pl.DataFrame(schema=CYCLE_SCHEMA)])
+        convention = efficiency_convention(cycles, cell_type)
         cycles = with_efficiencies(cycles, convention)
         summary |= _efficiency_means(cycles)
-    written.blocks.extend(frames.write_cycles(database, columnar.encode(cycles)))
+        runs = columnar.encode(cycles)
+    for block in frames.write_cycles(database, runs):
+        written.blocks.append(block)
     written.overview = frames.write_overview(database, parcel)
 
     metadata = parcel.metadata
@@ -210,22 +212,14 @@ def _efficiency_means(cycles: pl.DataFrame) -> dict[str, Any]:
     return {name: value for name, value in asdict(summarise_test(cycles)).items() if name.startswith("mean_")}
 
 
-def _cycles_of(parcel: Parcel) -> pl.DataFrame:
-    return pl.concat([columnar.decode(item["columns"]) for item in parcel.items("cycles")] or [pl.DataFrame()])
-
-
-def _column_facts(parcel: Parcel) -> dict[str, ColumnFact]:
+def _column_facts(parcel: Parcel) -> dict[str, dict[str, Any]]:
     sources = parcel.metadata.sources
-    return {
-        name: ColumnFact(
-            source=sources[name].name if name in sources else None,
-            unit=sources[name].unit if name in sources else None,
-            dtype=span.dtype,
-            minimum=span.minimum,
-            maximum=span.maximum,
-        )
-        for name, span in parcel.columns.items()
-    }
+    facts = {}
+    for name, span in parcel.columns.items():
+        facts[name] = {"dtype": span.dtype, "minimum": span.minimum, "maximum": span.maximum}
+        if name in sources:
+            facts[name] |= {"source": sources[name].name, "unit": sources[name].unit}
+    return facts
 
 
 def _versions(current: TestResult | None, raw: RawDataFile, sha256: str) -> list[str]:
@@ -303,7 +297,7 @@ def _with_convention(store: Store, test: TestResult, cell_type: str | None) -> d
     if convention == test.efficiency_convention:
         return {}
     cycles = with_efficiencies(cycles, convention)
-    blocks = frames.write_cycles(store.database, columnar.encode(cycles))
+    blocks = list(frames.write_cycles(store.database, columnar.encode(cycles)))
     return {
         "efficiency_convention": convention,
         "cycle_blocks": [block.to_mongo() for block in blocks],

@@ -24,24 +24,23 @@ def test_digests_of_beginnings_are_those_of_the_bytes(
     folder = tmp_path_factory.mktemp("spool")
     source = folder / "a.csv"
     source.write_bytes(data)
-    with open_spool(folder) as spool, spool.copy(source, "a.csv", cuts) as spooled:
+    with open_spool(folder) as spool, spool.copy(source) as spooled:
         assert spooled.path.read_bytes() == data
         assert (spooled.sha256, spooled.size) == (sha256(data), len(data))
-        wanted = {cut: sha256(data[:cut]) for cut in cuts if 0 < cut <= len(data)}
-        assert {cut: digest for cut, digest in spooled.prefix_digests.items() if cut} == wanted
+        assert spooled.prefix_digests(cuts) == {cut: sha256(data[:cut]) for cut in cuts if cut <= len(data)}
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
     source.write_text("x")
-    with open_spool(tmp_path) as spool, spool.copy(source, "a.csv") as spooled:
+    with open_spool(tmp_path) as spool, spool.copy(source) as spooled:
         spooled.parcel.write_text("encoded")
     assert list((tmp_path / "spool").iterdir()) == []
 
 
 def test_a_source_that_is_gone_is_that_files_fault(tmp_path: Path) -> None:
     with open_spool(tmp_path) as spool, pytest.raises(ReadError, match=r"gone\.csv: No such file"):  # noqa: SIM117
-        with spool.copy(tmp_path / "gone.csv", "gone.csv"):
+        with spool.copy(tmp_path / "gone.csv"):
             pass
 
 
