@@ -23,6 +23,8 @@ OLDEST = (6, 0, 0)
 START_SECONDS = 30.0
 """Longest wait for a start; after a crash the journal is replayed first."""
 
+_ROOM_BYTES = 64 * 2**20
+
 Version = tuple[int, int, int]
 
 
@@ -162,6 +164,9 @@ def launch(program: Mongod, arguments: list[str], folder: Path, log: Path, lock:
             output.seek(0)
             said = output.read().decode(errors="replace")
             reason = first_error(log_since(log, offset)) or first_error(said) or f"exit status {status}"
+            free = shutil.disk_usage(folder).free
+            if free < _ROOM_BYTES:  # a full disk swallows the log line that would say so
+                reason += f"; the disk is full ({free / 2**20:.1f} MiB free)"
             raise StoreUnavailableError(f"MongoDB does not start in {folder}: {reason} (log: {log})")
 
 

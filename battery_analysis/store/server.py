@@ -170,6 +170,9 @@ def shut_down(layout: Layout) -> bool:
         raise StoreError(
             f"MongoDB (process {process.pid}) has not stopped within {STOP_SECONDS:.0f} s; see {layout.log}"
         )
+    if layout.socket.parent != layout.root:
+        with suppress(OSError):
+            layout.socket.parent.rmdir()
     return True
 
 

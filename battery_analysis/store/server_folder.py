@@ -8,6 +8,7 @@ In ``data_dir/mongodb`` lie:
 ``version``          the MongoDB that last opened ``data``
 ``*.sock``           its socket, the only way in: no TCP port is open (Windows: a port on 127.0.0.1, in ``port``)
 ``start.lock``       held while one process starts or stops the server
+``server.lock``      held by the server itself, from before its first step until its end
 ``watch.lock``       held by the watchdog, which stops the server once nobody uses it
 ``used``             touched by every process that asks for the server
 ===================  ===========================================================================================
