@@ -124,13 +124,21 @@ def _named(path: Path, name: str) -> Reader:
 
 def _unrecognised(suffix: str, head: bytes) -> str:
     claimed = [each for each in READERS if suffix in each.suffixes]
-    start = repr(head[:24])[1:]
+    start = _start(head)
     if head.startswith(b"EC-LAB SETTING FILE"):
         return "an EC-Lab settings file, which holds no records"
     if claimed:
         names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)
         return f"named {suffix} but its content is not {names}; it starts with {start}"
     return f"no reader knows the suffix {suffix!r} or recognises content that starts with {start}"
+
+
+def _start(head: bytes) -> str:
+    """Show how a file begins: text as text, anything else as bytes."""
+    start = head[:24].splitlines()[0]
+    if start.isascii() and start.decode("ascii").replace("\t", " ").isprintable():
+        return repr(start.decode("ascii"))
+    return f"the bytes {head[:8].hex(' ')}"
 
 
 def _suffix_warning(path: Path, chosen: Reader) -> list[str]:

@@ -346,15 +346,15 @@ def _job_row(job: ImportJob) -> dict[str, Any]:
 
 def _write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     columns = ("path", "outcome", "test_id", "reader", "sample", "records", "cycles", "seconds", "reason")
-    with replacing(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
-        if path.suffix.lower() == ".json":
-            json.dump(to_plain([{name: row[name] for name in columns} for row in rows]), text, indent=2)
-        else:
-            writer = csv.DictWriter(text, columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-        text.flush()
-        text.detach()
+    text = io.StringIO(newline="")
+    if path.suffix.lower() == ".json":
+        json.dump(to_plain([{name: row[name] for name in columns} for row in rows]), text, indent=2)
+    else:
+        writer = csv.DictWriter(text, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _counted(counts: Mapping[str, int]) -> str:
