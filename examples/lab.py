@@ -124,8 +124,8 @@ def _cycling(
     charge: float, discharge: float, passes: int, *, stop_below: float = 0.0, discharge_first: bool = False
 ) -> Block:
     """Charge, hold, rest, discharge, rest, or the discharge first; about 65 records a half cycle."""
-    up: tuple[Step, ...] = (Charge(charge, 54 / charge), Hold(0.05, 90.0), Rest(600.0, 120.0))
-    down: tuple[Step, ...] = (Discharge(discharge, 54 / discharge), Rest(600.0, 120.0))
+    up: tuple[Step, ...] = (Charge(charge, round(54 / charge)), Hold(0.05, 90.0), Rest(600.0, 120.0))
+    down: tuple[Step, ...] = (Discharge(discharge, round(54 / discharge)), Rest(600.0, 120.0))
     return Block(down + up if discharge_first else up + down, passes, stop_below)
 
 

@@ -12,6 +12,16 @@ a bit for each row in use from byte 4, rows of a fixed width from byte 132.
     ``data_step.ndc``          7  cycle (from 0), step of the programme, kind of step
     ``data_AUX_1_0_0.ndc``     5  one sensor's value, single precision; ``TestInfo.xml`` says which kind
     ======================  ====  =====================================================================
+
+All tables but ``data_runInfo.ndc`` and ``data_step.ndc`` have a row for every record. Run information stands, as
+testers write it, only where a step begins and ends, where the interval, the current or the power changes, and from
+time to time between. A reader fills the rest in from the last such row: times by its interval, capacity and energy by
+interval x current and interval x current x voltage of every record since. So come back
+
+- times of every record to the millisecond, the counters of records with run information to single precision;
+- capacity at constant current to single precision too;
+- other counters within ``CHANGE / 2`` of what has flowed since the last row: current and power change by no more than
+  ``CHANGE`` from record to record without one, and the end of an interval stands for all of it.
 """
 
 from __future__ import annotations
@@ -32,6 +42,10 @@ from numpy.typing import NDArray
 PAGE = 4096
 ROWS_AT = 132
 NDC_VERSION = 14
+RUN_INFO_EVERY = 15
+"""Records from one row of run information to the next where nothing changes; real files have 7, 21 or 61."""
+CHANGE = 0.01
+"""Share by which current or power may differ from the record before without a row of run information."""
 _PAGES_AT_ONCE = 512
 _CLIENT = "battery-analysis examples (synthetic)"
 
@@ -133,14 +147,13 @@ def write_ndax(
         ValueError: There are no records, ``step_count`` is not 1, 2, 3, …, or a kind of step is unknown.
     """
     step_rows = _step_rows(records)
-    members: dict[str, tuple[int, np.dtype[Any], int]] = {
-        "data.ndc": (1, MAIN, records.height),
-        "data_runInfo.ndc": (18, RUN_INFO, records.height),
-        "data_step.ndc": (7, STEP, step_rows.size),
-    }
+    members = [
+        ("data.ndc", 1, _main_rows(records)),
+        ("data_runInfo.ndc", 18, _run_info_rows(records)),
+        ("data_step.ndc", 7, step_rows),
+    ]
     if _TEMPERATURE in records.columns:
-        members["data_AUX_1_0_0.ndc"] = (5, SENSOR, records.height)
-    makers = {1: _main_rows, 18: _run_info_rows, 5: _sensor_rows}
+        members.append(("data_AUX_1_0_0.ndc", 5, _sensor_rows(records)))
     duration = float(records["unix_time_second"][-1]) - float(records["unix_time_second"][0])
     ended_at = started_at + timedelta(seconds=duration) if finished else None
     head = {"barcode": barcode, "remark": remark, "step_name": step_name or f"{barcode}.xml"}
@@ -156,12 +169,11 @@ def write_ndax(
             ("Step.xml", _step_file(head, started_at, steps or _shown_steps(step_rows)), "utf-8"),
         ):
             archive.writestr(_member(name), text.encode(encoding, "xmlcharrefreplace"), compresslevel=compress_level)
-        for name, (file_type, dtype, count) in members.items():
-            info = _member(name, compress_level)
-            with archive.open(info, "w", force_zip64=count * dtype.itemsize > 2**30) as file:
+        for name, file_type, rows in members:
+            with archive.open(_member(name, compress_level), "w", force_zip64=rows.nbytes > 2**30) as file:
                 file.write(_header_page(file_type))
-                for rows in [step_rows] if file_type == 7 else _chunks(records, dtype, makers[file_type]):
-                    file.write(_pages(rows, file_type))
+                for portion in _portions(rows):
+                    file.write(_pages(portion, file_type))
 
 
 def _member(name: str, compress_level: int | None = None) -> zipfile.ZipInfo:
@@ -173,36 +185,56 @@ def _member(name: str, compress_level: int | None = None) -> zipfile.ZipInfo:
     return info
 
 
-def _chunks(records: pl.DataFrame, dtype: np.dtype[Any], make: Any) -> Iterator[NDArray[Any]]:
-    size = _PAGES_AT_ONCE * _rows_in_page(dtype)
-    for offset in range(0, records.height, size):
-        yield make(records.slice(offset, size), offset)
+def _portions(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    size = _PAGES_AT_ONCE * _rows_in_page(rows.dtype)
+    for offset in range(0, rows.size, size):
+        yield rows[offset : offset + size]
 
 
-def _main_rows(records: pl.DataFrame, offset: int) -> NDArray[Any]:
+def _main_rows(records: pl.DataFrame) -> NDArray[Any]:
     rows = np.zeros(records.height, MAIN)
     rows["voltage"] = records["voltage_volt"].to_numpy()
     rows["current"] = records["current_ampere"].to_numpy()
     return rows
 
 
-def _run_info_rows(records: pl.DataFrame, offset: int) -> NDArray[Any]:
-    rows = np.zeros(records.height, RUN_INFO)
+def _run_info_rows(records: pl.DataFrame) -> NDArray[Any]:
     step_time = np.rint(records["step_time_second"].to_numpy() * 1000).astype(np.int64)
     unix_time = np.rint(records["unix_time_second"].to_numpy() * 1000).astype(np.int64)
-    rows["step_time"] = step_time
-    rows["interval"] = np.maximum(np.diff(step_time, prepend=step_time[0]), 0)
-    rows["unix_time"], rows["unix_millisecond"] = np.divmod(unix_time, 1000)
-    rows["charge_capacity"] = records["step_charging_capacity_ah"].to_numpy()
-    rows["discharge_capacity"] = records["step_discharging_capacity_ah"].to_numpy()
-    rows["charge_energy"] = records["step_charging_energy_wh"].to_numpy()
-    rows["discharge_energy"] = records["step_discharging_energy_wh"].to_numpy()
-    rows["step_count"] = records["step_count"].to_numpy()
-    rows["index"] = np.arange(offset + 1, offset + 1 + records.height)
+    begins = np.diff(records["step_count"].to_numpy(), prepend=0) != 0
+    interval = np.where(begins, 0, np.diff(step_time, prepend=0))
+    foreseen = ~begins & (np.diff(interval, prepend=0) == 0) & (np.diff(unix_time, prepend=0) == interval)
+    at = _with_run_info(foreseen & _steady(records), ends=np.append(begins[1:], True))
+
+    chosen = records[at]
+    rows = np.zeros(at.size, RUN_INFO)
+    rows["step_time"] = step_time[at]
+    rows["interval"] = interval[at]
+    rows["unix_time"], rows["unix_millisecond"] = np.divmod(unix_time[at], 1000)
+    rows["charge_capacity"] = chosen["step_charging_capacity_ah"].to_numpy()
+    rows["discharge_capacity"] = chosen["step_discharging_capacity_ah"].to_numpy()
+    rows["charge_energy"] = chosen["step_charging_energy_wh"].to_numpy()
+    rows["discharge_energy"] = chosen["step_discharging_energy_wh"].to_numpy()
+    rows["step_count"] = chosen["step_count"].to_numpy()
+    rows["index"] = at + 1
     return rows
 
 
-def _sensor_rows(records: pl.DataFrame, offset: int) -> NDArray[Any]:
+def _steady(records: pl.DataFrame) -> NDArray[np.bool_]:
+    """Whether neither current nor power differs much from the record before."""
+    current = records["current_ampere"].to_numpy()
+    both = np.stack((current, current * records["voltage_volt"].to_numpy()))
+    return np.asarray((np.abs(np.diff(both, prepend=0)) <= CHANGE * np.abs(both)).all(axis=0))
+
+
+def _with_run_info(follows: NDArray[np.bool_], ends: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Places of the records that get it, given which follow from the record before and which end a step."""
+    place = np.arange(follows.size)
+    since = place - np.maximum.accumulate(np.where(follows, 0, place))
+    return np.flatnonzero(ends | (since % RUN_INFO_EVERY == 0))
+
+
+def _sensor_rows(records: pl.DataFrame) -> NDArray[Any]:
     rows = np.zeros(records.height, SENSOR)
     rows["value"] = records[_TEMPERATURE].to_numpy()
     return rows

@@ -11,10 +11,11 @@ import NewareNDA
 import numpy as np
 import polars as pl
 import pytest
+from fastnda._ndc import read_ndc
 from pytest import approx
 
 from examples.bulk import many_records
-from examples.neware_ndax import StepSetting, write_ndax
+from examples.neware_ndax import CHANGE, RUN_INFO_EVERY, StepSetting, write_ndax
 
 STARTED_AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 CAPACITIES = ("step_charging_capacity_ah", "step_discharging_capacity_ah")
@@ -32,11 +33,18 @@ def single(records: pl.DataFrame, name: str, scale: float = 1.0) -> np.ndarray:
     return np.float32(records[name].to_numpy()) * np.float32(scale)
 
 
-# Pages hold 495 records of voltage, 72 of times, 990 of temperature; 3,000 records cross the borders of each.
+def run_info(path: Path) -> np.ndarray:
+    """Places, from 0, of the records with run information."""
+    table = read_ndc(zipfile.ZipFile(path).read("data_runInfo.ndc"))
+    return np.sort(table["index"].to_numpy()).astype(int) - 1
+
+
+# Pages hold 495 rows of voltage, 72 of times, 990 of temperature; 3,000 records cross the borders of each.
 @pytest.mark.parametrize("count", [1, 72, 73, 495, 496, 990, 3000])
 def test_fastnda_reads_back_every_value(tmp_path: Path, count: int) -> None:
     records = many_records(count)
-    read = fastnda.read(write(tmp_path / "test.ndax", records), cycle_mode="raw")
+    path = write(tmp_path / "test.ndax", records)
+    read = fastnda.read(path, cycle_mode="raw")
     assert read.height == count
     assert read["index"].to_list() == list(range(1, count + 1))
     np.testing.assert_array_equal(read["voltage_V"], single(records, "voltage_volt"))
@@ -48,14 +56,21 @@ def test_fastnda_reads_back_every_value(tmp_path: Path, count: int) -> None:
         assert read[name].to_list() == records[ours].to_list()
     assert read["step_type"].cast(pl.String).to_list() == records["step_type"].to_list()
     np.testing.assert_allclose(read["aux1_temperature_degC"], single(records, "temperature_t1_celsius"))
-    for name, (charging, discharging) in (("capacity_mAh", CAPACITIES), ("energy_mWh", ENERGIES)):
-        net = 1000 * (records[charging] - records[discharging])
-        np.testing.assert_allclose(read[name], net, rtol=3e-7)
+    counters = {
+        name: 1000 * (records[charging] - records[discharging]).to_numpy()
+        for name, (charging, discharging) in (("capacity_mAh", CAPACITIES), ("energy_mWh", ENERGIES))
+    }
+    np.testing.assert_allclose(read["capacity_mAh"], counters["capacity_mAh"], rtol=3e-7)
+    # Between rows of run information fastnda takes the voltage at the end of an interval for all of it.
+    np.testing.assert_allclose(read["energy_mWh"], counters["energy_mWh"], rtol=CHANGE / 2)
+    at = run_info(path)
+    np.testing.assert_allclose(read["energy_mWh"].to_numpy()[at], counters["energy_mWh"][at], rtol=3e-7)
 
 
 def test_newarenda_reads_back_every_value(tmp_path: Path) -> None:
     records = many_records(1200)
-    read = NewareNDA.read(str(write(tmp_path / "test.ndax", records)), software_cycle_number=False)
+    path = write(tmp_path / "test.ndax", records)
+    read = NewareNDA.read(str(path), software_cycle_number=False)
     assert len(read) == 1200
     np.testing.assert_array_equal(read["Voltage"], single(records, "voltage_volt"))
     np.testing.assert_allclose(read["Current(mA)"], single(records, "current_ampere", 1000), rtol=2e-7)
@@ -65,11 +80,64 @@ def test_newarenda_reads_back_every_value(tmp_path: Path) -> None:
     assert read["Step_Index"].tolist() == records["step_id"].to_list()
     assert read["Status"].tolist() == records["step_type"].to_list()
     assert read["T1"].to_numpy() == approx(records["temperature_t1_celsius"].to_numpy(), rel=1e-6)
-    names = ("Charge_Capacity(mAh)", "Discharge_Capacity(mAh)", "Charge_Energy(mWh)", "Discharge_Energy(mWh)")
-    for name, ours in zip(names, CAPACITIES + ENERGIES, strict=True):
-        np.testing.assert_allclose(read[name], single(records, ours, 1000), rtol=3e-7)
+    at = run_info(path)
+    for name, capacity, energy in zip(("Charge", "Discharge"), CAPACITIES, ENERGIES, strict=True):
+        np.testing.assert_allclose(read[f"{name}_Capacity(mAh)"], single(records, capacity, 1000), rtol=3e-7)
+        read_energy, true_energy = read[f"{name}_Energy(mWh)"].to_numpy(), single(records, energy, 1000)
+        np.testing.assert_allclose(read_energy, true_energy, rtol=CHANGE / 2)
+        np.testing.assert_allclose(read_energy[at], true_energy[at], rtol=3e-7)
     stamps = read["Timestamp"].map(lambda stamp: stamp.timestamp())
     np.testing.assert_allclose(stamps, records["unix_time_second"], atol=1e-3)
+
+
+def test_run_information_is_as_sparse_as_testers_write_it(tmp_path: Path) -> None:
+    records = many_records(20_000)
+    at = run_info(write(tmp_path / "test.ndax", records))
+    assert 0.07 < at.size / records.height < 0.26
+    assert np.diff(at).max() == RUN_INFO_EVERY
+    begins = np.flatnonzero(records["step_count"].diff().fill_null(1))
+    wanted = np.concatenate((begins, begins + 1, begins[1:] - 1, [records.height - 1]))
+    assert set(wanted.tolist()) <= set(at.tolist())
+
+
+def test_irregular_times_come_back_to_the_millisecond(tmp_path: Path) -> None:
+    # An interval is 15.001 s now and then; the computer's clock is set back and then runs on unsteadily.
+    place = np.arange(2000)
+    clock = np.where(place < 500, 0.0, -100.5) + np.where(place < 1500, 0, place % 7) / 1000
+    records = many_records(2000).with_columns(
+        (pl.col("step_time_second") * 1.00001).round(3), pl.col("unix_time_second") + pl.Series(clock)
+    )
+    read = fastnda.read(write(tmp_path / "test.ndax", records), cycle_mode="raw")
+    np.testing.assert_allclose(read["step_time_s"], records["step_time_second"], atol=1e-9)
+    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], atol=1e-6)
+
+
+def test_a_current_that_turns_within_a_step_is_counted_both_ways(tmp_path: Path) -> None:
+    turn = np.tile(np.repeat([1.0, -1.0], 30), 5)  # A, for 10 s before each record
+    charge = np.concatenate(([0.0], np.cumsum(turn[1:] * 10 / 3600)))
+    moved = np.abs(np.diff(charge, prepend=0.0))
+    both = {"charging": np.cumsum(moved * (turn > 0)), "discharging": np.cumsum(moved * (turn < 0))}
+    time = np.arange(turn.size) * 10.0
+    records = pl.DataFrame(
+        {
+            "voltage_volt": np.full(turn.size, 4.0),
+            "current_ampere": turn,
+            "cycle_count": 1,
+            "step_count": 1,
+            "step_id": 1,
+            "step_type": "SIM",
+            "step_time_second": time,
+            "unix_time_second": time + STARTED_AT.timestamp(),
+        }
+        | {f"step_{way}_capacity_ah": amount for way, amount in both.items()}
+        | {f"step_{way}_energy_wh": amount * 4.0 for way, amount in both.items()}
+    )
+    path = write(tmp_path / "test.ndax", records)
+    assert run_info(path).size < 0.2 * records.height
+    read = NewareNDA.read(str(path))
+    for name, way in (("Charge", "charging"), ("Discharge", "discharging")):
+        np.testing.assert_allclose(read[f"{name}_Capacity(mAh)"], 1000 * both[way], rtol=3e-7, atol=1e-6)
+        np.testing.assert_allclose(read[f"{name}_Energy(mWh)"], 4000 * both[way], rtol=3e-7, atol=1e-6)
 
 
 def test_files_larger_than_one_portion_of_pages_stay_in_order(tmp_path: Path) -> None:
