@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,13 +40,13 @@ from battery_analysis.readers.sniff import (
     column_names,
     head_text,
     load_text,
-    parse_table,
     sample_lines,
     sniff_decimal,
     sniff_delimiter,
     split_cells,
 )
-from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.stamps import certain_ends, unix_time
+from battery_analysis.readers.table import parse_table
 
 _COUNTERS = {
     f"{arbin}{quantity}": columns.BY_NAME[f"schedule_{direction}_{quantity}_{unit}"]
@@ -153,9 +154,6 @@ class ArbinCsv:
             raw, maps, map_warnings = _map_columns(raw, headings)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc
-        # A quantity that happens to be whole so far must not change its type when the file grows.
-        whole = [each.name for each in headings if (each.unit or "/" in each.name) and each.name in raw.columns]
-        raw = raw.with_columns(pl.col(name).cast(pl.Float64) for name in whole if raw.schema[name].is_integer())
         frame, metadata.sources = to_canonical(raw, maps, {each.name: each.unit for each in headings})
         warnings += map_warnings
         if stamps is not None:
@@ -181,20 +179,22 @@ class ArbinCsv:
             raise CorruptFileError(path, f"no table found: {what}", self.name)
 
         names, name_warnings = column_names(line, delimiter, sample)
-        required = [name for name in names if TERMS.get(heading(name).key) in REQUIRED]
+        headings = [heading(name) for name in names]
         frame, table_warnings = parse_table(
             rows,
             names,
             delimiter=delimiter,
             decimal=sniff_decimal(sample, delimiter),
             first_line=first_line,
-            required=required,
+            required=[each.name for each in headings if TERMS.get(each.key) in REQUIRED],
+            real={each.name for each in headings if _is_quantity(each)},
         )
         if not frame.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
         return frame, [*warnings, *name_warnings, *table_warnings]
 
 
+@lru_cache(maxsize=1024)
 def heading(name: str) -> Heading:
     """Take a column name apart.
 
@@ -237,18 +237,25 @@ def _holds_records(line: str, delimiter: str, sample: Sequence[str]) -> bool:
     return not sample and any(re.fullmatch(r"[+-]?\d+\.?\d*", cell.strip()) for cell in split_cells(line, delimiter))
 
 
+def _is_quantity(heading: Heading) -> bool:
+    """Say whether values may have fractions: if all are whole so far, their type must not change as the file grows."""
+    term = TERMS.get(heading.key)
+    return term.dtype.is_float() if term else bool(heading.unit) or "/" in heading.name
+
+
 def _map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.DataFrame, list[Map], list[str]]:
     """Declare which column holds what, converting those whose values are not numbers of a scalable unit.
 
     Raises:
         SchemaError: Test time, voltage or current is absent, has an unknown unit or holds no numbers.
     """
-    known = [each for key in TERMS for each in headings if each.key == key]
     maps: list[Map] = []
+    converted: list[pl.Series] = []
     warnings = []
-    for each in known:
+    for each in (each for key in TERMS for each in headings if each.key == key):
         column = TERMS[each.key]
-        values = _as_numbers(raw[each.name], each, column)
+        written = raw[each.name]
+        values = _as_numbers(written, each, column)
         scale = unit_scale(each.unit, column)
         fault = None
         if scale is None:
@@ -258,7 +265,8 @@ def _map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.Dat
         elif column.dtype == pl.Int64() and not _is_whole(values):
             fault = f"column {each.name!r} holds fractions"
         if fault is None and scale is not None:
-            raw = raw.with_columns(values)
+            if values is not written:
+                converted.append(values)
             maps.append(Map(each.name, column, scale, each.unit))
         elif column in REQUIRED:
             raise SchemaError(str(fault))
@@ -270,7 +278,7 @@ def _map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.Dat
             more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
             what = column.name.rpartition("_")[0].replace("_", " ")
             raise SchemaError(f"the {what} column is missing; the file has {', '.join(names[:_SHOWN_NAMES])}{more}")
-    return raw, maps, warnings
+    return raw.with_columns(converted) if converted else raw, maps, warnings
 
 
 def _as_numbers(values: pl.Series, source: Heading, column: Column) -> pl.Series:
@@ -298,12 +306,12 @@ def _with_clock(
     """Add the clock time, and to the metadata when the test started and ended."""
     test_time = frame[columns.TEST_TIME.name]
     clock, local, warnings = unix_time(stamps, test_time, time_zone)
-    certain = pl.DataFrame({"clock": clock, "test": test_time}).drop_nulls()
-    if not certain.height:
+    ends = certain_ends(clock, test_time)
+    if ends is None:
         return frame, warnings
-    first, since_start = certain.row(0)
+    (first, since_start), (last, _) = ends
     metadata.started_at = datetime.fromtimestamp(first - max(0.0, since_start), UTC)
-    metadata.ended_at = datetime.fromtimestamp(certain["clock"][-1], UTC)
+    metadata.ended_at = datetime.fromtimestamp(last, UTC)
     metadata.time_zone = time_zone if local else None
     metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
     return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
@@ -312,7 +320,10 @@ def _with_clock(
 def _describe(metadata: TestMetadata, path: Path, raw: pl.DataFrame, headings: Sequence[Heading]) -> None:
     """Take channel and comments from where the file says them: constant columns, text columns, its name."""
     for each in headings:
-        values = raw[each.name].drop_nulls()
+        values = raw[each.name]
+        if each.key not in _CHANNEL_COLUMNS and (values.dtype != pl.String or each.key == "datetime"):
+            continue
+        values = values.drop_nulls()
         if each.key in _CHANNEL_COLUMNS and values.n_unique() == 1:
             value = values[0]
             metadata.channel = f"{value:g}" if isinstance(value, float) else str(value).strip()

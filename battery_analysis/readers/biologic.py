@@ -31,11 +31,11 @@ from battery_analysis.readers.sniff import (
     column_names,
     head_text,
     load_text,
-    parse_table,
     sample_lines,
     sniff_decimal,
 )
 from battery_analysis.readers.stamps import local_to_unix
+from battery_analysis.readers.table import parse_table
 
 MAGICS = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
 

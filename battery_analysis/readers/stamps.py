@@ -55,13 +55,13 @@ def unix_time(stamps: pl.Series, test_time: pl.Series, time_zone: str) -> Stamps
     _check_zone(time_zone)
     if stamps.dtype.is_numeric():
         return _from_numbers(stamps.cast(pl.Float64), test_time, time_zone)
-    texts = stamps.cast(pl.String).str.strip_chars(" \t\"'")
-    texts = texts.set(texts == "", None)
-    first = texts.drop_nulls().head(1)
-    shape = _SHAPE.fullmatch(first[0]) if first.len() else None
+    bare = pl.col(stamps.name).cast(pl.String).str.strip_chars(" \t\"'")
+    texts = stamps.to_frame().select(pl.when(bare != "").then(bare)).to_series()
+    first = texts[0] if texts.len() and texts[0] else texts.drop_nulls().first()
+    shape = _SHAPE.fullmatch(first) if isinstance(first, str) else None
     if shape is None:
         nothing = pl.Series(stamps.name, [None] * stamps.len(), pl.Float64)
-        there = [f"the clock stamps could not be read, such as {first[0]!r}"] if first.len() else []
+        there = [f"the clock stamps could not be read, such as {first!r}"] if first else []
         return Stamps(nothing, False, there)
     if shape["mark"] in (",", ":"):
         texts = texts.str.replace(r"(:\d\d:\d\d)[,:](\d+)", "${1}.${2}")
@@ -103,6 +103,20 @@ def local_to_unix(clock: pl.Series, test_time: pl.Series, time_zone: str) -> pl.
     expected = pl.col("test") + start.forward_fill().backward_fill().fill_null(first)
     late = ((pl.col("after") - expected).abs() < (pl.col("before") - expected).abs()).fill_null(False)
     return table.select(pl.when(late).then("after").otherwise("before").alias(clock.name)).to_series()
+
+
+def certain_ends(clock: pl.Series, test_time: pl.Series) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Clock and test time of the first and the last record that have both; None where no record has.
+
+    >>> certain_ends(pl.Series([None, 101.0, 102.0]), pl.Series([0, 1, 2]))
+    ((101.0, 1.0), (102.0, 2.0))
+    """
+    if clock.null_count() or test_time.null_count():
+        both = clock.is_not_null() & test_time.is_not_null()
+        clock, test_time = clock.filter(both), test_time.filter(both)
+    if not clock.len():
+        return None
+    return (float(clock[0]), float(test_time[0])), (float(clock[-1]), float(test_time[-1]))
 
 
 def _check_zone(time_zone: str) -> None:
@@ -155,11 +169,11 @@ def _parse(texts: pl.Series, shape: re.Match[str], test_time: pl.Series) -> tupl
 
 def _drift(clock: pl.Series, test_time: pl.Series) -> float:
     """Seconds by which the clock and the test time disagree about the time from the first to the last record."""
-    both = pl.DataFrame({"clock": _epoch(clock), "test": test_time.cast(pl.Float64)}).drop_nulls()
-    if both.height < 2:
+    ends = certain_ends(clock.to_physical(), test_time)
+    if ends is None:
         return 0.0
-    elapsed = both.tail(1) - both.head(1)
-    return abs(float(elapsed["clock"][0]) - float(elapsed["test"][0]))
+    (first_clock, first_test), (last_clock, last_test) = ends
+    return abs((last_clock - first_clock) / 1e6 - (last_test - first_test))
 
 
 def _date_formats(date: str) -> list[str]:

@@ -1,0 +1,276 @@
+"""Rows of a text export to columns.
+
+An ordinary file goes through one strict parse with the types that its first, middle and last lines suggest. Only where
+a file turns out to be irregular is it handled line by line, and nothing is dropped or changed without a warning that
+names it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from battery_analysis.errors import SchemaError
+from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_cells
+
+_NAMED_LINES = 10
+_NUMBER = re.compile(r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
+_QUOTED = re.compile(rb'"[^"\n]*"')
+
+
+def parse_table(
+    text: bytes,
+    names: Sequence[str],
+    *,
+    delimiter: str,
+    decimal: str,
+    first_line: int,
+    required: Sequence[str] = (),
+    real: Container[str] = (),
+) -> tuple[pl.DataFrame, list[str]]:
+    """Parse rows without a header into columns of ``Int64``, ``Float64`` and, where most cells are words, ``String``.
+
+    Empty cells are null; so are words and values that are not finite, with their count in a warning. Repeated
+    header lines, lines with too few or too many fields and lines over ``MAX_LINE_BYTES`` are left out, with a
+    warning that gives their number.
+
+    Args:
+        text: The rows, as ``load_text`` gives them.
+        names: Column names, all different.
+        delimiter: Between fields.
+        decimal: ``"."`` or ``","``.
+        first_line: Number in the file of the first line of ``text``.
+        required: Columns in which an empty cell counts as a missing value, too.
+        real: Columns whose numbers are ``Float64`` even where all of them are whole.
+
+    Raises:
+        SchemaError: The rows cannot be parsed at all.
+    """
+    text, warnings = _without_cut_off_line(text, names, delimiter, first_line)
+    layout = _Layout(tuple(names), delimiter, decimal, _guess_types(text, names, delimiter, real))
+    frame = _read_strictly(text, layout)
+    lost: dict[str, int] = {}
+    if frame is None:
+        regular, line_warnings = _regular_lines(text, layout, first_line)
+        warnings = [*line_warnings, *warnings]
+        frame = _read_strictly(regular, layout) if regular != text else None
+        text = regular
+    if frame is None:
+        frame, lost = _read_leniently(text, layout)
+    frame, lost = _finite_only(frame, lost, required)
+    if lost:
+        where = ", ".join(f"{name} {count}" for name, count in lost.items())
+        warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")
+    return _whole_numbers(frame, layout), warnings
+
+
+class _Layout(NamedTuple):
+    names: tuple[str, ...]
+    delimiter: str
+    decimal: str
+    types: tuple[pl.DataType, ...]
+
+    @property
+    def mark(self) -> bytes:
+        return self.delimiter.encode()
+
+    @property
+    def marks_per_line(self) -> int:
+        return len(self.names) - 1
+
+
+def _without_cut_off_line(
+    text: bytes, names: Sequence[str], delimiter: str, first_line: int
+) -> tuple[bytes, list[str]]:
+    """Drop a last line that has neither a line end nor all its fields: the file was cut, or is still written."""
+    if text.endswith(b"\n"):
+        return text, []
+    rest, line_end, last = text.rpartition(b"\n")
+    fields = len(split_cells(last.decode("utf-8", "replace"), delimiter)) if len(last) <= MAX_LINE_BYTES else 0
+    if not last.strip() or fields >= len(names) or not fields:
+        return text, []
+    number = first_line + rest.count(b"\n") + len(line_end)
+    warning = f"the last line is incomplete (line {number} has {_fields(fields)} instead of {len(names)}); left out"
+    return rest + line_end, [warning]
+
+
+def _guess_types(text: bytes, names: Sequence[str], delimiter: str, real: Container[str]) -> tuple[pl.DataType, ...]:
+    """Judge the columns by lines from the beginning, the middle and the end."""
+    rows = [cells for line in sample_lines(text) if len(cells := split_cells(line, delimiter)) == len(names)]
+    return tuple(
+        _guess_type([bare for cell in cells if (bare := cell.strip(' \t"'))], name in real)
+        for name, cells in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
+    )
+
+
+def _guess_type(cells: Sequence[str], real: bool) -> pl.DataType:
+    if cells and not real and _all_are(int, cells):
+        return pl.Int64()
+    if _all_are(float, cells):
+        return pl.Float64()
+    numbers = sum(_NUMBER.fullmatch(cell) is not None for cell in cells)
+    return pl.Float64() if 2 * numbers >= len(cells) else pl.String()
+
+
+def _all_are(kind: Callable[[str], float], cells: Iterable[str]) -> bool:
+    try:
+        for cell in cells:
+            kind(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_strictly(text: bytes, layout: _Layout) -> pl.DataFrame | None:
+    """Parse with the guessed types; None where a cell or a line may not fit them."""
+    frame = None if _has_long_line(text) else _read_typed(text, layout)
+    if frame is None or frame.height != _count_lines(text):  # quotes can hide line ends
+        return None
+    # The parser refuses long rows, but fills short and empty ones with nulls.
+    nulls = frame.null_count().row(0)
+    if nulls[-1] and not _totals_fit(text, layout):
+        return None
+    if all(nulls) and frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
+        return None
+    return frame
+
+
+def _read_typed(text: bytes, layout: _Layout) -> pl.DataFrame | None:
+    broken = tuple(pl.Float64() if dtype.is_integer() else dtype for dtype in layout.types)
+    for types in dict.fromkeys((layout.types, broken)):
+        try:
+            return _read_csv(text, layout, types)
+        except pl.exceptions.SchemaError:  # a line has too many fields
+            return None
+        except pl.exceptions.PolarsError:  # a cell does not hold its type; a column may be whole only in the sample
+            continue
+    return None
+
+
+def _totals_fit(text: bytes, layout: _Layout) -> bool:
+    """Say whether there are as many delimiters as the lines need, not counting those inside quotes."""
+    marks = text.count(layout.mark)
+    quotes = text.count(b'"')
+    if quotes:
+        for quoted in _QUOTED.finditer(text):
+            marks -= quoted[0].count(layout.mark)
+            quotes -= 2
+    return not quotes and marks == _count_lines(text) * layout.marks_per_line
+
+
+def _count_lines(text: bytes) -> int:
+    return text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
+
+
+def _has_long_line(text: bytes) -> bool:
+    half = MAX_LINE_BYTES // 2  # a line that is too long spans at least one whole window of half that size
+    return any(text.find(b"\n", start, start + half) < 0 for start in range(0, len(text) - half, half))
+
+
+def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Parse as texts, then cast; also count, for each numeric column, the words that are lost."""
+    try:
+        frame = _read_csv(text, layout, [pl.String()] * len(layout.names))
+    except pl.exceptions.PolarsError as exc:
+        raise SchemaError(f"no table found: {str(exc).splitlines()[0]}") from exc
+    lost = {}
+    for name, dtype in zip(layout.names, layout.types, strict=True):
+        if not dtype.is_numeric():
+            continue
+        cells = frame[name].str.strip_chars(' \t"').replace("", None)
+        pointed = cells.str.replace(",", ".", literal=True) if layout.decimal == "," else cells
+        numbers = pointed.cast(pl.Float64, strict=False)
+        words = numbers.null_count() - cells.null_count()
+        if 2 * words > frame.height - cells.null_count():
+            continue
+        frame = frame.with_columns(numbers)
+        lost[name] = words
+    return frame, {name: count for name, count in lost.items() if count}
+
+
+def _read_csv(text: bytes, layout: _Layout, types: Sequence[pl.DataType]) -> pl.DataFrame:
+    schema = dict(zip(layout.names, types, strict=True))
+    if not text:
+        return pl.DataFrame(schema=schema)
+    return pl.read_csv(
+        text, has_header=False, schema=schema, separator=layout.delimiter, decimal_comma=layout.decimal == ","
+    )
+
+
+def _finite_only(
+    frame: pl.DataFrame, lost: dict[str, int], required: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Set what is not finite to null; ``lost`` counts it, and the empty cells of required columns, too."""
+    numeric = [name for name, dtype in frame.schema.items() if dtype.is_numeric()]
+    counts = {name: frame[name].null_count() if name in required else lost.get(name, 0) for name in numeric}
+    if numeric:
+        sums = frame.select((~pl.col(numeric).is_finite()).sum()).row(0)
+        infinite = [name for name, count in zip(numeric, sums, strict=True) if count]
+        if infinite:
+            values = pl.col(infinite)
+            frame = frame.with_columns(pl.when(values.is_finite()).then(values))
+        for name, count in zip(numeric, sums, strict=True):
+            counts[name] += count
+    return frame, {name: count for name, count in counts.items() if count}
+
+
+def _whole_numbers(frame: pl.DataFrame, layout: _Layout) -> pl.DataFrame:
+    """Cast the columns that looked like integers and hold nothing else."""
+    names = [name for name, dtype in zip(layout.names, layout.types, strict=True) if dtype.is_integer()]
+    broken = [name for name in names if frame.schema[name].is_float()]
+    if not broken:
+        return frame
+    values = pl.col(broken)
+    fits = frame.select(((values.round() == values) & (values.abs() < 2**53)).all()).row(0)
+    return frame.with_columns(pl.col(name).cast(pl.Int64) for name, fit in zip(broken, fits, strict=True) if fit)
+
+
+def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes, list[str]]:
+    """Keep the lines that have the right number of fields, and say which were left out and why."""
+    name = layout.names[0].encode()
+    header_starts = tuple(bom + quote + name for bom in (b"", codecs.BOM_UTF8) for quote in (b"", b'"'))
+    blank = b' \t"' + layout.mark
+    kept: list[bytes] = []
+    headers: list[int] = []
+    faults: list[str] = []
+    for number, line in enumerate(text.split(b"\n"), first_line):
+        if len(line) > MAX_LINE_BYTES:
+            faults.append(f"line {number} is too long ({len(line)} bytes); left out")
+            continue
+        if b'"' in line:
+            line = _without_stray_quote(line)
+        fields = 1 + (_QUOTED.sub(b"", line) if b'"' in line else line).count(layout.mark)
+        if line.startswith(header_starts) and _is_header(line, layout):
+            headers.append(number)
+        elif line[:1] in blank and not line.strip(blank):
+            continue
+        elif fields == len(layout.names):
+            kept.append(line)
+        else:
+            faults.append(f"line {number} has {_fields(fields)} instead of {len(layout.names)}; left out")
+    warnings = faults[:_NAMED_LINES]
+    if len(faults) > _NAMED_LINES:
+        warnings.append(f"{len(faults) - _NAMED_LINES} more lines do not fit the columns and are left out")
+    if headers:
+        numbers = ", ".join(map(str, headers[:_NAMED_LINES])) + (", …" if len(headers) > _NAMED_LINES else "")
+        warnings.append(f"repeated column line left out {len(headers)} times (line {numbers})")
+    return b"\n".join([*kept, b""]) if kept else b"", warnings
+
+
+def _fields(count: int) -> str:
+    return f"{count} field" if count == 1 else f"{count} fields"
+
+
+def _without_stray_quote(line: bytes) -> bytes:
+    """Remove quotes that enclose nothing, such as an inch sign."""
+    return line.replace(b'"', b"") if line.count(b'"') % 2 else line
+
+
+def _is_header(line: bytes, layout: _Layout) -> bool:
+    cells = [cell.strip(' \t"\ufeff') for cell in line.decode("utf-8", "replace").split(layout.delimiter)]
+    same = sum(cell == name for cell, name in zip(cells, layout.names, strict=False))
+    return 2 * same > len(layout.names)
