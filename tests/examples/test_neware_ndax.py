@@ -49,9 +49,9 @@ def test_fastnda_reads_back_every_value(tmp_path: Path, count: int) -> None:
     assert read["index"].to_list() == list(range(1, count + 1))
     np.testing.assert_array_equal(read["voltage_V"], single(records, "voltage_volt"))
     np.testing.assert_allclose(read["current_mA"], single(records, "current_ampere", 1000), rtol=2e-7)
-    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], atol=1e-6)
-    np.testing.assert_allclose(read["step_time_s"], records["step_time_second"], atol=1e-9)
-    np.testing.assert_allclose(read["total_time_s"], records["test_time_second"], atol=1e-5)
+    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(read["step_time_s"], records["step_time_second"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(read["total_time_s"], records["test_time_second"], rtol=0, atol=1e-5)
     for name, ours in (("cycle_count", "cycle_count"), ("step_count", "step_count"), ("step_index", "step_id")):
         assert read[name].to_list() == records[ours].to_list()
     assert read["step_type"].cast(pl.String).to_list() == records["step_type"].to_list()
@@ -87,7 +87,7 @@ def test_newarenda_reads_back_every_value(tmp_path: Path) -> None:
         np.testing.assert_allclose(read_energy, true_energy, rtol=CHANGE / 2)
         np.testing.assert_allclose(read_energy[at], true_energy[at], rtol=3e-7)
     stamps = read["Timestamp"].map(lambda stamp: stamp.timestamp())
-    np.testing.assert_allclose(stamps, records["unix_time_second"], atol=1e-3)
+    np.testing.assert_allclose(stamps, records["unix_time_second"], rtol=0, atol=1e-3)
 
 
 def test_run_information_is_as_sparse_as_testers_write_it(tmp_path: Path) -> None:
@@ -103,13 +103,13 @@ def test_run_information_is_as_sparse_as_testers_write_it(tmp_path: Path) -> Non
 def test_irregular_times_come_back_to_the_millisecond(tmp_path: Path) -> None:
     # An interval is 15.001 s now and then; the computer's clock is set back and then runs on unsteadily.
     place = np.arange(2000)
-    clock = np.where(place < 500, 0.0, -100.5) + np.where(place < 1500, 0, place % 7) / 1000
+    clock = np.where(place < 250, 0.0, -100.5) + np.where(place < 1500, 0, place % 7) / 1000
     records = many_records(2000).with_columns(
         (pl.col("step_time_second") * 1.00001).round(3), pl.col("unix_time_second") + pl.Series(clock)
     )
     read = fastnda.read(write(tmp_path / "test.ndax", records), cycle_mode="raw")
-    np.testing.assert_allclose(read["step_time_s"], records["step_time_second"], atol=1e-9)
-    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], atol=1e-6)
+    np.testing.assert_allclose(read["step_time_s"], records["step_time_second"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], rtol=0, atol=1e-6)
 
 
 def test_a_current_that_turns_within_a_step_is_counted_both_ways(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_files_larger_than_one_portion_of_pages_stay_in_order(tmp_path: Path) ->
     read = fastnda.read(write(tmp_path / "test.ndax", records, compress_level=1), cycle_mode="raw")
     assert read.height == 300_000
     np.testing.assert_array_equal(read["voltage_V"], single(records, "voltage_volt"))
-    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], atol=1e-6)
+    np.testing.assert_allclose(read["unix_time_s"], records["unix_time_second"], rtol=0, atol=1e-6)
 
 
 def test_the_header_names_cell_comment_and_times(tmp_path: Path) -> None:
