@@ -1,0 +1,72 @@
+"""Samples are set field by field or from a sheet, and say what does not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from battery_analysis.errors import InvalidDocumentError, NotFoundError
+from battery_analysis.models import Sample
+from battery_analysis.store import Store, samples
+
+
+def test_setting_fields_makes_the_sample(store: Store) -> None:
+    sample = samples.set_fields(store, "AB12", {"chemistry": "NMC/graphite", "area_cm2": "1.54", "metadata.rig": "7"})
+    assert (sample.chemistry, sample.area_cm2, sample.metadata) == ("NMC/graphite", 1.54, {"rig": "7"})
+    assert samples.by_name("AB12").id == sample.id
+
+
+def test_an_empty_value_clears_a_field(store: Store) -> None:
+    samples.set_fields(store, "AB12", {"area_cm2": "1.54", "tags": "a, b"})
+    sample = samples.set_fields(store, "AB12", {"area_cm2": "", "tags": ""})
+    assert (sample.area_cm2, list(sample.tags)) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"colour": "red"}, r"Sample 'AB12': no field 'colour'; there are tags, name, chemistry"),
+        ({"area_cm2": "big"}, r"area_cm2: a number is wanted, got 'big'"),
+        ({"area_cm2": "-1"}, r"area_cm2: .*too small.*got -1\.0"),
+        ({"cell_type": "fuel"}, r"cell_type: .*got 'fuel'"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_by_field(store: Store, values: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidDocumentError, match=message):
+        samples.set_fields(store, "AB12", values)
+    assert Sample.objects.count() == 0
+
+
+def test_a_component_is_another_saved_sample(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="no sample is named 'foil'"):
+        samples.set_fields(store, "AB12", {"anode": "foil"})
+    samples.set_fields(store, "foil", {"description": "Zn foil"})
+    assert samples.set_fields(store, "AB12", {"anode": "foil"}).anode.name == "foil"
+    with pytest.raises(InvalidDocumentError, match="anode must be another sample, got 'foil' itself"):
+        samples.set_fields(store, "foil", {"anode": "foil"})
+
+
+def test_a_name_that_is_taken_is_refused(store: Store) -> None:
+    samples.set_fields(store, "AB12", {})
+    samples.set_fields(store, "CD34", {})
+    with pytest.raises(InvalidDocumentError, match="another sample is already named 'AB12'"):
+        samples.set_fields(store, "CD34", {"name": "AB12"})
+
+
+def test_a_sheet_sets_every_good_row_and_names_the_others(store: Store) -> None:
+    rows = [
+        {"Cell ID": "AB12", "Area (cm²)": 1.5, "Type": "full", "Supplier": ""},
+        {"Cell ID": "", "Area (cm²)": 1.5, "Type": "", "Supplier": ""},
+        {"Cell ID": "CD34", "Area (cm²)": "wide", "Type": "", "Supplier": ""},
+        {"Cell ID": 7, "Area (cm²)": 2, "Type": "", "Supplier": "ACME"},
+    ]
+    done, problems = samples.set_many(store, rows)
+    assert [(sample.name, sample.area_cm2) for sample in done] == [("AB12", 1.5), ("7", 2.0)]
+    assert len(problems) == 2
+    assert problems[0].startswith("row 2: no sample name")
+    assert problems[1].startswith("row 3: Sample 'CD34': area_cm2")
+
+
+def test_empty_cells_of_a_sheet_leave_what_was_set(store: Store) -> None:
+    samples.set_fields(store, "AB12", {"manufacturer": "ACME"})
+    samples.set_many(store, [{"name": "AB12", "manufacturer": "", "chemistry": "LFP"}])
+    assert samples.by_name("AB12").manufacturer == "ACME"
