@@ -1,4 +1,4 @@
-"""What every command shares: five options, exit statuses, tables and JSON.
+"""What every command shares: five options, logs, errors and exit statuses.
 
 A command module holds ``app = new_app()`` and functions registered with ``command``; ``main`` adds its
 ``app`` to ``battery-analysis``, and ``run(app)`` runs it alone.
@@ -13,15 +13,12 @@ import inspect
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Concatenate, Literal, NoReturn, ParamSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal, NoReturn, ParamSpec
 
 import typer
 from typer.exceptions import TyperException
@@ -33,6 +30,9 @@ if TYPE_CHECKING:
 
     from battery_analysis.settings import Settings
     from battery_analysis.store.connection import Store
+
+MOST = 2**31 - 1
+"""The largest whole number an option takes: far beyond any use, and within what the database can hold."""
 
 COULD_NOT_START = 2
 INTERRUPTED = 130
@@ -134,6 +134,7 @@ def _with_common_options(function: Callable[Concatenate[Context, P], None]) -> C
         shared = {name: options.pop(name) for name in common}
         level: LogLevel = shared.pop("log_level")
         with _logging_to_stderr(level), _ends_with_a_status():
+            _refuse_bytes({**shared, **options})
             function(Context(**shared), **options)  # type: ignore[call-arg]
 
     run.__name__ = function.__name__
@@ -141,6 +142,14 @@ def _with_common_options(function: Callable[Concatenate[Context, P], None]) -> C
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _refuse_bytes(options: Mapping[str, Any]) -> None:
+    """Refuse bytes that are no text, which arrive as surrogates; only a path may hold them."""
+    for name, value in options.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+                fail(f"{name.replace('_', '-')}: {os.fsencode(text)!r} is no text in UTF-8")
 
 
 @contextmanager
@@ -221,139 +230,3 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, name: str | None = 
         print(f"error: {one_line(exc.format_message().rstrip('.'))}{hint}", file=sys.stderr)
         return COULD_NOT_START
     return status if isinstance(status, int) else 0
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
-    """Write a file under a temporary name beside ``target``, which it replaces once it is whole.
-
-    Raises:
-        BatteryAnalysisError: The folder is missing or read-only, or the disk is full; the old file is as it was.
-    """
-    draft: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        draft.chmod(_usual_mode())
-        draft.replace(target)
-    except OSError as exc:
-        reason = exc.strerror or str(exc)  # without the name of the temporary file
-        raise BatteryAnalysisError(f"{target}: cannot be written: {reason}") from exc
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
-
-
-def _usual_mode() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def print_json(document: object) -> None:
-    """Print one JSON document: times in ISO format, ids as texts, values that are no numbers as null."""
-    import json
-
-    json.dump(to_plain(document), sys.stdout, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
-
-
-def to_plain(value: object) -> Any:
-    """Turn a value into what JSON knows; naive times are UTC, as everywhere in the project.
-
-    >>> to_plain({"at": datetime(2026, 3, 1, 12, 30), "efficiency": float("nan"), "path": Path("a.csv")})
-    {'at': '2026-03-01T12:30:00+00:00', 'efficiency': None, 'path': 'a.csv'}
-
-    Raises:
-        TypeError: The value has no form in JSON.
-    """
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(each) for each in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return to_plain(asdict(value))
-    if isinstance(value, PurePath) or type(value).__name__ == "ObjectId":  # bson stays unimported
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON: {value!r}")
-
-
-def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str] | Mapping[str, str]) -> None:
-    """Print rows as a table: drawn and fitted on a terminal, aligned and never cut in a pipe.
-
-    Args:
-        rows: One mapping per row; keys that ``columns`` does not name are left out.
-        columns: Keys in order, or key to heading; a key without heading is shown with spaces.
-    """
-    headings = list(columns.values()) if isinstance(columns, Mapping) else [key.replace("_", " ") for key in columns]
-    values = [[row.get(key) for key in columns] for row in rows]
-    numeric = [all(isinstance(row[i], int | float | None) for row in values) for i in range(len(headings))]
-    cells = [[one_line(cell_text(value)) for value in row] for row in values]
-    if sys.stdout.isatty():
-        _print_drawn(headings, cells, numeric)
-    else:
-        _print_aligned(headings, cells, numeric)
-
-
-def cell_text(value: object) -> str:
-    """Text of a value in a table.
-
-    >>> [cell_text(value) for value in (None, True, 0.123456789, datetime(2026, 3, 1, 9, 5), ["a", "b"])]
-    ['', 'yes', '0.123457', '2026-03-01 09:05', 'a, b']
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}" if isfinite(value) else ""
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(cell_text, value))
-    return str(value)
-
-
-def _print_drawn(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading, right in zip(headings, numeric, strict=True):
-        table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*map(Text, row))  # Text, because names of files may look like markup
-    Console().print(table)
-
-
-def _print_aligned(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
-    from rich.cells import cell_len
-
-    lines = [headings, *cells]
-    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(headings))]
-    for line in lines:
-        padded = [
-            " " * (width - cell_len(text)) + text if right else text + " " * (width - cell_len(text))
-            for text, width, right in zip(line, widths, numeric, strict=True)
-        ]
-        print("  ".join(padded).rstrip())
-
-
-def print_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values in two columns; values that are not known are left out."""
-    known = {name.replace("_", " "): one_line(text) for name, value in facts.items() if (text := cell_text(value))}
-    width = max(map(len, known), default=0)
-    for name, text in known.items():
-        print(f"{name:<{width}}  {text}")

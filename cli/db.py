@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from battery_analysis.errors import BatteryAnalysisError
-from cli.common import Context, command, new_app, open_store, print_facts, print_json, run
+from cli.common import Context, command, new_app, open_store, run
+from cli.output import print_facts, print_json
 
 app = new_app(help="The embedded MongoDB, and backup and restore of any.")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from cli.common import Context, command, new_app, print_json, print_table, run
+from cli.common import Context, command, new_app, run
+from cli.output import print_json, print_table
 
 app = new_app()
 

@@ -17,19 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import IngestError, one_line
-from cli.common import (
-    INTERRUPTED,
-    Context,
-    command,
-    new_app,
-    open_store,
-    print_facts,
-    print_json,
-    print_table,
-    replacing,
-    run,
-    to_plain,
-)
+from cli.common import INTERRUPTED, Context, command, new_app, open_store, run
+from cli.output import print_facts, print_json, print_table, replacing, to_plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress

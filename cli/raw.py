@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import ArchiveError, NotFoundError
-from cli.common import Context, command, new_app, open_store, print_json, print_table, replacing, run
+from cli.common import Context, command, new_app, open_store, run
+from cli.output import print_json, print_table, replacing
 
 if TYPE_CHECKING:
     from battery_analysis.models import RawDataFile

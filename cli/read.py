@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import BatteryAnalysisError
-from cli.common import Context, cell_text, command, new_app, print_facts, print_json, print_table, replacing, run
+from cli.common import Context, command, new_app, run
+from cli.output import cell_text, duration_text, print_facts, print_json, print_table, replacing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv")
 """What ``--out`` writes; ``.bdf.csv`` is a CSV too, since the columns are the Battery Data Format's own."""
 
-_COLUMNS = {
+COLUMNS = {
     "name": "column",
     "unit": "unit",
     "min": "min",
@@ -28,7 +29,7 @@ _COLUMNS = {
     "source": "in the file",
     "source_unit": "unit there",
 }
-_CYCLES = {
+CYCLES = {
     "cycle_count": "cycle",
     "records": "records",
     "charge_capacity_ah": "charge / Ah",
@@ -146,7 +147,7 @@ def _print_result(file: Path, result: ReadResult) -> None:
         del further[known]
     print_facts(shown | {name: value for name, value in further.items() if value is not False})
     print()
-    print_table([{"name": name, **facts} for name, facts in _describe_columns(result).items()], _COLUMNS)
+    print_table([{"name": name, **facts} for name, facts in _describe_columns(result).items()], COLUMNS)
     _print_cycles(result)
     for warning in result.warnings:
         print_facts({"warning": warning})
@@ -159,7 +160,7 @@ def _print_cycles(result: ReadResult) -> None:
         print("no cycles")
         return
     print(f"{cycles.height} cycles (numbers: {result.cycle_method}; efficiency: {result.efficiency_convention})")
-    shown = {name: heading for name, heading in _CYCLES.items() if name in cycles.columns}
+    shown = {name: heading for name, heading in CYCLES.items() if name in cycles.columns}
     if cycles.height <= _HEAD_CYCLES + _TAIL_CYCLES:
         print_table(cycles.to_dicts(), shown)
     else:
@@ -168,24 +169,6 @@ def _print_cycles(result: ReadResult) -> None:
         print_table(pl.concat([cycles.head(_HEAD_CYCLES), cycles.tail(_TAIL_CYCLES)]).to_dicts(), shown)
         hidden = cycles.height - _HEAD_CYCLES - _TAIL_CYCLES
         print(f"({hidden} cycles between the first {_HEAD_CYCLES} and the last {_TAIL_CYCLES} are not shown)")
-
-
-def duration_text(seconds: float | None) -> str:
-    """Spell a duration in its two largest units.
-
-    >>> [duration_text(seconds) for seconds in (0.25, 90, 3700, 100_000, None)]
-    ['0.25 s', '1 min 30 s', '1 h 1 min', '1 d 3 h', '']
-    """
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def write_frame(frame: pl.DataFrame, target: Path) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import IngestError
-from cli.common import Context, command, new_app, open_store, print_facts, print_json, print_table, run
+from cli.common import Context, command, new_app, open_store, run
+from cli.output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from battery_analysis.models import Sample

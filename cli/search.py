@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import Context, command, new_app, open_store, print_json, print_table, run, to_plain
+from cli.common import Context, command, new_app, open_store, run
+from cli.output import print_json, print_table, to_plain
 
 _TABLE = {
     "id": "id",

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from battery_analysis.errors import IngestError
-from cli.common import Context, command, new_app, open_store, print_facts, print_json, print_table, run
+from cli.common import Context, command, new_app, open_store, run
+from cli.output import print_facts, print_json, print_table
 
 _LISTS = ("segments", "cycle_blocks", "raw_files", "columns", "header", "words", "warnings", "notes_log", "metadata")
 

@@ -17,8 +17,9 @@ import typer
 from bson import ObjectId
 
 from battery_analysis.errors import BatteryAnalysisError, StoreUnavailableError
-from cli.common import Context, command, new_app, print_facts, print_json, print_table, run, to_plain
+from cli.common import Context, command, new_app, run
 from cli.main import main
+from cli.output import print_facts, print_json, print_table, to_plain
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,7 +120,7 @@ def test_an_unknown_command_is_a_bad_option(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_closed_pipe_is_quiet() -> None:
-    code = "from cli.common import print_table; from tests.cli.test_common import status_of; import sys; " + (
+    code = "from cli.output import print_table; from tests.cli.test_common import status_of; import sys; " + (
         "sys.exit(status_of(lambda context: print_table([{'name': 'x' * 100}] * 10_000, ['name'])))"
     )
     child = subprocess.Popen(
@@ -178,4 +179,4 @@ def test_a_drawn_table_shows_names_that_look_like_markup(
 
 def test_facts_leave_out_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     print_facts({"sample": "cell7", "device": None, "active_mass_gram": 0.0123})
-    assert capsys.readouterr().out == "sample            cell7\nactive mass gram  0.0123\n"
+    assert capsys.readouterr().out == "sample           cell7\nactive mass / g  0.0123\n"

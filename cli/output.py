@@ -1,0 +1,218 @@
+"""What commands print and write: tables, facts, JSON, and files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from math import isfinite
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
+
+from battery_analysis.errors import BatteryAnalysisError, one_line
+
+_UNITS = {
+    "mg_cm2": "mg/cm2",
+    "cm2": "cm2",
+    "cm3": "cm3",
+    "um": "um",
+    "ul": "ul",
+    "mg": "mg",
+    "g": "g",
+    "gram": "g",
+    "ah": "Ah",
+    "wh": "Wh",
+    "volt": "V",
+    "ampere": "A",
+    "ohm": "Ohm",
+    "celsius": "degC",
+    "second": "s",
+}
+"""Endings of names, longest first, and the units they mean."""
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Write a file under a temporary name beside ``target``, which it replaces once it is whole.
+
+    Raises:
+        BatteryAnalysisError: The folder is missing or read-only, or the disk is full; the old file is as it was.
+    """
+    draft: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+        draft = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        draft.chmod(_usual_mode())
+        draft.replace(target)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)  # without the name of the temporary file
+        raise BatteryAnalysisError(f"{target}: cannot be written: {reason}") from exc
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+
+
+def _usual_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document: times in ISO format, ids as texts, values that are no numbers as null."""
+    import json
+
+    json.dump(to_plain(document), sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def to_plain(value: object) -> Any:
+    """Turn a value into what JSON knows; naive times are UTC, as everywhere in the project.
+
+    >>> to_plain({"at": datetime(2026, 3, 1, 12, 30), "efficiency": float("nan"), "path": Path("a.csv")})
+    {'at': '2026-03-01T12:30:00+00:00', 'efficiency': None, 'path': 'a.csv'}
+
+    Raises:
+        TypeError: The value has no form in JSON.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_plain(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_plain(asdict(value))
+    if isinstance(value, PurePath) or type(value).__name__ == "ObjectId":  # bson stays unimported
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON: {value!r}")
+
+
+def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str] | Mapping[str, str]) -> None:
+    """Print rows as a table: drawn and fitted on a terminal, aligned and never cut in a pipe.
+
+    Args:
+        rows: One mapping per row; keys that ``columns`` does not name are left out.
+        columns: Keys in order, or key to heading; without one, ``heading`` makes it.
+    """
+    headings = list(columns.values()) if isinstance(columns, Mapping) else [heading(key) for key in columns]
+    values = [[row.get(key) for key in columns] for row in rows]
+    numeric = [all(isinstance(row[i], int | float | None) for row in values) for i in range(len(headings))]
+    cells = [[one_line(cell_text(value)) for value in row] for row in values]
+    if sys.stdout.isatty():
+        _print_drawn(headings, cells, numeric)
+    else:
+        _print_aligned(headings, cells, numeric)
+
+
+def cell_text(value: object) -> str:
+    """Text of a value in a table.
+
+    >>> [cell_text(value) for value in (None, True, 0.123456789, datetime(2026, 3, 1, 9, 5), ["a", "b"], {"k": 1})]
+    ['', 'yes', '0.123457', '2026-03-01 09:05', 'a, b', 'k 1']
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}" if isfinite(value) else ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell_text, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {cell_text(each)}" for key, each in value.items())
+    return str(value)
+
+
+def _print_drawn(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading, right in zip(headings, numeric, strict=True):
+        table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))  # Text, because names of files may look like markup
+    Console().print(table)
+
+
+def _print_aligned(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
+    from rich.cells import cell_len
+
+    lines = [headings, *cells]
+    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(headings))]
+    for line in lines:
+        padded = [
+            " " * (width - cell_len(text)) + text if right else text + " " * (width - cell_len(text))
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        print("  ".join(padded).rstrip())
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names and values in two columns; values that are not known are left out."""
+    known = {heading(name): text for name, value in facts.items() if (text := one_line(_fact_text(value)))}
+    width = max(map(len, known), default=0)
+    for name, text in known.items():
+        print(f"{name:<{width}}  {text}")
+
+
+def _fact_text(value: object) -> str:
+    return f"{cell_text(value)} UTC" if isinstance(value, datetime) else cell_text(value)
+
+
+def heading(name: str) -> str:
+    """Write a name for people: with spaces, its unit behind a stroke.
+
+    >>> [heading(name) for name in ("cell_code", "nominal_capacity_ah", "loading_mg_cm2", "metadata.rig_ah")]
+    ['cell code', 'nominal capacity / Ah', 'loading / mg/cm2', 'metadata.rig_ah']
+    """
+    if "." in name:  # named by a person
+        return name
+    for ending, unit in _UNITS.items():
+        if name.endswith(f"_{ending}"):
+            return f"{name.removesuffix(f'_{ending}').replace('_', ' ')} / {unit}"
+    return name.replace("_", " ")
+
+
+def counted(count: int, noun: str) -> str:
+    """Count things.
+
+    >>> counted(1, "cycle"), counted(12_000, "record")
+    ('1 cycle', '12000 records')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Spell a duration in its two largest units.
+
+    >>> [duration_text(seconds) for seconds in (0.25, 90, 3700, 100_000, None)]
+    ['0.25 s', '1 min 30 s', '1 h 1 min', '1 d 3 h', '']
+    """
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
