@@ -310,11 +310,19 @@ def _with_clock(
     if ends is None:
         return frame, warnings
     (first, since_start), (last, _) = ends
-    metadata.started_at = datetime.fromtimestamp(first - max(0.0, since_start), UTC)
-    metadata.ended_at = datetime.fromtimestamp(last, UTC)
+    metadata.started_at = _moment(first - max(0.0, since_start))
+    metadata.ended_at = _moment(last)
     metadata.time_zone = time_zone if local else None
     metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
     return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
+
+
+def _moment(unix_time: float) -> datetime | None:
+    """The time in UTC; None where damage has made it one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(unix_time, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _describe(metadata: TestMetadata, path: Path, raw: pl.DataFrame, headings: Sequence[Heading]) -> None:

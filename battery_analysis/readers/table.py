@@ -61,7 +61,7 @@ def parse_table(
         text = regular
     if frame is None:
         frame, lost = _read_leniently(text, layout)
-    frame, lost = _finite_only(frame, lost, required)
+    frame, lost = _finite_only(_without_empty_texts(frame), lost, required)
     if lost:
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
         warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")
@@ -122,7 +122,7 @@ def _all_are(kind: Callable[[str], float], cells: Iterable[str]) -> bool:
             kind(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in "".join(cells)  # Python takes 1_000 for a number, no tester writes one like that
 
 
 def _read_strictly(text: bytes, layout: _Layout) -> pl.DataFrame | None:
@@ -130,13 +130,10 @@ def _read_strictly(text: bytes, layout: _Layout) -> pl.DataFrame | None:
     frame = None if _has_long_line(text) else _read_typed(text, layout)
     if frame is None or frame.height != _count_lines(text):  # quotes can hide line ends
         return None
-    # The parser refuses long rows, but fills short and empty ones with nulls.
-    nulls = frame.null_count().row(0)
-    if nulls[-1] and not _totals_fit(text, layout):
+    # The parser refuses long rows, but fills short and empty ones with nulls: then the last column has some.
+    if frame[layout.names[-1]].null_count() and not _totals_fit(text, layout):
         return None
-    if all(nulls) and frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
-        return None
-    return frame
+    return None if _may_have_empty_rows(frame) else frame
 
 
 def _read_typed(text: bytes, layout: _Layout) -> pl.DataFrame | None:
@@ -149,6 +146,14 @@ def _read_typed(text: bytes, layout: _Layout) -> pl.DataFrame | None:
         except pl.exceptions.PolarsError:  # a cell does not hold its type; a column may be whole only in the sample
             continue
     return None
+
+
+def _may_have_empty_rows(frame: pl.DataFrame) -> bool:
+    """Say whether there is a row without any number, as a line of nothing but delimiters and spaces makes it."""
+    columns = [name for name, dtype in frame.schema.items() if dtype.is_numeric()] or frame.columns
+    if not all(frame[name].null_count() for name in columns):
+        return False
+    return bool(frame.select(pl.all_horizontal(pl.col(columns).is_null()).any()).item())
 
 
 def _totals_fit(text: bytes, layout: _Layout) -> bool:
@@ -199,6 +204,13 @@ def _read_csv(text: bytes, layout: _Layout, types: Sequence[pl.DataType]) -> pl.
     return pl.read_csv(
         text, has_header=False, schema=schema, separator=layout.delimiter, decimal_comma=layout.decimal == ","
     )
+
+
+def _without_empty_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Take columns without any cell for numbers, whatever a line that was left out had there."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    empty = [name for name in texts if frame[name].null_count() == frame.height]
+    return frame.with_columns(pl.col(empty).cast(pl.Float64)) if empty else frame
 
 
 def _finite_only(

@@ -70,6 +70,19 @@ def test_stamps_are_taken_in_the_given_zone(tmp_path: Path) -> None:
     assert metadata.time_zone == "America/New_York"
 
 
+def test_a_start_that_no_calendar_has_stays_empty(tmp_path: Path) -> None:
+    metadata = read(write(tmp_path, HEADER, [[*ROWS[0][:1], "1e20", *ROWS[0][2:]], *ROWS[1:]])).metadata
+    assert metadata.started_at is None
+    assert metadata.ended_at == datetime(2023, 7, 21, 10, 1, 30, 500_000, UTC)
+
+
+def test_an_empty_column_stays_empty_beside_a_repeated_column_line(tmp_path: Path) -> None:
+    rows = [[*row, ""] for row in ROWS]
+    header = [*HEADER, "Aux_Temperature_1(C)"]
+    frame = read(write(tmp_path, header, [header, *rows])).frame
+    assert frame["temperature_t1_celsius"].to_list() == [None] * 3
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_time_voltage_and_current_suffice_in_any_order(tmp_path: Path, order: tuple[int, ...]) -> None:
     header, row = ["Test Time (s)", "Voltage (V)", "Current (A)"], ["1.5", "3.6", "0.1"]

@@ -87,7 +87,7 @@ def test_lines_that_do_not_fit_are_left_out_and_named(ending: str) -> None:
 
 
 def test_rows_without_any_value_are_left_out_wherever_cells_are_missing() -> None:
-    frame, warnings = parse('1,,1,\n,3.5,,"b, c"\n,,,\n\n4,3.5,1,d\n')
+    frame, warnings = parse('1,,1,\n,3.5,,"b, c"\n,,,\n\n , , , \n4,3.5,1,d\n')
     assert frame.rows() == [(1, None, 1, None), (None, 3.5, None, "b, c"), (4, 3.5, 1, "d")]
     assert warnings == []
 
@@ -136,6 +136,12 @@ def test_repeated_column_lines_are_left_out() -> None:
     frame, warnings = parse("1,3.5,1,a\ntime,voltage,step,note\n\ufefftime,voltage,step,note\n2,3.5,1,b\n")
     assert frame["time"].to_list() == [1, 2]
     assert warnings == ["repeated column line left out 2 times (line 3, 4)"]
+
+
+def test_the_name_in_a_repeated_column_line_makes_no_text_of_an_empty_column() -> None:
+    frame, _ = parse("time,voltage,step,note\n1,,1,a\n")
+    assert frame.schema["voltage"] == pl.Float64
+    assert frame.rows() == [(1, None, 1, "a")]
 
 
 def test_a_cut_off_last_line_is_left_out_and_said() -> None:
