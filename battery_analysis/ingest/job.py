@@ -144,6 +144,11 @@ def failures(job: ImportJob) -> Iterator[ImportedFile]:
     yield from visible(ImportedFile).filter(job=job.id, outcome="failed").order_by("path")
 
 
+def tests_of(job: ImportJob) -> list[ObjectId]:
+    """Return the tests that the files of a job belong to."""
+    return list(visible(ImportedFile).filter(job=job.id, test_result__ne=None).distinct("test_result"))
+
+
 def settled_paths(job: ImportJob) -> set[str]:
     """Return the paths a resumed job does not look at again."""
     return set(visible(ImportedFile).filter(job=job.id, outcome__ne="failed").scalar("path"))

@@ -68,6 +68,7 @@ class Query:
     min_cycles: int | None = None
     max_cycles: int | None = None
     text: str | None = None
+    ids: Sequence[ObjectId] | None = None
     sort: str = "-started"
     limit: int | None = None
 
@@ -151,6 +152,8 @@ def matching(query: Query, *, dated: bool = True) -> QuerySet:
     conditions += [{"tags": tag} for tag in query.tags]
     # As text: a compiled pattern carries the Unicode flag, with which the server cannot use an index.
     conditions += [{"words": {"$regex": f"^{re.escape(word)}"}} for word in words_of(query.text or "")]
+    if query.ids is not None:
+        conditions.append({"_id": {"$in": list(query.ids)}})
     cycles = _between(query.min_cycles, query.max_cycles)
     if cycles:
         conditions.append({"cycle_count": cycles})
