@@ -314,7 +314,7 @@ def _with_clock(
     metadata.ended_at = _moment(last)
     metadata.time_zone = time_zone if local else None
     metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
-    return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
+    return frame.hstack([clock.alias(columns.UNIX_TIME.name)]), warnings
 
 
 def _moment(unix_time: float) -> datetime | None:

@@ -48,15 +48,16 @@ def to_canonical(
     units = units or {}
     chosen: dict[str, pl.Expr] = {}
     sources: dict[str, ColumnSource] = {}
+    schema = raw.schema
     used: set[str] = set()
     for entry in maps:
-        if entry.source not in raw.columns or entry.column.name in chosen:
+        if entry.source not in schema or entry.column.name in chosen:
             continue
         values = pl.col(entry.source)
         chosen[entry.column.name] = (values if entry.scale == 1.0 else values * entry.scale).alias(entry.column.name)
         sources[entry.column.name] = ColumnSource(entry.source, entry.unit or units.get(entry.source, ""))
         used.add(entry.source)
-    for name, dtype in raw.schema.items():
+    for name, dtype in schema.items():
         if name in used or not (dtype.is_numeric() or dtype == pl.Boolean):
             continue
         target = unused_name(aux_name(name), chosen)

@@ -245,7 +245,8 @@ def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes
     """Keep the lines that have the right number of fields, and say which were left out and why."""
     name = layout.names[0].encode()
     header_starts = tuple(bom + quote + name for bom in (b"", codecs.BOM_UTF8) for quote in (b"", b'"'))
-    blank = b' \t"' + layout.mark
+    mark, width = layout.mark, len(layout.names)
+    blank = b' \t"' + mark
     kept: list[bytes] = []
     headers: list[int] = []
     faults: list[str] = []
@@ -255,15 +256,15 @@ def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes
             continue
         if b'"' in line:
             line = _without_stray_quote(line)
-        fields = 1 + (_QUOTED.sub(b"", line) if b'"' in line else line).count(layout.mark)
+        fields = 1 + (_QUOTED.sub(b"", line) if b'"' in line else line).count(mark)
         if line.startswith(header_starts) and _is_header(line, layout):
             headers.append(number)
         elif line[:1] in blank and not line.strip(blank):
             continue
-        elif fields == len(layout.names):
+        elif fields == width:
             kept.append(line)
         else:
-            faults.append(f"line {number} has {_fields(fields)} instead of {len(layout.names)}; left out")
+            faults.append(f"line {number} has {_fields(fields)} instead of {width}; left out")
     warnings = faults[:_NAMED_LINES]
     if len(faults) > _NAMED_LINES:
         warnings.append(f"{len(faults) - _NAMED_LINES} more lines do not fit the columns and are left out")
