@@ -12,7 +12,10 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import shlex
+import shutil
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +77,30 @@ class Context:
         from battery_analysis.settings import Settings
 
         return Settings.load(config=self.config, db_uri=self.db_uri, db_name=self.db_name, **overrides)
+
+
+def type_next(context: Context, *words: str) -> str:
+    """Spell a command for the user to type, on the same database; a password is left for them to fill in."""
+    given: list[str] = []
+    if context.db_uri is not None:
+        given += ["--db-uri", "URI" if "@" in context.db_uri else shlex.quote(context.db_uri)]
+    if context.db_name is not None:
+        given += ["--db-name", shlex.quote(context.db_name)]
+    if context.config is not None:
+        given += ["--config", shlex.quote(str(context.config))]
+    return one_line(" ".join([_program(), *map(shlex.quote, words), *given]))
+
+
+def _program() -> str:
+    """Return how a person in this folder types ``battery-analysis``."""
+    script = shutil.which("battery-analysis", path=sysconfig.get_path("scripts"))
+    if script is None:
+        return f"{shlex.quote(sys.executable)} -m cli.main"
+    on_path = shutil.which("battery-analysis")
+    if on_path and Path(on_path).samefile(script):
+        return "battery-analysis"
+    here, place = Path.cwd(), Path(script)
+    return shlex.quote(str(place.relative_to(here) if place.is_relative_to(here) else place))
 
 
 def open_store(context: Context) -> AbstractContextManager[Store]:

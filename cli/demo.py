@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.common import Context, command, fail, new_app, open_store, run
-from cli.import_directory import run_and_show
+from cli.import_run import run_and_show
 from cli.output import print_table
 from cli.sample import read_sheet
 

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from battery_analysis.errors import IngestError, one_line
-from cli.common import INTERRUPTED, Context, command, new_app, open_store, run
-from cli.output import print_facts, print_json, print_table, replacing, to_plain
+from cli.common import MOST, Context, command, new_app, open_store, run
+from cli.import_jobs import job_and_root, outcomes_text, show_job, show_jobs
+from cli.import_run import check_report, outcome_line, run_and_end
+from cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from battery_analysis.ingest.importer import ImportOptions
-    from battery_analysis.ingest.job import Outcome
-    from battery_analysis.ingest.run import ImportRequest, JobRun
-    from battery_analysis.models import ImportJob
-
-SHOWN_FAILURES = 20
+    from battery_analysis.ingest.run import ImportRequest
+    from battery_analysis.store import Store
 
 app = new_app()
 
@@ -38,16 +30,18 @@ def import_directory(
     context: Context,
     root: Annotated[
         Path | None,
-        typer.Argument(metavar="ROOT", help="Folder or file; with --status a job, or nothing for the recent ones."),
+        typer.Argument(metavar="[ROOT]", help="Folder or file; may be left out with --status, --history and --resume."),
     ] = None,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="With --status, the job to show.")] = None,
     include: Annotated[list[str] | None, typer.Option(metavar="PAT", help="Glob of files to take; repeatable.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="PAT", help="Glob of files and folders to leave out; repeatable.")
     ] = None,
     depth: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Folder levels below ROOT; 0 takes files in ROOT alone.")
+        int | None,
+        typer.Option(min=0, max=MOST, metavar="N", help="Folder levels below ROOT; 0: files in ROOT alone."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Reading processes.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="Reading processes.")] = None,
     sample_lookup: Annotated[
         bool, typer.Option("--sample-lookup", help="Take the sample from the file's header alone, or fail the file.")
     ] = False,
@@ -89,16 +83,42 @@ def import_directory(
     """
     from battery_analysis.ingest import run as runs
 
+    files = {
+        "--include": include,
+        "--exclude": exclude,
+        "--depth": depth is not None,
+        "--workers": workers,
+        "--sample-lookup": sample_lookup,
+        "--sample-map": sample_map,
+        "--sample": sample is not None,
+        "--no-archive": no_archive,
+        "--reset": reset,
+        "--tags": tags,
+        "--operator": operator,
+        "--device": device,
+        "--metadata": metadata,
+    }
+    modes = {
+        "--status": status,
+        "--history": history,
+        "--resume": resume is not None,
+        "--preview-samples": preview_samples,
+        "--dry-run": dry_run,
+    }
+    _refuse_mixed(modes, {**files, "--report": report}, confirm)
     if status or history:
-        _show_jobs(context, str(root) if root else None, everything=history)
+        named, folder = job_and_root(str(root) if root else None, job)
+        if named and history:
+            raise IngestError(f"--history shows all jobs; --status {named} shows one")
+        show_job(context, named) if named else show_jobs(context, folder, everything=history)
         return
-    if report is not None and report.suffix.lower() not in (".csv", ".json"):
-        raise IngestError(f"--report: {report} must end in .csv or .json")
+    if job is not None:
+        raise IngestError(f"one ROOT wanted, got {job!r} beside it")
+    if report is not None:
+        check_report(report)
     if resume is not None:
-        if root is not None:
-            raise IngestError(f"--resume goes on with the root of its job; leave out {root}")
         with open_store(context) as store:
-            _run_and_end(context, runs.resume(store, context.settings, resume), report)
+            run_and_end(context, runs.resume(store, context.settings, resume, root), report)
         return
     if root is None:
         raise IngestError("a folder or file to import is wanted")
@@ -122,7 +142,7 @@ def import_directory(
         metadata=_pairs(metadata or ()),
     )
     if preview_samples:
-        _preview(context, request.options(context.settings), new_map)
+        _preview(context, request.options(context.settings), new_map, quiet=context.json and confirm)
         if not confirm:
             return
         if new_map:
@@ -131,123 +151,30 @@ def import_directory(
         if dry_run:
             _plan(context, store, request)
         else:
-            _run_and_end(context, runs.begin(store, context.settings, request), report)
+            run_and_end(context, runs.begin(store, context.settings, request), report)
 
 
-def _run_and_end(context: Context, job_run: JobRun, report: Path | None) -> None:
-    """Run a job and end with the status it deserves."""
-    counts = run_and_show(context, job_run, report)
-    if job_run.stopping.is_set():
-        print(f"interrupted; go on with: battery-analysis import --resume {job_run.job.id}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
-    if counts["failed"]:
-        raise typer.Exit(1)
+def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confirm: bool) -> None:
+    """Refuse options that would be ignored in silence."""
+    chosen = [name for name, given in modes.items() if given]
+    if len(chosen) > 1:
+        raise IngestError(f"{' and '.join(chosen)} exclude one another")
+    if confirm and "--preview-samples" not in chosen:
+        raise IngestError("--confirm goes with --preview-samples")
+    ignored = {
+        "--status": others.keys(),
+        "--history": others.keys(),
+        "--resume": others.keys() - {"--report"},
+        "--preview-samples": set() if confirm else {"--report"},
+        "--dry-run": {"--report"},
+    }
+    for mode in chosen:
+        if beside := [name for name, given in others.items() if given and name in ignored[mode]]:
+            why = "goes on with the options of its job" if mode == "--resume" else "imports nothing"
+            raise IngestError(f"{mode} {why}; leave out {', '.join(beside)}")
 
 
-def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) -> Counter[str]:
-    """Run a job, show how it goes, and return how many files had which outcome."""
-    from battery_analysis.ingest.run import outcome_row
-
-    rows: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
-    with _finishes_on_interrupt(job_run), _progress(len(job_run.candidates)) as progress:
-        for outcome in job_run:
-            counts[outcome.outcome] += 1
-            if report is not None or context.json or outcome.outcome == "failed":
-                rows.append(outcome_row(outcome))
-            _show(outcome, progress, quiet=context.json)
-    if report is not None:
-        _write_report(report, rows)
-    job_run.job.reload()
-    if context.json:
-        print_json({"job": _job_row(job_run.job), "files": rows})
-    else:
-        _summarise(job_run, counts, [row for row in rows if row["outcome"] == "failed"])
-    return counts
-
-
-@contextmanager
-def _finishes_on_interrupt(job_run: JobRun) -> Iterator[None]:
-    """Let the first Ctrl-C finish the files in hand; a second one ends at once."""
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        print("finishing the files in hand; Ctrl-C again ends at once", file=sys.stderr)
-        job_run.stop()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Progress | None]:
-    """Show a bar with rate and remaining time on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("importing"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        progress.add_task("importing", total=total, rate="")
-        yield progress
-
-
-def _show(outcome: Outcome, progress: Progress | None, *, quiet: bool) -> None:
-    """Count a file on the bar; without a bar, print it as a line."""
-    if progress is None:
-        if not quiet:
-            print(_line(outcome), flush=True)
-        return
-    task = progress.tasks[0]
-    speed = f"{task.speed:.0f} files/s" if task.speed else ""
-    progress.update(task.id, advance=1, rate=speed)
-    if outcome.outcome == "failed" and not quiet:
-        from rich.text import Text
-
-        progress.console.print(Text(_line(outcome), style="red"))
-
-
-def _line(outcome: Outcome) -> str:
-    parts = [f"{outcome.outcome:<9} {outcome.path}"]
-    if outcome.records is not None:
-        parts.append(f"sample {outcome.sample}, {outcome.records} records, {outcome.cycles} cycles")
-    if outcome.reason:
-        parts.append(outcome.reason)
-    parts += [f"warning: {warning}" for warning in outcome.warnings]
-    return one_line(" | ".join(parts))
-
-
-def _summarise(job_run: JobRun, counts: Counter[str], failed: list[dict[str, Any]]) -> None:
-    job = job_run.job
-    if sys.stderr.isatty() and failed:
-        print(f"{len(failed)} failed:")
-        for row in failed[:SHOWN_FAILURES]:
-            print(one_line(f"  {row['path']}: {row['reason']}"))
-        if len(failed) > SHOWN_FAILURES:
-            print(f"  and {len(failed) - SHOWN_FAILURES} more: battery-analysis import --status {job.id}")
-    print(f"job {job.id}: {_counted(counts) or 'no files found'} in {job.seconds:.1f} s")
-
-
-def _preview(context: Context, options: ImportOptions, new_map: Path | None) -> None:
+def _preview(context: Context, options: ImportOptions, new_map: Path | None, *, quiet: bool) -> None:
     from battery_analysis.ingest.importer import candidates_of, preview_files
     from battery_analysis.ingest.sample_rules import write_sample_map
 
@@ -267,15 +194,17 @@ def _preview(context: Context, options: ImportOptions, new_map: Path | None) -> 
         )
     if new_map is not None:
         write_sample_map(new_map, chosen)
+    if quiet:
+        return
     if context.json:
         print_json(rows)
         return
     print_table(rows, ("file", "sample", "cell_code", "why", "passed_over"))
     if new_map is not None:
-        print(f"written to {new_map}; edit it, then import with --sample-map {new_map}")
+        print(one_line(f"written to {new_map}; edit it, then import with --sample-map {new_map}"))
 
 
-def _plan(context: Context, store: Any, request: ImportRequest) -> None:
+def _plan(context: Context, store: Store, request: ImportRequest) -> None:
     from battery_analysis.ingest.importer import candidates_of, plan_files
 
     options = request.options(context.settings)
@@ -284,70 +213,9 @@ def _plan(context: Context, store: Any, request: ImportRequest) -> None:
         print_json([{"path": each.path, "outcome": each.outcome, "reason": each.reason} for each in outcomes])
         return
     for outcome in outcomes:
-        print(_line(outcome))
-    counts: Counter[str] = Counter(outcome.outcome for outcome in outcomes)
-    print(f"would be: {_counted(counts) or 'no files found'}")
-
-
-def _show_jobs(context: Context, job_id: str | None, *, everything: bool) -> None:
-    from battery_analysis.ingest import job as jobs
-    from battery_analysis.models import ImportJob
-    from battery_analysis.store.access import by_id
-
-    with open_store(context):
-        if job_id is None:
-            rows = [_job_row(job) for job in (jobs.recent(None) if everything else jobs.recent())]
-            if context.json:
-                print_json(rows)
-            else:
-                columns = ("id", "state", "started_at", "root", "done", "total", "files_per_second", "counts")
-                print_table([{**row, "counts": _counted(row["counts"])} for row in rows], columns)
-            return
-        job = by_id(ImportJob, job_id)
-        failed = [{"path": each.path, "reason": each.reason} for each in jobs.failures(job)]
-        if context.json:
-            print_json({**_job_row(job), "failures": failed})
-            return
-        row = _job_row(job)
-        print_facts({**row, "counts": _counted(row["counts"])})
-        if failed:
-            print_table(failed, ("path", "reason"))
-
-
-def _job_row(job: ImportJob) -> dict[str, Any]:
-    from battery_analysis.ingest.job import pace, present_state
-
-    rate, remaining = pace(job)
-    return {
-        "id": str(job.id),
-        "state": present_state(job),
-        "reason": job.reason,
-        "root": job.root,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-        "done": sum(job.counts.values()),
-        "total": job.total,
-        "counts": {name: count for name, count in sorted(job.counts.items()) if count},
-        "files_per_second": rate,
-        "remaining_second": remaining,
-    }
-
-
-def _write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    columns = ("path", "outcome", "test_id", "reader", "sample", "records", "cycles", "seconds", "reason")
-    text = io.StringIO(newline="")
-    if path.suffix.lower() == ".json":
-        json.dump(to_plain([{name: row[name] for name in columns} for row in rows]), text, indent=2)
-    else:
-        writer = csv.DictWriter(text, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        print(outcome_line(outcome))
+    counts = Counter[str](outcome.outcome for outcome in outcomes)
+    print(f"would be: {outcomes_text(counts) or 'no files found'}")
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from bson import ObjectId
 
-from battery_analysis.errors import ConflictError, IngestError, ReadError, UnknownFormatError
+from battery_analysis.errors import ConflictError, IngestError, InvalidDocumentError, ReadError, UnknownFormatError
 from battery_analysis.ingest.discover import Candidate, Selection, discover
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.reader_pool import ReaderPool
@@ -161,6 +161,8 @@ class Importer:
             outcome = Outcome(candidate.source, "skipped", exc.reason)
         except ReadError as exc:
             outcome = Outcome(candidate.source, "failed", exc.reason, reader=exc.reader)
+        except InvalidDocumentError as exc:  # what the file says of itself cannot be stored
+            outcome = Outcome(candidate.source, "failed", str(exc))
         seconds = time.perf_counter() - began
         logger.info("%s: %s %s", outcome.path, outcome.outcome, outcome.reason or "")
         return replace(outcome, size=candidate.size, modified_at=candidate.modified_at, seconds=seconds)
@@ -210,7 +212,7 @@ class Importer:
             same = past.predecessor is not None and _is_same_test(past.predecessor, arrival, parcel, decision)
             raw = self._keep(arrival, past if same else Past(None, None))
         options = self._options
-        sample = samples.get_or_create(decision.sample, options.labels.tags)
+        sample = samples.get_or_create(decision.sample, options.labels)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
         test, written = save_test(
             self._store, parcel, raw, spooled.sha256, belonging, options.labels, again=options.reset
@@ -271,7 +273,7 @@ def _is_same_test(predecessor: RawDataFile, arrival: Arrival, parcel: Parcel, de
         new.started_at is not None
         and test.started_at is not None
         and abs((new.started_at - test.started_at).total_seconds()) < 0.001
-        and (new.device, new.channel) == (test.device, test.channel)
+        and (new.device or test.device, new.channel) == (test.device, test.channel)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,14 +11,15 @@ from threading import Event
 from typing import Any
 
 from bson import ObjectId
+from mongoengine import ValidationError
 
-from battery_analysis.errors import BatteryAnalysisError
+from battery_analysis.errors import BatteryAnalysisError, IngestError
 from battery_analysis.ingest import job as jobs
 from battery_analysis.ingest.discover import Candidate, Selection, normal_path, stored_text
 from battery_analysis.ingest.importer import ImportOptions, candidates_of, import_files
 from battery_analysis.ingest.job import Outcome
 from battery_analysis.ingest.sample_rules import rules_from
-from battery_analysis.models import ImportJob
+from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store
 from battery_analysis.store.raw_files import Labels
@@ -46,13 +48,14 @@ class ImportRequest:
         """Return the options with everything that settings and files add.
 
         Raises:
-            IngestError: The sample map cannot be read.
+            IngestError: The sample map cannot be read, or a sample, tag or key could not be stored.
         """
+        self._refuse_what_cannot_be_stored()
         return ImportOptions(
             root=Path(self.root),
             rules=rules_from(
                 settings,
-                fixed=self.sample,
+                fixed=self.sample.strip() if self.sample else None,
                 sample_map=Path(self.sample_map) if self.sample_map else None,
                 header_only=self.sample_lookup,
             ),
@@ -68,6 +71,20 @@ class ImportRequest:
             archive=self.archive,
             reset=self.reset,
         )
+
+    def _refuse_what_cannot_be_stored(self) -> None:
+        for name, field_, value in (
+            ("sample", Sample.name, None if self.sample is None else self.sample.strip()),
+            ("tags", RawDataFile.tags, list(self.tags)),
+            ("metadata", RawDataFile.metadata, dict(self.metadata)),
+        ):
+            try:
+                if value is not None:
+                    field_.validate(value)
+            except ValidationError as exc:
+                raise IngestError(f"{name}: {exc.message or exc}, got {value!r}") from exc
+        if blank := [name for name in ("include", "exclude", "tags") if not all(getattr(self, name))]:
+            raise IngestError(f"{blank[0]}: a text that is not empty is wanted")
 
 
 @dataclass(frozen=True)
@@ -107,26 +124,39 @@ def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
     """
     options = request.options(settings)
     candidates = candidates_of(options)
-    job = jobs.start(stored_text(normal_path(options.root)), asdict(request))
+    kept = asdict(request) | {"root": _storable(request.root), "sample_map": _storable(request.sample_map)}
+    job = jobs.start(stored_text(normal_path(options.root)), kept)
     jobs.set_total(job, len(candidates))
     return JobRun(store, job, request.options(settings, job.id), candidates)
 
 
-def resume(store: Store, settings: Settings, job_id: str) -> JobRun:
+def resume(store: Store, settings: Settings, job_id: str, root: Path | None = None) -> JobRun:
     """Go on with a job that was interrupted or has failures; failed files are tried again.
 
     Raises:
         NotFoundError: No such job.
-        IngestError: It is still running, nothing is left to do, or its root is gone.
+        IngestError: It is still running, nothing is left to do, its root is gone, or it is not ``root``.
     """
     job = jobs.resumable(job_id)
-    request = ImportRequest(**{**job.options, "root": job.root})
+    if root is not None and stored_text(normal_path(root)) != job.root:
+        raise IngestError(f"job {job.id} imports {job.root}, not {stored_text(normal_path(root))}")
+    paths = {name: _path_text(job.options[name]) for name in ("root", "sample_map")}
+    request = ImportRequest(**{**job.options, **paths})
     options = request.options(settings, job.id)
     settled = jobs.settled_paths(job)
     candidates = candidates_of(options, settled)
     jobs.reopen(job)
     jobs.set_total(job, len(candidates) + len(settled))
     return JobRun(store, job, options, candidates)
+
+
+def _storable(path: str | None) -> str | bytes | None:
+    """Keep a path whose bytes are no text as its bytes."""
+    return None if path is None else path if stored_text(path) == path else os.fsencode(path)
+
+
+def _path_text(stored: str | bytes | None) -> str | None:
+    return os.fsdecode(stored) if isinstance(stored, bytes) else stored
 
 
 def outcome_row(outcome: Outcome) -> dict[str, Any]:
@@ -141,4 +171,5 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "cycles": outcome.cycles,
         "seconds": outcome.seconds,
         "reason": outcome.reason,
+        "warnings": list(outcome.warnings),
     }

@@ -58,7 +58,7 @@ def _explain(document: Document, error: ValidationError) -> str:
 def _problems(document: Any, errors: Mapping[str, Any]) -> list[str]:
     lines = []
     for field, problem in errors.items():
-        value = getattr(document, str(field), None)
+        value = document[int(field)] if isinstance(document, list) else getattr(document, str(field), None)
         if isinstance(problem, Mapping):
             lines += [f"{field}.{line}" for line in _problems(value, problem)]
         elif field == "__all__":

@@ -27,7 +27,7 @@ def by_id(document: type[D], identity: str | ObjectId) -> D:
     """
     found: Any = visible(document).filter(id=object_id(document, identity)).first()
     if found is None:
-        raise NotFoundError(f"no {document.__name__} has the id {identity}")
+        raise NotFoundError(f"no {_word(document)} has the id {identity}")
     return cast(D, found)
 
 
@@ -40,6 +40,8 @@ def object_id(document: type[StoredDocument], identity: str | ObjectId) -> Objec
     try:
         return ObjectId(identity)
     except (InvalidId, TypeError) as exc:
-        raise NotFoundError(
-            f"{identity!r} is not an id of a {document.__name__}: 24 hexadecimal digits wanted"
-        ) from exc
+        raise NotFoundError(f"no {_word(document)} has the id {identity!r}: 24 hexadecimal digits wanted") from exc
+
+
+def _word(document: type[StoredDocument]) -> str:
+    return str(document._meta["collection"]).replace("_", " ").removesuffix("s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,11 +42,19 @@ def open_store(settings: Settings) -> Iterator[Store]:
     with _one_line_errors(settings.where):
         database = _connect(settings)
         try:
-            for document in DOCUMENTS:
-                document.ensure_indexes()
+            _ensure_indexes()
             yield Store(database, settings.where)
         finally:
             mongoengine.disconnect()
+
+
+def _ensure_indexes() -> None:
+    try:
+        for document in DOCUMENTS:
+            document.ensure_indexes()
+    except pymongo.errors.OperationFailure as exc:
+        if exc.code != _UNAUTHORIZED:  # who may only read finds the indexes of those who may write
+            raise
 
 
 def _connect(settings: Settings) -> Database[dict[str, Any]]:
@@ -53,14 +62,17 @@ def _connect(settings: Settings) -> Database[dict[str, Any]]:
     if settings.mode == "mock":
         return _mock_database(settings.database, common)
     uri = _embedded_uri(settings) if settings.mode == "embedded" else settings.uri()
-    mongoengine.connect(
-        settings.database,
-        host=uri,
-        serverSelectionTimeoutMS=ANSWER_MILLISECONDS,
-        connectTimeoutMS=ANSWER_MILLISECONDS,
-        appname="battery-analysis",
-        **common,
-    )
+    try:
+        mongoengine.connect(
+            settings.database,
+            host=uri,
+            serverSelectionTimeoutMS=ANSWER_MILLISECONDS,
+            connectTimeoutMS=ANSWER_MILLISECONDS,
+            appname="battery-analysis",
+            **common,
+        )
+    except ValueError as exc:  # how the driver reports a port or an option that cannot be
+        raise StoreUnavailableError(f"the address of the database is not usable ({settings.where}): {exc}") from exc
     database: Database[dict[str, Any]] = mongoengine.get_db()
     try:
         database.command("ping")
@@ -119,5 +131,6 @@ _REFUSALS = frozenset({_UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS_REFUSED})
 
 
 def _first_reason(error: Exception) -> str:
-    """Drop the topology dump and the raw reply that pymongo appends to its messages."""
-    return str(error).split(", Timeout:")[0].split(", full error:")[0].split(" (configured timeouts:")[0]
+    """Drop the topology dump, the raw reply and the raw command that pymongo and the server add to their messages."""
+    reason = str(error).split(", Timeout:")[0].split(", full error:")[0].split(" (configured timeouts:")[0]
+    return re.sub(r"(to execute command) \{ (\w+).*", r"\1 \2", reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite, nan
 from typing import Any
 
 from bson import ObjectId
@@ -14,6 +15,7 @@ from battery_analysis.models import Sample, SampleAggregates, TestResult, checke
 from battery_analysis.store import tests
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
+from battery_analysis.store.raw_files import Labels
 
 _NOT_BY_HAND = frozenset({"id", "created_at", "updated_at", "created_by", "aggregates", "notes_log", "default_dataset"})
 EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
@@ -64,18 +66,38 @@ def by_name(name: str) -> Sample:
     return found
 
 
-def get_or_create(name: str, tags: Iterable[str] = ()) -> Sample:
-    """Return the sample with this name; one that does not exist is made, with these tags."""
-    found: Sample | None = visible(Sample).filter(name=name).first()
-    if found is not None:
-        return found
-    sample = Sample(name=name, tags=list(tags))
-    checked(sample)
-    try:
-        sample.save(force_insert=True, validate=False)
-    except NotUniqueError:  # made by another importer just now
-        return by_name(name)
+def get_or_create(name: str, labels: Labels | None = None) -> Sample:
+    """Return the sample with this name, made if it does not exist; it gets what it lacks of the labels.
+
+    Operator and device of an import are kept in the sample's metadata. What people set stays.
+
+    Raises:
+        InvalidDocumentError: The name cannot be that of a sample.
+    """
+    sample: Sample | None = visible(Sample).filter(name=name).first()
+    if sample is None:
+        sample = Sample(name=name)
+        checked(sample)
+        try:
+            sample.save(force_insert=True, validate=False)
+        except NotUniqueError:  # made by another importer just now
+            sample = by_name(name)
+    if labels is not None:
+        _label(sample, labels)
     return sample
+
+
+def _label(sample: Sample, labels: Labels) -> None:
+    said = {"operator": labels.operator, "device": labels.device, **labels.metadata}
+    new = {key: value for key, value in said.items() if value is not None and key not in sample.metadata}
+    if not new and set(labels.tags) <= set(sample.tags):
+        return
+    sample.tags = list(dict.fromkeys([*sample.tags, *labels.tags]))
+    sample.metadata = {**sample.metadata, **new}
+    kept = {"metadata": sample.metadata, "updated_at": now()}
+    Sample._get_collection().update_one(
+        {"_id": sample.id}, {"$addToSet": {"tags": {"$each": list(labels.tags)}}, "$set": kept}
+    )
 
 
 def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
@@ -189,7 +211,13 @@ def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
 def _set_field(sample: Sample, key: str, value: Any) -> None:
     name = field_name(key)
     if name.startswith("metadata."):
-        sample.metadata[name.removeprefix("metadata.")] = value
+        entry = name.removeprefix("metadata.")
+        if not entry:
+            raise InvalidDocumentError(f"Sample {sample.name!r}: {key!r} names no entry; metadata.KEY is wanted")
+        if value is None or value == "":
+            sample.metadata.pop(entry, None)
+        else:
+            sample.metadata[entry] = value
         return
     if name not in EDITABLE:
         raise InvalidDocumentError(f"Sample {sample.name!r}: no field {key!r}; there are {', '.join(EDITABLE)}")
@@ -202,10 +230,17 @@ def _parsed(sample: Sample, name: str, field: BaseField, value: Any) -> Any:
     if isinstance(field, ReferenceField):
         return by_name(str(value))
     if isinstance(field, FloatField):
-        try:
-            return float(value)
-        except (TypeError, ValueError) as exc:
-            raise InvalidDocumentError(f"Sample {sample.name!r}: {name}: a number is wanted, got {value!r}") from exc
+        return _number(sample, name, value)
     if name == "tags" and isinstance(value, str):
         return [word.strip() for word in value.split(",") if word.strip()]
     return value if name in ("tags", "metadata") else str(value)
+
+
+def _number(sample: Sample, name: str, value: Any) -> float:
+    try:
+        number = float("not a number" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
+        number = nan
+    if not isfinite(number):
+        raise InvalidDocumentError(f"Sample {sample.name!r}: {name}: a number is wanted, got {value!r}")
+    return number

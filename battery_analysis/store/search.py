@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from bson import ObjectId
@@ -175,5 +175,5 @@ def _days(first: date | None, last: date | None) -> dict[str, Any]:
     if first is not None:
         bounds["$gte"] = datetime.combine(first, time.min, UTC)
     if last is not None:
-        bounds["$lt"] = datetime.combine(last + timedelta(days=1), time.min, UTC)
+        bounds["$lte"] = datetime.combine(last, time.max, UTC)  # to the last millisecond, which is all BSON keeps
     return bounds

@@ -117,6 +117,8 @@ def save_test(
             import_job=labels.import_job,
             **facts,
         )
+        test.operator = labels.operator or test.operator or (current.operator if current else None)
+        test.device = test.device or labels.device or (current.device if current else None)
         test.words = search_words(test)
         checked(test)
         if current is None:

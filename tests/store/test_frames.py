@@ -128,9 +128,9 @@ def test_an_unknown_column_is_named_with_those_there_are(store: Store, tmp_path:
 
 
 def test_an_unknown_test_is_named(store: Store) -> None:
-    with pytest.raises(NotFoundError, match=r"no TestResult has the id 0{24}"):
+    with pytest.raises(NotFoundError, match=r"no test result has the id 0{24}"):
         frames.load_frame(store, "0" * 24)
-    with pytest.raises(NotFoundError, match="'x' is not an id of a TestResult"):
+    with pytest.raises(NotFoundError, match="no test result has the id 'x'"):
         frames.load_frame(store, "x")
 
 

@@ -1,0 +1,122 @@
+"""What ``battery-analysis import --status`` and ``--history`` show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from battery_analysis.errors import IngestError
+from cli.common import Context, open_store
+from cli.output import duration_text, print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from battery_analysis.models import ImportJob
+
+RECENT = 10
+
+_TABLE = {
+    "id": "job",
+    "state": "state",
+    "started_at": "started (UTC)",
+    "root": "root",
+    "done": "done",
+    "total": "total",
+    "rate": "files/s",
+    "remaining": "remaining",
+    "counts": "outcomes",
+}
+
+
+def show_jobs(context: Context, root: str | None, *, everything: bool) -> None:
+    """List jobs, newest first: the recent ones or all, those of one root if it is given."""
+    from battery_analysis.ingest import job as jobs
+    from battery_analysis.ingest.discover import normal_path, stored_text
+
+    with open_store(context):
+        found = jobs.recent(None if everything or root else RECENT)
+        if root:
+            wanted = stored_text(normal_path(Path(root)))
+            found = [job for job in found if job.root == wanted][: None if everything else RECENT]
+        rows = [job_row(job) for job in found]
+    if context.json:
+        print_json(rows)
+    elif rows:
+        print_table([_as_shown(row) for row in rows], _TABLE)
+    else:
+        print(f"no import of {root}" if root else "no import yet")
+
+
+def show_job(context: Context, job_id: str) -> None:
+    """Show one job and the files that failed in it."""
+    from battery_analysis.ingest import job as jobs
+    from battery_analysis.models import ImportJob
+    from battery_analysis.store.access import by_id
+
+    with open_store(context):
+        job = by_id(ImportJob, job_id)
+        row = job_row(job)
+        failed = [{"path": each.path, "reason": each.reason} for each in jobs.failures(job)]
+    if context.json:
+        print_json({**row, "failures": failed})
+        return
+    facts = {**_as_shown(row), "job": row["id"], "outcomes": outcomes_text(row["counts"])}
+    shown = ("job", "state", "reason", "root", "started_at", "finished_at", "done", "total", "outcomes", "remaining")
+    print_facts({name: facts[name] for name in shown})
+    if failed:
+        print()
+        print_table(failed, {"path": "failed", "reason": "reason"})
+
+
+def job_row(job: ImportJob) -> dict[str, Any]:
+    """Return what ``--json`` says of a job."""
+    from battery_analysis.ingest.job import pace, present_state
+
+    rate, remaining = pace(job)
+    return {
+        "id": str(job.id),
+        "state": present_state(job),
+        "reason": job.reason,
+        "root": job.root,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "done": sum(job.counts.values()),
+        "total": job.total,
+        "counts": {name: count for name, count in sorted(job.counts.items()) if count},
+        "files_per_second": rate,
+        "remaining_second": remaining,
+    }
+
+
+def outcomes_text(counts: Mapping[str, int]) -> str:
+    """Spell how many files had which outcome.
+
+    >>> outcomes_text({"skipped": 1, "created": 15})
+    '15 created, 1 skipped'
+    """
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count)
+
+
+def job_and_root(first: str | None, second: str | None) -> tuple[str | None, str | None]:
+    """Tell the job from the root in ``[ROOT] [JOB]``, where either may be left out.
+
+    Raises:
+        IngestError: Neither a job nor an existing path.
+    """
+    if second is not None or first is None:
+        return second, first
+    if Path(first).exists():
+        return None, first
+    if Path(first).is_absolute() or "/" in first:
+        raise IngestError(f"{first}: No such file or directory")
+    return first, None
+
+
+def _as_shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    rate = row["files_per_second"]
+    return {
+        **row,
+        "rate": f"{rate:.3g}" if rate else None,
+        "remaining": duration_text(row["remaining_second"]),
+        "counts": outcomes_text(row["counts"]),
+    }
