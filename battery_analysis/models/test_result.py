@@ -98,7 +98,9 @@ class TestResult(StoredDocument):
     voltage_limits_volt = ListField(FloatField())
     nominal_capacity_ah = FloatField(min_value=0.0, help_text="As the file says")
     active_mass_gram = FloatField(min_value=0.0, help_text="As the file says")
-    c_rates = DictField(help_text="Charge and discharge C-rate, where a nominal capacity is known")
+    c_rates = ListField(
+        FloatField(), help_text="Mean C-rates of its half cycles in 1/h, where a nominal capacity is known"
+    )
 
     record_count = LongField(required=True, min_value=0)
     cycle_count = LongField(required=True, min_value=0)

@@ -87,7 +87,7 @@ def pack(result: ReadResult, path: Path) -> Parcel:
         record_count=frame.height,
         cycle_method=result.cycle_method,
         efficiency_convention=result.efficiency_convention,
-        summary=summarise_test(result.cycles, frame),
+        summary=summarise_test(result.cycles, frame, nominal_capacity_ah=result.metadata.nominal_capacity_ah),
         gap_cycles=int(result.cycles["has_gap"].sum() or 0),
         temperature_celsius=_mean_temperature(frame),
         columns=column_ranges(frame),

@@ -7,6 +7,7 @@ from math import isfinite, nan
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import BSONError
 from mongoengine import FloatField, NotUniqueError, ReferenceField
 from mongoengine.base import BaseField
 
@@ -19,6 +20,9 @@ from battery_analysis.store.raw_files import Labels
 
 _NOT_BY_HAND = frozenset({"id", "created_at", "updated_at", "created_by", "aggregates", "notes_log", "default_dataset"})
 EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
+
+NUMBERS = frozenset(name for name in EDITABLE if isinstance(Sample._fields[name], FloatField))
+"""Fields that hold a number."""
 
 # Headings that sheets use; compared in lower case with everything but letters and digits left out.
 _ALIASES = {
@@ -111,16 +115,18 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
         InvalidDocumentError: No such field, or a value that does not fit it.
         NotFoundError: A component names a sample that does not exist.
     """
-    existing: Sample | None = visible(Sample).filter(name=name).first()
-    sample = existing or Sample(name=name)
-    for key, value in values.items():
-        _set_field(sample, key, value)
-    sample.updated_at = now()
-    checked(sample)
     try:
+        existing: Sample | None = visible(Sample).filter(name=name).first()
+        sample = existing or Sample(name=name)
+        for key, value in values.items():
+            _set_field(sample, key, value)
+        sample.updated_at = now()
+        checked(sample)
         sample.save(validate=False)
     except NotUniqueError as exc:
         raise InvalidDocumentError(f"Sample {name!r}: another sample is already named {sample.name!r}") from exc
+    except (BSONError, OverflowError, UnicodeEncodeError) as exc:  # a number or text that no database holds
+        raise InvalidDocumentError(f"Sample {name!r}: cannot be stored: {exc}") from exc
     tests.follow_sample(store, sample)
     return sample
 
@@ -233,7 +239,11 @@ def _parsed(sample: Sample, name: str, field: BaseField, value: Any) -> Any:
         return _number(sample, name, value)
     if name == "tags" and isinstance(value, str):
         return [word.strip() for word in value.split(",") if word.strip()]
-    return value if name in ("tags", "metadata") else str(value)
+    if name in ("tags", "metadata"):
+        return value
+    if isinstance(value, list | Mapping):
+        raise InvalidDocumentError(f"Sample {sample.name!r}: {name}: a text is wanted, got {value!r}")
+    return str(value)
 
 
 def _number(sample: Sample, name: str, value: Any) -> float:

@@ -16,6 +16,7 @@ import polars as pl
 from bson import ObjectId
 from mongoengine import NotUniqueError
 from pymongo.database import Database
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA, EfficiencyConvention
 from battery_analysis.analysis.efficiency import efficiency_convention, with_efficiencies
@@ -96,7 +97,7 @@ def save_test(
         raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
     sample = current.sample if current else belonging.sample
     with _written_or_dropped(store.database, current) as written:
-        facts = _facts(store.database, parcel, current, sample.cell_type, written)
+        facts = _facts(store.database, parcel, current, sample, written)
         part = RawPart(raw_file=raw.id, filename=raw.filename, versions=_versions(current, raw, sha256))
         test = TestResult(
             id=raw.test_result,
@@ -157,19 +158,18 @@ def _facts(
     database: Database[dict[str, Any]],
     parcel: Parcel,
     current: TestResult | None,
-    cell_type: str | None,
+    sample: Sample,
     written: _Written,
 ) -> dict[str, Any]:
     """Write what the test will name and return its fields that come from the file."""
     for segment in frames.write_segments(database, parcel, current.segments if current else ()):
         written.segments.append(segment)
-    summary, convention = asdict(parcel.summary), parcel.efficiency_convention
+    summary: dict[str, Any] = {**asdict(parcel.summary), "efficiency_convention": parcel.efficiency_convention}
     runs: Iterable[columnar.Encoded] = (columnar.Encoded(**item) for item in parcel.items("cycles"))
-    if cell_type is not None:  # without one, the convention is the one that the reader applied
+    if sample.cell_type or sample.nominal_capacity_ah:  # otherwise the table is as the reader made it
         cycles = pl.concat([columnar.decode(run.columns) for run in runs] or [pl.DataFrame(schema=CYCLE_SCHEMA)])
-        convention = efficiency_convention(cycles, cell_type)
-        cycles = with_efficiencies(cycles, convention)
-        summary |= _efficiency_means(cycles)
+        cycles, by_sample = _seen_by(sample, cycles, parcel.metadata.nominal_capacity_ah)
+        summary |= by_sample
         runs = columnar.encode(cycles)
     for block in frames.write_cycles(database, runs):
         written.blocks.append(block)
@@ -197,7 +197,6 @@ def _facts(
         "temperature_celsius": parcel.temperature_celsius,
         "record_count": parcel.record_count,
         "cycle_method": parcel.cycle_method,
-        "efficiency_convention": convention,
         "gap_cycles": parcel.gap_cycles,
         "warnings": parcel.warnings,
         "columns": _column_facts(parcel),
@@ -210,8 +209,15 @@ def _facts(
     }
 
 
-def _efficiency_means(cycles: pl.DataFrame) -> dict[str, Any]:
-    return {name: value for name, value in asdict(summarise_test(cycles)).items() if name.startswith("mean_")}
+def _seen_by(
+    sample: Sample, cycles: pl.DataFrame, nominal_in_file: float | None
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the cycle table and the fields of the test that depend on what its sample is."""
+    convention: EfficiencyConvention = efficiency_convention(cycles, sample.cell_type)
+    cycles = with_efficiencies(cycles, convention)
+    summary = asdict(summarise_test(cycles, nominal_capacity_ah=sample.nominal_capacity_ah or nominal_in_file))
+    dependent = ("mean_coulombic_efficiency", "mean_energy_efficiency", "mean_voltage_efficiency", "c_rates")
+    return cycles, {"efficiency_convention": convention, **{name: summary[name] for name in dependent}}
 
 
 def _column_facts(parcel: Parcel) -> dict[str, dict[str, Any]]:
@@ -277,34 +283,31 @@ def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> T
 def follow_sample(store: Store, sample: Sample) -> int:
     """Bring what the tests of a sample copy from it up to date and return how many tests there are.
 
-    The sample's ``cell_type`` decides which efficiency is shown: where the convention changes,
-    the cycle table gets its efficiencies anew, as the next revision of the test.
+    The sample's ``cell_type`` decides which efficiency is shown, its nominal capacity the C-rates:
+    where they change, the test gets its next revision.
+
+    Raises:
+        ConflictError: An importer changed a test again and again meanwhile.
     """
-    count = 0
-    for test in visible(TestResult).filter(sample=sample.id):
-        copied = {name: getattr(sample, name) for name in ("chemistry", "project", "cell_type")}
-        fields = {**copied, "sample_name": sample.name, "updated_at": now()}
-        test.sample_name = sample.name
-        fields["words"] = search_words(test)
-        _swap(test, {**fields, **_with_convention(store, test, sample.cell_type)})
-        count += 1
-    return count
+    identities = list(visible(TestResult).filter(sample=sample.id).scalar("id"))
+    for identity in identities:
+        _follow(store, sample, identity)
+    return len(identities)
 
 
-def _with_convention(store: Store, test: TestResult, cell_type: str | None) -> dict[str, Any]:
-    if not test.cycle_blocks:
-        return {}
-    cycles = frames.cycle_table(store, test)
-    convention: EfficiencyConvention = efficiency_convention(cycles, cell_type)
-    if convention == test.efficiency_convention:
-        return {}
-    cycles = with_efficiencies(cycles, convention)
-    blocks = list(frames.write_cycles(store.database, columnar.encode(cycles)))
-    return {
-        "efficiency_convention": convention,
-        "cycle_blocks": [block.to_mongo() for block in blocks],
-        **_efficiency_means(cycles),
-    }
+@retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(5), reraise=True)
+def _follow(store: Store, sample: Sample, test_id: ObjectId) -> None:
+    test = by_id(TestResult, test_id)
+    test.sample_name = sample.name
+    copied = {name: getattr(sample, name) for name in ("chemistry", "project", "cell_type")}
+    fields = {**copied, "sample_name": sample.name, "words": search_words(test), "updated_at": now()}
+    if test.cycle_blocks:
+        cycles, by_sample = _seen_by(sample, frames.cycle_table(store, test), test.nominal_capacity_ah)
+        fields |= by_sample
+        if by_sample["efficiency_convention"] != test.efficiency_convention:
+            blocks = frames.write_cycles(store.database, columnar.encode(cycles))
+            fields["cycle_blocks"] = [block.to_mongo() for block in blocks]
+    _swap(test, fields)
 
 
 def _save_by_hand(test: TestResult) -> TestResult:

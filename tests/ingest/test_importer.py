@@ -296,3 +296,13 @@ def test_everything_works_in_memory_within_one_process(tmp_path: Path, lab: Path
         assert outcome.test_id is not None
         assert frames.load_frame(store, outcome.test_id).shape[0] == 60
         assert hashlib.sha256(original(store, RawDataFile.objects.get())).hexdigest() == outcome.sha256
+
+
+def test_a_nominal_capacity_gives_c_rates(store: Store, lab: Path, importing: Importing) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    importing()
+    assert list(TestResult.objects.get().c_rates) == []
+    samples.set_fields(store, "AB12", {"nominal_capacity_ah": "2"})
+    assert list(TestResult.objects.get().c_rates) == [0.5]
+    importing(reset=True)
+    assert list(TestResult.objects.get().c_rates) == [0.5]
