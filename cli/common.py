@@ -81,6 +81,8 @@ class Context:
 
 def type_next(context: Context, *words: str) -> str:
     """Spell a command for the user to type, on the same database; a password is left for them to fill in."""
+    if words == ("--help",):
+        return f"{_program()} --help"
     given: list[str] = []
     if context.db_uri is not None:
         given += ["--db-uri", "URI" if "@" in context.db_uri else shlex.quote(context.db_uri)]

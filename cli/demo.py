@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.common import Context, command, fail, new_app, open_store, run
+from cli.common import Context, command, fail, new_app, open_store, run, type_next
 from cli.import_run import run_and_show
-from cli.output import print_table
-from cli.sample import read_sheet
+from cli.output import counted, print_table
+from cli.sheet import read_sheet
 
 if TYPE_CHECKING:
+    from battery_analysis.store import Store
     from battery_analysis.store.search import Found
 
 SHOWN_TESTS = 15
+
+_TABLE = {
+    "id": "test",
+    "sample": "sample",
+    "tester": "tester",
+    "type": "type",
+    "started_at": "date",
+    "cycles": "cycles",
+    "initial_capacity_ah": "initial / Ah",
+    "capacity_retention": "retention",
+}
 
 app = new_app()
 
@@ -34,70 +46,77 @@ def demo(
 
     Files that fail are shown and do not change the exit status: the example has some on purpose.
     """
+    from battery_analysis.ingest import job as jobs
     from battery_analysis.ingest import run as runs
-    from battery_analysis.store import samples, search
+    from battery_analysis.store import search
 
     settings = context.settings
-    root = folder or _example_lab(settings.data_dir / "example-lab")
+    root = folder or _example_lab(settings.data_dir / "example-lab", quiet=context.json)
+    request = runs.ImportRequest(root=str(root.absolute()), tags=[] if folder else ["example"])
     with open_store(context) as store:
-        print(f"database: {store.where}")
+        if not context.json:
+            print(f"database: {store.where}")
         if folder is None:
-            done, problems = samples.set_many(store, read_sheet(root / "samples.csv"))
-            print(f"samples:  {len(done)} described in {root / 'samples.csv'}", *problems, sep="\n")
-        tags = [] if folder else ["example"]
-        run_and_show(context, runs.begin(store, settings, runs.ImportRequest(root=str(root.absolute()), tags=tags)))
-        tests = list(search.search(search.Query(limit=SHOWN_TESTS)))
-    print()
-    _print_tests(tests)
-    _print_next(tests, root)
+            _describe_samples(store, root / "samples.csv", quiet=context.json)
+        job_run = runs.begin(store, settings, request)
+        run_and_show(context, job_run)
+        tests = list(search.search(search.Query(ids=jobs.tests_of(job_run.job))))
+    if not context.json:
+        _print_tests(tests)
+        _print_next(context, tests, root)
 
 
-def _example_lab(folder: Path) -> Path:
+def _example_lab(folder: Path, *, quiet: bool) -> Path:
     """Write the example lab with the maker that stands beside this package in a clone."""
     project = Path(__file__).resolve().parents[1]
     if not (project / "examples" / "lab.py").is_file():
         fail(
             "the example lab comes with a clone of the project; give a folder of your own: battery-analysis demo FOLDER"
         )
-    print(f"example:  a synthetic lab is written to {folder}", flush=True)
+    if not quiet:
+        print(f"example:  a synthetic lab is written to {folder}", flush=True)
     # A process of its own, started there: installed packages bring a folder named examples too.
-    subprocess.run([sys.executable, "-m", "examples", str(folder)], cwd=project, check=True, stdout=subprocess.DEVNULL)
+    maker = [sys.executable, "-m", "examples", str(folder.absolute())]
+    done = subprocess.run(maker, cwd=project, check=False, capture_output=True, text=True)
+    if done.returncode:
+        fail(f"the example lab cannot be written to {folder}: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     return folder
 
 
+def _describe_samples(store: Store, sheet: Path, *, quiet: bool) -> None:
+    from battery_analysis.store import samples
+
+    done, problems = samples.set_many(store, read_sheet(sheet))
+    if not quiet:
+        print(f"samples:  {len(done)} described in {sheet}")
+    for problem in problems:
+        print(f"{sheet}: {problem}", file=sys.stderr)
+
+
 def _print_tests(tests: list[Found]) -> None:
-    columns = {
-        "id": "test",
-        "sample": "sample",
-        "tester": "tester",
-        "type": "type",
-        "started_at": "date",
-        "cycles": "cycles",
-        "initial_capacity_ah": "initial / Ah",
-        "capacity_retention": "retention",
-    }
-    print_table([vars(test) for test in tests], columns)
+    print()
+    if not tests:
+        print("no tests")
+        return
+    print_table([vars(test) for test in tests[:SHOWN_TESTS]], _TABLE)
+    if len(tests) > SHOWN_TESTS:
+        print(f"and {counted(len(tests) - SHOWN_TESTS, 'more test')}")
 
 
-def _print_next(tests: list[Found], root: Path) -> None:
-    program = _as_typed_here(Path(sys.prefix) / "bin" / "battery-analysis")
-    lines = ["", "Type next:"]
+def _print_next(context: Context, tests: list[Found], root: Path) -> None:
+    if context.settings.mode == "mock":
+        print("\nThe database was in memory and ends here; without USE_MONGO_MOCK=1 it stays.")
+        return
+    lines = []
     if tests:
+        longest = max(tests, key=lambda test: test.cycles)
         lines += [
-            f"  {program} search --min-cycles 50",
-            f"  {program} test show {tests[0].id}",
-            f"  {program} raw by-test {tests[0].id} --out original.bin",
+            type_next(context, "search", "--sample", longest.sample),
+            type_next(context, "test", "show", str(longest.id)),
+            type_next(context, "raw", "by-test", str(longest.id), "--out", "original.bin"),
         ]
-    lines += [f"  {program} import {root}   (again: nothing is doubled)", f"  {program} --help"]
-    print("\n".join(lines))
-
-
-def _as_typed_here(program: Path) -> str:
-    """Return how a person in this folder types the program."""
-    if not program.is_file():
-        return "battery-analysis"
-    here = Path.cwd()
-    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
+    lines += [type_next(context, "import", str(root)) + "  # again: nothing is doubled", type_next(context, "--help")]
+    print("\nType next:", *lines, sep="\n  ")
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ def formats(context: Context) -> None:
 
     known = [
         {
+            "id": reader.name,
             "name": reader.name,
             "version": reader.version,
             "tester": reader.tester,

@@ -199,6 +199,13 @@ def print_facts(facts: Mapping[str, object]) -> None:
         print(f"{name:<{width}}  {text}")
 
 
+def print_notes(notes: Iterable[Mapping[str, Any]]) -> None:
+    """Print the notes of a document, oldest first."""
+    for note in notes:
+        author = f", {note['author']}" if note.get("author") else ""
+        print(one_line(f"note of {note['written_at']:%Y-%m-%d}{author}: {note['text']}"))
+
+
 def _fact_text(value: object) -> str:
     return f"{cell_text(value)} UTC" if isinstance(value, datetime) else cell_text(value)
 

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import ArchiveError, NotFoundError
-from cli.common import Context, command, new_app, open_store, run
+from cli.common import MOST, Context, command, new_app, open_store, run
 from cli.output import print_json, print_table, replacing
 
 if TYPE_CHECKING:
     from battery_analysis.models import RawDataFile
     from battery_analysis.store import Store
+
+_TABLE = {
+    "id": "id",
+    "filename": "file",
+    "size": "bytes",
+    "versions": "versions",
+    "sha256": "SHA-256",
+    "test_id": "test",
+}
 
 Out = Annotated[Path | None, typer.Option(metavar="F", help="Write here; without it, to standard output.")]
 Version = Annotated[str | None, typer.Option(metavar="SHA256", help="This version; without it, the newest.")]
@@ -44,7 +53,8 @@ def by_test(
     out: Out = None,
     version: Version = None,
     part: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Which of the test's files, where there are several.")
+        int | None,
+        typer.Option(min=1, max=MOST, metavar="N", help="Which of the test's files."),
     ] = None,
 ) -> None:
     """Write the original bytes that a test was read from."""
@@ -69,7 +79,7 @@ def list_files(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="File name, whole.")] = None,
     sha256: Annotated[str | None, typer.Option(metavar="SHA256", help="Digest of any version.")] = None,
     operator: Annotated[str | None, typer.Option(metavar="NAME", help="Who ran the test.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many files.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="At most so many files.")] = None,
 ) -> None:
     """List raw files, newest first."""
     from battery_analysis.models import RawDataFile
@@ -82,8 +92,10 @@ def list_files(
         rows = [_row(raw) for raw in (ordered.limit(limit) if limit else ordered)]
     if context.json:
         print_json(rows)
+    elif rows:
+        print_table(rows, _TABLE)
     else:
-        print_table(rows, ("id", "filename", "size", "versions", "sha256", "test_id"))
+        print("no raw file fits" if any(wanted.values()) else "no raw file yet")
 
 
 @command(app, "verify")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from battery_analysis.errors import IngestError
-from cli.common import Context, command, new_app, open_store, run
-from cli.output import print_facts, print_json, print_table
+from battery_analysis.errors import IngestError, one_line
+from cli.common import MOST, Context, command, new_app, open_store, run
+from cli.output import counted, print_facts, print_json, print_notes, print_table
+from cli.sheet import read_sheet
 
 if TYPE_CHECKING:
     from battery_analysis.models import Sample
@@ -54,7 +53,7 @@ def list_samples(
     context: Context,
     chemistry: Annotated[str | None, typer.Option(metavar="NAME", help="Only this chemistry.")] = None,
     project: Annotated[str | None, typer.Option(metavar="NAME", help="Only this project.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many samples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="At most so many samples.")] = None,
 ) -> None:
     """List samples by name."""
     from battery_analysis.models import Sample
@@ -66,9 +65,11 @@ def list_samples(
         rows = [_facts(sample) for sample in (found.limit(limit) if limit else found)]
     if context.json:
         print_json(rows)
-    else:
+    elif rows:
         columns = ("name", "chemistry", "cell_type", "nominal_capacity_ah", "area_cm2", "project", "tests", "cycles")
         print_table(rows, columns)
+    else:
+        print("no sample fits" if any(wanted.values()) else "no sample yet")
 
 
 @command(app, "import")
@@ -89,54 +90,11 @@ def import_sheet(
         if context.json:
             print_json({"samples": [_facts(sample) for sample in done], "problems": problems})
         else:
-            print(f"{len(done)} samples set from {sheet}")
+            print(one_line(f"{counted(len(done), 'sample')} set from {sheet}"))
     for problem in problems:
-        print(f"{sheet}: {problem}", file=sys.stderr)
+        print(one_line(f"{sheet}: {problem}"), file=sys.stderr)
     if problems:
         raise typer.Exit(1)
-
-
-def read_sheet(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a CSV, XLSX (first sheet) or JSON (list of objects) file.
-
-    Raises:
-        IngestError: The file cannot be read or has another shape.
-    """
-    readers = {".csv": _csv_rows, ".json": _json_rows, ".xlsx": _workbook_rows}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise IngestError(f"{path}: .csv, .xlsx or .json wanted")
-    try:
-        return reader(path)
-    except OSError as exc:
-        raise IngestError(f"{path}: {exc.strerror or exc}") from exc
-    except (UnicodeDecodeError, ValueError) as exc:
-        raise IngestError(f"{path}: {exc}") from exc
-
-
-def _csv_rows(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        file.seek(0)
-        reader = csv.DictReader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
-        return [{key: value for key, value in row.items() if key is not None} for row in reader]
-
-
-def _json_rows(path: Path) -> list[dict[str, Any]]:
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise IngestError(f"{path}: a list of objects wanted")
-    return rows
-
-
-def _workbook_rows(path: Path) -> list[dict[str, Any]]:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        header, *rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python() or [[]]
-    except CalamineError as exc:
-        raise IngestError(f"{path}: {exc}") from exc
-    return [dict(zip(map(str, header), row, strict=False)) for row in rows]
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -167,11 +125,10 @@ def _show(context: Context, sample: Sample) -> None:
     if context.json:
         print_json(facts)
         return
-    aggregates, metadata = facts.pop("aggregates"), facts.pop("metadata")
-    notes = facts.pop("notes")
-    print_facts({**facts, **{f"metadata.{key}": value for key, value in metadata.items()}, **aggregates})
-    for note in notes:
-        print(f"note {note['written_at']:%Y-%m-%d}: {note['text']}")
+    identity, aggregates, metadata, notes = (facts.pop(name) for name in ("id", "aggregates", "metadata", "notes"))
+    further = {f"metadata.{key}": value for key, value in metadata.items()}
+    print_facts({"sample": facts.pop("name"), **facts, **further, **aggregates, "id": identity})
+    print_notes(notes)
 
 
 def main() -> int:

@@ -6,12 +6,14 @@ import csv
 import sys
 from dataclasses import asdict, fields
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from cli.common import Context, command, new_app, open_store, run
-from cli.output import print_json, print_table, to_plain
+from cli.common import MOST, Context, command, new_app, open_store, run
+from cli.output import counted, print_json, print_table, to_plain
+
+TestType = Literal["cycling", "eis", "cv", "gitt", "hppc", "ocv", "other"]
 
 _TABLE = {
     "id": "id",
@@ -33,14 +35,18 @@ def _days(text: str | None) -> tuple[date | None, date | None]:
         return None, None
     first, colon, last = text.partition(":")
     if not colon:
-        raise typer.BadParameter(f"FIRST:LAST wanted, either may be empty, got {text!r}")
+        raise _bad_range(f"FIRST:LAST wanted, either may be empty, got {text!r}")
     try:
         days = tuple(date.fromisoformat(day) if day else None for day in (first, last))
     except ValueError as exc:
-        raise typer.BadParameter(f"days are written YYYY-MM-DD, got {text!r}") from exc
+        raise _bad_range(f"days are written YYYY-MM-DD, got {text!r}") from exc
     if days[0] and days[1] and days[0] > days[1]:
-        raise typer.BadParameter(f"the first day is after the last in {text!r}")
+        raise _bad_range(f"the first day is after the last in {text!r}")
     return days[0], days[1]
+
+
+def _bad_range(reason: str) -> typer.BadParameter:
+    return typer.BadParameter(reason, param_hint="--date-range")
 
 
 @command(app, "search")
@@ -54,11 +60,13 @@ def search(
         typer.Option(metavar="FIRST:LAST", help="Days YYYY-MM-DD, both included; either may be empty."),
     ] = None,
     tester: Annotated[str | None, typer.Option(metavar="VENDOR", help="Such as Arbin, BioLogic, Neware.")] = None,
-    type: Annotated[str | None, typer.Option(metavar="TYPE", help="cycling, eis, cv, gitt, hppc, ocv, other.")] = None,
+    type: Annotated[
+        TestType | None, typer.Option(metavar="TYPE", help="cycling, eis, cv, gitt, hppc, ocv, other.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Tag; repeatable, all must be there.")] = None,
     project: Annotated[str | None, typer.Option(metavar="NAME", help="Project of the sample.")] = None,
-    min_cycles: Annotated[int | None, typer.Option(min=0, metavar="N", help="At least so many cycles.")] = None,
-    max_cycles: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many cycles.")] = None,
+    min_cycles: Annotated[int | None, typer.Option(min=0, max=MOST, metavar="N", help="At least so many.")] = None,
+    max_cycles: Annotated[int | None, typer.Option(min=0, max=MOST, metavar="N", help="At most so many.")] = None,
     text: Annotated[
         str | None, typer.Option(metavar="WORDS", help="Beginnings of words in names, tags, protocol and notes.")
     ] = None,
@@ -69,20 +77,22 @@ def search(
             help="started, sample, cell, chemistry, tester, type, cycles, initial, final, retention; -KEY backwards.",
         ),
     ] = "-started",
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many tests.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="At most so many tests.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Find tests; every filter that is given must fit."""
     first_day, last_day = _days(date_range)
     from battery_analysis.store import search as searching
 
+    if min_cycles is not None and max_cycles is not None and min_cycles > max_cycles:
+        raise typer.BadParameter(f"{min_cycles} is more than --max-cycles {max_cycles}", param_hint="--min-cycles")
     query = searching.Query(
         sample=sample,
         cell=cell,
         chemistry=chemistry,
         first_day=first_day,
         last_day=last_day,
-        tester=tester,
+        tester=_as_written(tester),
         test_type=type,
         tags=tag or (),
         project=project,
@@ -104,7 +114,15 @@ def search(
     else:
         print("no test fits")
     if undated:
-        print(f"{undated} tests have no date and are left out by the date range", file=sys.stderr)
+        print(f"{counted(undated, 'test')} without a date left out by the date range", file=sys.stderr)
+
+
+def _as_written(tester: str | None) -> str | None:
+    """Return a vendor's name as the readers write it, however it was typed."""
+    from battery_analysis.readers import READERS
+
+    known = {reader.tester.casefold(): reader.tester for reader in READERS}
+    return known.get(tester.casefold(), tester) if tester else tester
 
 
 def _print_csv(rows: list[dict[str, Any]], columns: list[str]) -> None:

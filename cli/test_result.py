@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from battery_analysis.errors import IngestError
+from battery_analysis.errors import IngestError, one_line
 from cli.common import Context, command, new_app, open_store, run
-from cli.output import print_facts, print_json, print_table
+from cli.output import counted, duration_text, print_facts, print_json, print_notes, print_table
+from cli.read import COLUMNS, CYCLES
 
-_LISTS = ("segments", "cycle_blocks", "raw_files", "columns", "header", "words", "warnings", "notes_log", "metadata")
+if TYPE_CHECKING:
+    from battery_analysis.models import TestResult
+
+# Names that a search gives to fields of the document, and what a person sees first.
+_AS_FOUND = {
+    "_id": "id",
+    "sample": "sample_id",
+    "sample_name": "sample",
+    "test_type": "type",
+    "record_count": "records",
+    "cycle_count": "cycles",
+}
+_FIRST = ("id", "sample", "cell_code", "chemistry", "tester", "type", "started_at", "records", "cycles")
+_SHOWN = (
+    *("test", "file", "sample", "sample_from", "cell_code", "chemistry", "cell_type", "project", "tags"),
+    *("tester", "device", "channel", "operator", "type", "technique", "protocol", "comment", "software"),
+    *("started_at", "ended_at", "duration", "finished", "temperature_celsius", "voltage_limits_volt"),
+    *("nominal_capacity_ah", "active_mass_gram", "c_rates", "records", "cycles", "cycle_method", "gap_cycles"),
+    *("initial_capacity_ah", "final_capacity_ah", "capacity_retention", "cycle_life_80", "throughput_ah"),
+    *("throughput_wh", "mean_coulombic_efficiency", "mean_energy_efficiency", "mean_voltage_efficiency"),
+    *("efficiency_convention", "median_internal_resistance_ohm", "read_by", "revision", "sha256", "import_job"),
+)
+
+_SPELLED = {"c_rates": "C-rates", "sha256": "SHA-256"}
 
 app = new_app("One test: facts and tags.")
 
@@ -29,31 +53,68 @@ def show(
 
     with open_store(context) as store:
         test = by_id(TestResult, test_id)
-        facts: dict[str, Any] = {**test.to_mongo().to_dict(), "sample": test.sample_name, "id": test.id}
-        table = frames.cycle_table(store, test).to_dicts() if cycles else []
-    facts.pop("_id")
-    facts.pop("words", None)
+        facts = describe(test)
+        table = frames.cycle_table(store, test).to_dicts() if cycles else None
     if context.json:
-        print_json({**facts, "cycles": table} if cycles else facts)
-        return
-    print_facts({"id": facts.pop("id"), **{name: value for name, value in facts.items() if name not in _LISTS}})
-    columns = facts.get("columns", {})
+        print_json(facts if table is None else {**facts, "cycle_table": table})
+    else:
+        _print_test(facts, table)
+
+
+def describe(test: TestResult) -> dict[str, Any]:
+    """Return everything about a test, under the names that a search gives them; what is not known is null."""
+    from battery_analysis.columns import BY_NAME
+
+    stored = test.to_mongo().to_dict()
+    known = {name: stored.get(name) for name in ("_id", *type(test)._fields_ordered) if name not in ("id", "words")}
+    facts = {_AS_FOUND.get(name, name): value for name, value in known.items()}
+    facts["columns"] = {
+        name: {
+            "min": column["minimum"],
+            "max": column["maximum"],
+            "unit": BY_NAME[name].unit if name in BY_NAME else column.get("unit", ""),
+            "source": column.get("source"),
+            "source_unit": column.get("unit"),
+        }
+        for name, column in stored["columns"].items()
+    }
+    return {**{name: facts[name] for name in _FIRST}, **facts}
+
+
+def _print_test(facts: dict[str, Any], cycles: list[dict[str, Any]] | None) -> None:
+    shown = {
+        **facts,
+        "test": facts["id"],
+        "file": facts["name"],
+        "sample_from": facts["sample_rule"],
+        "duration": duration_text(facts["duration_second"]),
+        "gap_cycles": facts["gap_cycles"] or None,
+        "read_by": f"{facts['reader']} {facts['reader_version']}",
+    }
+    print_facts({_SPELLED.get(name, name): shown[name] for name in _SHOWN})
     print()
-    print_table(
-        [{"column": name, **column} for name, column in columns.items()],
-        ("column", "minimum", "maximum", "source", "unit"),
-    )
+    print_table([{"name": name, **column} for name, column in facts["columns"].items()], COLUMNS)
+    print()
     for part in facts["raw_files"]:
-        print(f"file {part['raw_file']} {part['filename']}, {len(part['versions'])} versions")
-    for warning in facts.get("warnings", []):
-        print(f"warning: {warning}")
-    for key, value in facts.get("metadata", {}).items():
-        print(f"metadata {key}: {value}")
-    for note in facts.get("notes_log", []):
-        print(f"note {note['written_at']:%Y-%m-%d}: {note['text']}")
-    if table:
-        print()
-        print_table(table, list(table[0]))
+        print(one_line(f"raw file {part['raw_file']}  {part['filename']}, {counted(len(part['versions']), 'version')}"))
+    for flag in facts["quality_flags"] or ():
+        print_facts({"check": flag})
+    for warning in facts["warnings"] or ():
+        print(one_line(f"warning: {warning}"))
+    for key, value in (facts["metadata"] or {}).items():
+        print(one_line(f"metadata {key}: {value}"))
+    print_notes(facts["notes_log"] or ())
+    if cycles is not None:
+        _print_cycles(facts, cycles)
+
+
+def _print_cycles(facts: dict[str, Any], cycles: list[dict[str, Any]]) -> None:
+    print()
+    if not cycles:
+        print("no cycles")
+        return
+    print(f"cycles (numbers: {facts['cycle_method']}; efficiency: {facts['efficiency_convention']})")
+    print_table(cycles, {name: heading for name, heading in CYCLES.items() if name in cycles[0]})
 
 
 @command(app, "tag")
@@ -73,11 +134,12 @@ def tag(
         test = tests.tag(test_id, add=tags or (), remove=remove or ())
         if note:
             test = tests.add_note(test_id, note)
-        shown = {"id": test.id, "tags": list(test.tags), "notes": [each.text for each in test.notes_log]}
+        notes = [{"text": each.text, "author": each.author, "written_at": each.written_at} for each in test.notes_log]
     if context.json:
-        print_json(shown)
+        print_json({"id": test.id, "tags": list(test.tags), "notes": notes})
     else:
-        print_facts(shown)
+        print_facts({"test": test.id, "tags": list(test.tags) or "none"})
+        print_notes(notes)
 
 
 def main() -> int:
