@@ -70,11 +70,11 @@ def _by_heading(
     path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]], *, decimal: str = "."
 ) -> list[dict[str, Any]]:
     headings = [heading.strip() for heading in head]
+    if not any(headings):
+        raise IngestError(f"{path}: the first line holds no headings")
     _refuse_doubles(path, [heading for heading in headings if heading])
     found = []
     for row in rows:
-        if not any(cell not in (None, "") for cell in row):
-            continue
         named = dict(zip(headings, row, strict=False))
         if beyond := [cell for cell in row[len(headings) :] if cell not in (None, "")]:
             named[BEYOND] = beyond

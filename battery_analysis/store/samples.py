@@ -134,13 +134,18 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
 def set_many(store: Store, rows: Iterable[Mapping[str, Any]]) -> tuple[list[Sample], list[str]]:
     """Set the samples of a sheet, one per row, and return them with what was wrong in other rows.
 
-    Empty cells leave a field as it is.
+    Empty cells leave a field as it is, empty rows are passed over.
     """
     done: list[Sample] = []
     problems: list[str] = []
     for number, row in enumerate(rows, start=1):
         filled = {field_name(key): value for key, value in row.items() if value not in (None, "")}
+        if not filled:
+            continue
         name = filled.pop("name", None)
+        if isinstance(name, list | Mapping):
+            problems.append(f"row {number}: a sample name is wanted, got {name!r}")
+            continue
         if name is None:
             problems.append(f"row {number}: no sample name; the columns are {', '.join(map(str, row))}")
             continue
