@@ -73,6 +73,10 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, time_zone: 
         raise CorruptFileError(path, str(exc), chosen.name) from exc
     except OSError as exc:
         raise ReadError(path, exc.strerror or str(exc), chosen.name) from exc
+    except ReadError as exc:
+        if warning := _suffix_warning(path, chosen):
+            raise type(exc)(path, f"{exc.reason}; {warning[0]}", chosen.name) from exc
+        raise
     if not frame.height:
         raise CorruptFileError(path, "the file has no data rows", chosen.name)
 

@@ -175,12 +175,12 @@ class Importer:
     def _tried(self, candidate: Candidate) -> Outcome:
         _check(candidate)
         with self._spool.copy(candidate.path) as spooled:
-            for _ in range(CONFLICT_TRIES - 1):
+            for number in range(CONFLICT_TRIES - 1):
                 with suppress(ConflictError):
-                    return self._once(candidate, spooled)
-            return self._once(candidate, spooled)
+                    return self._once(candidate, spooled, raced=number > 0)
+            return self._once(candidate, spooled, raced=True)
 
-    def _once(self, candidate: Candidate, spooled: Spooled) -> Outcome:
+    def _once(self, candidate: Candidate, spooled: Spooled, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
         test = raw_files.naming_test(past.owner, spooled.sha256) if past.owner else None
         if past.owner is None or test is None:
@@ -189,7 +189,8 @@ class Importer:
         if self._options.reset and same_path:
             return self._new(candidate, spooled, past)
         self._keep(_arrival(candidate, spooled), past)
-        if same_path:
+        # A race for the same bytes puts this path beside the winner's before it is lost.
+        if same_path and not (raced and len(past.owner.sources) > 1):
             return _outcome(candidate, "unchanged", test, past.owner, spooled, None)
         reason = self._about_duplicate(candidate, past.owner, test)
         return _outcome(candidate, "duplicate", test, past.owner, spooled, reason)
@@ -226,7 +227,8 @@ class Importer:
         return raw_files.keep(self._store, arrival, self._options.labels, past, archive=self._options.archive)
 
     def _about_duplicate(self, candidate: Candidate, raw: RawDataFile, test: TestResult) -> str:
-        reason = f"same bytes as {raw.sources[0].path}"
+        others = (place.path for place in raw.sources if place.path != candidate.source)
+        reason = f"same bytes as {next(others)}"
         try:
             decision = self._options.rules.decide(candidate, None)
         except IngestError:

@@ -42,7 +42,9 @@ def open_store(settings: Settings) -> Iterator[Store]:
     with _one_line_errors(settings.where):
         database = _connect(settings)
         try:
-            _ensure_indexes()
+            # mongomock refuses to make an index again once there are documents.
+            if settings.mode != "mock" or not database.list_collection_names():
+                _ensure_indexes()
             yield Store(database, settings.where)
         finally:
             mongoengine.disconnect()
