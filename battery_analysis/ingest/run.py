@@ -150,13 +150,13 @@ def resume(store: Store, settings: Settings, job_id: str, root: Path | None = No
     return JobRun(store, job, options, candidates)
 
 
-def _storable(path: str | None) -> str | bytes | None:
-    """Keep a path whose bytes are no text as its bytes."""
-    return None if path is None else path if stored_text(path) == path else os.fsencode(path)
+def _storable(path: str | None) -> str | dict[str, str] | None:
+    """Keep a path whose bytes are no text as its bytes, in hexadecimal digits."""
+    return path if path is None or stored_text(path) == path else {"bytes": os.fsencode(path).hex()}
 
 
-def _path_text(stored: str | bytes | None) -> str | None:
-    return os.fsdecode(stored) if isinstance(stored, bytes) else stored
+def _path_text(stored: str | Mapping[str, str] | None) -> str | None:
+    return os.fsdecode(bytes.fromhex(stored["bytes"])) if isinstance(stored, Mapping) else stored
 
 
 def outcome_row(outcome: Outcome) -> dict[str, Any]:
