@@ -44,6 +44,7 @@ class Cli:
 
     def __init__(self, capsys: pytest.CaptureFixture[str], uri: str, name: str) -> None:
         self._capsys = capsys
+        self._where = {"db_uri": uri, "db_name": name}
         self.database = ("--db-uri", uri, "--db-name", name)
 
     def __call__(self, *args: object) -> Done:
@@ -73,8 +74,7 @@ class Cli:
     @contextmanager
     def store(self) -> Iterator[Store]:
         """Open the database, to put tests there without reading files; no command may run meanwhile."""
-        _, uri, _, name = self.database
-        with open_store(Settings.load(environ={}, db_uri=uri, db_name=name)) as opened:
+        with open_store(Settings.load(environ={}, **self._where)) as opened:
             yield opened
 
     def process(self, *args: object, module: str = "cli.main", **options: Any) -> subprocess.Popen[bytes]:
