@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.builders import cycling_frame, read_result, save
@@ -50,34 +50,30 @@ def test_a_sample_is_set_shown_and_listed(cli: Cli) -> None:
     cli.ok("sample", "set", "foil", "description=Zn foil")
     shown = cli.ok("sample", "set", "AB12", "chemistry=Zn/MnO2", "area_cm2=1.54", "anode=foil", "metadata.rig=7")
     assert shown.lines[0].split() == ["sample", "AB12"]
-    assert "area / cm2  1.54" in shown.out
+    assert "area / cm2    1.54" in shown.lines
     assert cli.ok("sample", "show", "AB12").out == shown.out
     facts = cli.json("sample", "show", "AB12")
     assert (facts["anode"], facts["metadata"], facts["nominal_capacity_ah"]) == ("foil", {"rig": "7"}, None)
     assert [each["name"] for each in cli.json("sample", "list")] == ["AB12", "foil"]
     assert [each["id"] for each in cli.json("sample", "list", "--chemistry", "Zn/MnO2")] == [facts["id"]]
     cli.ok("sample", "set", "AB12", "area_cm2=", "metadata.rig=")
-    assert (cli.json("sample", "show", "AB12")["area_cm2"], cli.json("sample", "show", "AB12")["metadata"]) == (
-        None,
-        {},
-    )
+    cleared = cli.json("sample", "show", "AB12")
+    assert (cleared["area_cm2"], cleared["metadata"]) == (None, {})
 
 
 def test_a_cell_type_changes_which_efficiency_its_tests_show(cli: Cli, tmp_path: Path) -> None:
-    frame = cycling_frame(4).with_columns(discharged=1)
+    # As long as it charges at 1 A it discharges at 0.9 A: nine tenths of the charge come back.
+    frame = cycling_frame(4).with_columns(pl.col("current_ampere").replace({-1.0: -0.9}))
     with cli.store() as store:
-        # Charging takes 10 records a cycle, discharging 10; the discharge at 0.9 A gives 0.9 of the charge back.
-        current = [1.0 if number % 20 < 10 else -0.9 for number in range(frame.height)]
-        frame = frame.drop("discharged").with_columns(current_ampere=type(frame["current_ampere"])(current))
         test_id = save(store, tmp_path, read_result(frame)).id
     before = cli.json("test", "show", test_id)
     cli.ok("sample", "set", "AB12", "cell_type=half_negative")
     after = cli.json("test", "show", test_id)
     assert before["mean_coulombic_efficiency"] == pytest.approx(0.9)
     assert after["mean_coulombic_efficiency"] == pytest.approx(1 / 0.9)
-    assert (before["efficiency_convention"], after["efficiency_convention"]) != (after["efficiency_convention"],) * 2
+    assert (before["efficiency_convention"], after["efficiency_convention"]) == ("same_cycle", "charge_per_discharge")
     assert after["revision"] == before["revision"] + 1
-    assert [cli.json("search")[0]["id"], cli.json("search")[0]["records"]] == [str(test_id), 80]
+    assert [test["id"] for test in cli.json("search")] == [str(test_id)]
 
 
 SHEETS = {
@@ -85,9 +81,7 @@ SHEETS = {
     "semicolon.csv": "Cell ID;Area (cm²);Tags\r\nAB12;1,54;a, b\r\nCD34;2,0;\r\n;;\r\n".encode("cp1252"),
     "tabs.csv": "\ufeffSample\tArea_cm2\tTags\nAB12\t1.54\ta, b\nCD34\t2\t\n".encode("utf-16"),
     "sheet.xlsx": workbook(("Sample", "Electrode area (cm2)", "tags"), ("AB12", 1.54, "a, b"), ("CD34", 2)),
-    "rows.json": json.dumps(
-        [{"name": "AB12", "area_cm2": 1.54, "tags": ["a", "b"]}, {"cell": "CD34", "area": 2}]
-    ).encode(),
+    "rows.json": b'[{"name": "AB12", "area_cm2": 1.54, "tags": ["a", "b"]}, {"cell": "CD34", "area": 2}]',
 }
 
 
@@ -102,18 +96,16 @@ def test_a_sheet_describes_many(cli: Cli, tmp_path: Path, name: str) -> None:
 
 def test_bad_rows_are_named_and_the_others_done(cli: Cli, tmp_path: Path) -> None:
     sheet = tmp_path / "cells.csv"
-    sheet.write_text(
-        "name,area_cm2,cell_type\nAB12,1.5,full\n,2,\n\nCD34,wide,\nEF56,1,round\nGH78,nan,\nIJ90,1,full,more\n"
-    )
+    rows = ("AB12,1.5,full", ",2,", "", "CD34,wide,", "EF56,1,round", "GH78,nan,", "IJ90,1,full,more")
+    sheet.write_text("\n".join(("name,area_cm2,cell_type", *rows)))
     done = cli("sample", "import", sheet)
     assert done.status == 1
     assert done.out == f"1 sample set from {sheet}\n"
-    named = [line.removeprefix(f"{sheet}: ").split(";")[0] for line in done.err.splitlines()]
+    named = [line.removeprefix(f"{sheet}: ").split(";")[0].split(" ('")[0] for line in done.err.splitlines()]
     assert named == [
         "row 2: no sample name",
         "row 4: Sample 'CD34': area_cm2: a number is wanted, got 'wide'",
-        "row 5: Sample 'EF56': cell_type: Value must be one of ('full', 'half_positive', 'half_negative', 'symmetric'), "
-        "got 'round'",
+        "row 5: Sample 'EF56': cell_type: Value must be one of",
         "row 6: Sample 'GH78': area_cm2: a number is wanted, got 'nan'",
         "row 7: Sample 'IJ90': no field '(beyond the last heading)'",
     ]
