@@ -8,8 +8,18 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from battery_analysis.settings import Settings
+    from battery_analysis.store import Store
+
+# A busy machine is no failure; and what passes once in CI passes again.
+hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("project")
 
 _SETTINGS = ("MONGO_", "USE_MONGO_", "BATTERY_")
 
@@ -54,3 +64,20 @@ def database_name(server_uri: str) -> Iterator[str]:
     yield name
     with pymongo.MongoClient(server_uri, serverSelectionTimeoutMS=2000) as client:
         client.drop_database(name)
+
+
+@pytest.fixture
+def settings(server_uri: str, database_name: str, tmp_path: Path) -> Settings:
+    """Settings that name a database of this test's own."""
+    from battery_analysis.settings import Settings
+
+    return Settings.load(environ={}, db_uri=server_uri, db_name=database_name, data_dir=tmp_path / "data", workers=2)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """An open store on a real MongoDB."""
+    from battery_analysis.store import open_store
+
+    with open_store(settings) as opened:
+        yield opened

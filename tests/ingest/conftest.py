@@ -1,8 +1,8 @@
-"""A folder of real text files, and an open store on a real MongoDB."""
+"""A lab folder, and imports of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,18 +10,7 @@ import pytest
 from battery_analysis.ingest import run as runs
 from battery_analysis.ingest.job import Outcome
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, open_store
-
-
-@pytest.fixture
-def settings(server_uri: str, database_name: str, tmp_path: Path) -> Settings:
-    return Settings.load(environ={}, db_uri=server_uri, db_name=database_name, data_dir=tmp_path / "data", workers=2)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    with open_store(settings) as opened:
-        yield opened
+from battery_analysis.store import Store
 
 
 @pytest.fixture
