@@ -32,9 +32,12 @@ SHOWN_FAILURES = 20
 
 def run_and_end(context: Context, job_run: JobRun, report: Path | None) -> None:
     """Run a job and end with the status it deserves."""
-    counts = run_and_show(context, job_run, report)
+    again = type_next(context, "import", "--resume", str(job_run.job.id))
+    try:
+        counts = run_and_show(context, job_run, report)
+    except IngestError as exc:
+        raise IngestError(f"{exc}; once that is mended, go on with: {again}") from exc
     if job_run.stopping.is_set():
-        again = type_next(context, "import", "--resume", str(job_run.job.id))
         print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
     if counts["failed"]:
@@ -48,14 +51,16 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
     rows: list[dict[str, Any]] = []
     counts: Counter[str] = Counter()
     began = time.monotonic()
-    with _finishes_on_interrupt(job_run), _progress(len(job_run.candidates)) as progress:
-        for outcome in job_run:
-            counts[outcome.outcome] += 1
-            if report is not None or context.json or outcome.outcome == "failed":
-                rows.append(outcome_row(outcome))
-            _show(outcome, progress, quiet=context.json)
-    if report is not None:
-        write_report(report, rows)
+    try:
+        with _finishes_on_interrupt(job_run), _progress(len(job_run.candidates)) as progress:
+            for outcome in job_run:
+                counts[outcome.outcome] += 1
+                if report is not None or context.json or outcome.outcome == "failed":
+                    rows.append(outcome_row(outcome))
+                _show(outcome, progress, quiet=context.json)
+    finally:  # an import that ends early reports the files it took
+        if report is not None:
+            write_report(report, rows)
     job_run.job.reload()
     if context.json:
         print_json({**job_row(job_run.job), "files": rows})

@@ -321,18 +321,29 @@ def _about_codes(decision: Decision) -> str | None:
 def _in_threads(
     work: Callable[[Candidate], Result], candidates: Iterable[Candidate], workers: int, stop: Event | None
 ) -> Iterator[Result]:
-    """Work on a bounded number of files at once and yield results as they come."""
+    """Work on a bounded number of files at once and yield results as they come.
+
+    After an error no further file is begun; it is raised once the files in hand are done and yielded.
+    """
     # One thread a worker keeps it busy; one more stores what another has read.
     width = workers + 1
     rest = iter(candidates)
     with ThreadPoolExecutor(width, thread_name_prefix="import") as threads, ExitStack() as on_error:
         running: set[Future[Result]] = set()
         on_error.callback(lambda: [future.cancel() for future in running])
+        error: BaseException | None = None
         while True:
-            if stop is None or not stop.is_set():
+            if error is not None:
+                running = {future for future in running if not future.cancel()}
+            elif stop is None or not stop.is_set():
                 running |= {threads.submit(work, candidate) for candidate in islice(rest, 2 * width - len(running))}
             if not running:
-                return
+                break
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield future.result()
+                problem = future.exception()
+                if problem is None:
+                    yield future.result()
+                error = error or problem
+        if error is not None:
+            raise error

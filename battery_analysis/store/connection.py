@@ -116,16 +116,23 @@ def _one_line_errors(where: str) -> Iterator[None]:
         yield
     except mongoengine.ValidationError as exc:
         raise InvalidDocumentError(str(exc)) from exc
-    except (pymongo.errors.ServerSelectionTimeoutError, pymongo.errors.AutoReconnect) as exc:
-        raise StoreUnavailableError(f"no MongoDB answers at {where}: {_first_reason(exc)}") from exc
-    except (pymongo.errors.ConfigurationError, pymongo.errors.InvalidURI) as exc:
-        raise StoreUnavailableError(f"the address of the database is not usable ({where}): {exc}") from exc
-    except pymongo.errors.OperationFailure as exc:
-        if exc.code in _REFUSALS:
-            raise StoreUnavailableError(f"{where} refuses this user: {_first_reason(exc)}") from exc
-        raise StoreError(f"{where}: {_first_reason(exc)}") from exc
-    except (pymongo.errors.PyMongoError, mongoengine.errors.MongoEngineException) as exc:
-        raise StoreError(f"{where}: {_first_reason(exc)}") from exc
+    except pymongo.errors.PyMongoError as exc:
+        raise _explained(where, exc) from exc
+    except mongoengine.errors.MongoEngineException as exc:
+        driver = exc.__context__  # mongoengine wraps what the driver says of a refused write
+        raise _explained(where, driver if isinstance(driver, pymongo.errors.PyMongoError) else exc) from exc
+
+
+def _explained(where: str, error: Exception) -> StoreError:
+    match error:
+        case pymongo.errors.ServerSelectionTimeoutError() | pymongo.errors.AutoReconnect():
+            return StoreUnavailableError(f"no MongoDB answers at {where}: {_first_reason(error)}")
+        case pymongo.errors.ConfigurationError():
+            return StoreUnavailableError(f"the address of the database is not usable ({where}): {error}")
+        case pymongo.errors.OperationFailure() if error.code in _REFUSALS:
+            return StoreUnavailableError(f"{where} refuses this user: {_first_reason(error)}")
+        case _:
+            return StoreError(f"{where}: {_first_reason(error)}")
 
 
 _UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS_REFUSED = 13, 18, 8000

@@ -81,7 +81,7 @@ class Cli:
         """Start a command as a process of its own."""
         words = [sys.executable, "-m", module, *map(str, args), *self.database]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(words, cwd=ROOT, **{**pipes, **options})
+        return subprocess.Popen(words, cwd=ROOT, bufsize=0, **{**pipes, **options})
 
 
 @pytest.fixture
