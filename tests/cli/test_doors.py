@@ -49,7 +49,7 @@ def test_ctrl_c_finishes_the_files_in_hand_and_the_job_goes_on_where_it_stopped(
     finishing, resume = err.decode().splitlines()
     assert finishing.startswith("finishing the files in hand")
     assert out.decode().splitlines()[-1].startswith("job ")
-    done = 1 + out.count(b"created ")
+    done = 1 + out.count(b"\ncreated ") + out.startswith(b"created ")
     [job] = cli.json("import", "--status")
     assert (job["state"], job["done"], job["total"]) == ("interrupted", done, 100)
     assert done < 100
