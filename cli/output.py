@@ -34,6 +34,9 @@ _UNITS = {
 }
 """Endings of names, longest first, and the units they mean."""
 
+FOLDED_WIDTH = 26
+"""Nothing this wide or narrower, such as an id, is folded in a drawn table."""
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[BinaryIO]:
@@ -165,25 +168,41 @@ def cell_text(value: object) -> str:
 
 
 def _print_drawn(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
+    """Fold long texts until the table fits; where ids and numbers alone are too wide, leave folding to the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading, right in zip(headings, numeric, strict=True):
-        table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+    console, table = Console(), Table(box=SIMPLE_HEAD, pad_edge=False)
+    widths = _widths(headings, cells)
+    if sum(min(width, FOLDED_WIDTH) for width in widths) + 3 * len(widths) > console.width:
+        _print_aligned(headings, cells, numeric)
+        return
+    for heading, right, width in zip(headings, numeric, widths, strict=True):
+        table.add_column(
+            Text(heading),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=width <= FOLDED_WIDTH,
+            min_width=min(width, FOLDED_WIDTH),
+        )
     for row in cells:
         table.add_row(*map(Text, row))  # Text, because names of files may look like markup
-    Console().print(table)
+    console.print(table)
+
+
+def _widths(headings: list[str], cells: list[list[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(cell_len(line[i]) for line in (headings, *cells)) for i in range(len(headings))]
 
 
 def _print_aligned(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
     from rich.cells import cell_len
 
-    lines = [headings, *cells]
-    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(headings))]
-    for line in lines:
+    widths = _widths(headings, cells)
+    for line in (headings, *cells):
         padded = [
             " " * (width - cell_len(text)) + text if right else text + " " * (width - cell_len(text))
             for text, width, right in zip(line, widths, numeric, strict=True)

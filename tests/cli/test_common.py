@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -175,6 +176,21 @@ def test_a_drawn_table_shows_names_that_look_like_markup(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     print_table([{"name": "cell[/red].csv"}], ["name"])
     assert "cell[/red].csv" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_an_id_is_never_folded_so_that_it_can_be_copied(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    identity, stamp = "0123456789abcdef01234567", "2026-03-01 09:05"
+    row = {"id": identity, "cycles": 12, "started_at": stamp, "reason": "a long reason " * 10}
+    print_table([row] * 2, ["id", "cycles", "started_at", "reason"])
+    shown = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert shown.count(identity) == shown.count(stamp) == 2
+    assert shown.count("reason") == 21
+    assert width == 60 or max(map(len, shown.splitlines())) <= width
 
 
 def test_facts_leave_out_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
