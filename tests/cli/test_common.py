@@ -178,7 +178,7 @@ def test_a_drawn_table_shows_names_that_look_like_markup(
     assert "cell[/red].csv" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("width", [60, 90, 200])
 def test_an_id_is_never_folded_so_that_it_can_be_copied(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
