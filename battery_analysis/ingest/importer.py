@@ -19,7 +19,14 @@ from typing import TypeVar
 
 from bson import ObjectId
 
-from battery_analysis.errors import ConflictError, IngestError, InvalidDocumentError, ReadError, UnknownFormatError
+from battery_analysis.errors import (
+    ConflictError,
+    CorruptFileError,
+    IngestError,
+    InvalidDocumentError,
+    ReadError,
+    UnknownFormatError,
+)
 from battery_analysis.ingest.discover import Candidate, Selection, discover
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.reader_pool import ReaderPool
@@ -173,12 +180,24 @@ class Importer:
         samples.refresh_aggregates(touched)
 
     def _tried(self, candidate: Candidate) -> Outcome:
-        _check(candidate)
+        try:
+            _check(candidate)
+        except CorruptFileError as exc:
+            return self._damaged(candidate, exc)
         with self._spool.copy(candidate.path) as spooled:
             for number in range(CONFLICT_TRIES - 1):
                 with suppress(ConflictError):
                     return self._once(candidate, spooled, raced=number > 0)
             return self._once(candidate, spooled, raced=True)
+
+    def _damaged(self, candidate: Candidate, error: CorruptFileError) -> Outcome:
+        """Keep the bytes of a file whose beginning shows that it cannot be read; an empty one has none."""
+        if not candidate.size:
+            raise error
+        with self._spool.copy(candidate.path) as spooled:
+            past = raw_files.look_up(spooled.sha256, candidate.source)
+            raw = self._keep(_arrival(candidate, spooled), Past(past.owner, None))
+        return _failed(candidate, error, spooled, raw)
 
     def _once(self, candidate: Candidate, spooled: Spooled, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
@@ -207,8 +226,7 @@ class Importer:
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
             raw = raw or self._keep(arrival, Past(None, None))
-            reason, reader = getattr(exc, "reason", str(exc)), getattr(exc, "reader", None)
-            return Outcome(candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id)
+            return _failed(candidate, exc, spooled, raw)
         if raw is None:
             same = past.predecessor is not None and _is_same_test(past.predecessor, arrival, parcel, decision)
             raw = self._keep(arrival, past if same else Past(None, None))
@@ -288,6 +306,11 @@ def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> 
     elif past.predecessor is not None and raw_files.naming_test(past.predecessor, past.predecessor.sha256):
         outcome = "updated"
     return Outcome(candidate.source, outcome, sha256=spooled.sha256, size=spooled.size)
+
+
+def _failed(candidate: Candidate, error: ReadError | IngestError, spooled: Spooled, raw: RawDataFile) -> Outcome:
+    reason, reader = getattr(error, "reason", str(error)), getattr(error, "reader", None)
+    return Outcome(candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id)
 
 
 def _outcome(

@@ -306,3 +306,11 @@ def test_a_nominal_capacity_gives_c_rates(store: Store, lab: Path, importing: Im
     assert list(TestResult.objects.get().c_rates) == [0.5]
     importing(reset=True)
     assert list(TestResult.objects.get().c_rates) == [0.5]
+
+
+def test_a_pointer_to_data_elsewhere_fails_and_is_kept(store: Store, lab: Path, importing: Importing) -> None:
+    (lab / "AB12.mpr").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n")
+    outcome = importing()["AB12.mpr"]
+    assert (outcome.outcome, "git-lfs pointer" in (outcome.reason or "")) == ("failed", True)
+    assert original(store, RawDataFile.objects.get(id=outcome.raw_id)) == (lab / "AB12.mpr").read_bytes()
+    assert importing()["AB12.mpr"].raw_id == outcome.raw_id
