@@ -79,7 +79,7 @@ def discover(root: Path, selection: Selection) -> Iterator[Candidate]:
             pass
     except OSError as exc:
         raise IngestError(f"{root}: {exc.strerror}") from exc
-    yield from _walk(root, PurePosixPath(), selection)
+    yield from _walk(root, selection)
 
 
 def stored_text(name: str) -> str:
@@ -92,7 +92,23 @@ def normal_path(path: Path) -> str:
     return os.path.normpath(path.absolute())
 
 
-def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
+def _walk(root: Path, selection: Selection) -> Iterator[Candidate]:
+    # A stack of folders under way rather than recursion: a tree may be deeper than Python's own stack.
+    under_way = [_entries(root, PurePosixPath(), selection)]
+    while under_way:
+        for found in under_way[-1]:
+            if not isinstance(found, Candidate):
+                under_way.append(_entries(*found, selection))
+                break
+            yield found
+        else:
+            under_way.pop()
+
+
+def _entries(
+    folder: Path, relative: PurePosixPath, selection: Selection
+) -> Iterator[Candidate | tuple[Path, PurePosixPath]]:
+    """Yield what is wanted of a folder by name: files, and folders to enter."""
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -106,7 +122,7 @@ def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterat
                 yield Candidate(Path(entry.path), below, problem=_about_link(Path(entry.path)))
         elif entry.is_dir(follow_symlinks=False):
             if selection.enters(below):
-                yield from _walk(Path(entry.path), below, selection)
+                yield Path(entry.path), below
         elif selection.takes(below):
             try:
                 yield _regular(Path(entry.path), below, entry.stat(follow_symlinks=False))

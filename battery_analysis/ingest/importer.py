@@ -20,6 +20,7 @@ from typing import TypeVar
 from bson import ObjectId
 
 from battery_analysis.errors import (
+    BatteryAnalysisError,
     ConflictError,
     CorruptFileError,
     IngestError,
@@ -32,21 +33,18 @@ from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
-from battery_analysis.models import RawDataFile, TestResult
+from battery_analysis.models import TestResult
 from battery_analysis.reading import find_reader, read_head
-from battery_analysis.store import Store, raw_files, samples
+from battery_analysis.store import Store, raw_files, samples, tests
 from battery_analysis.store.parcel import Parcel
-from battery_analysis.store.raw_archive import prefix_version
-from battery_analysis.store.raw_files import Arrival, Labels, Past
-from battery_analysis.store.tests import Belonging, save_test
+from battery_analysis.store.raw_files import Arrival, Holding, Labels, Past
+from battery_analysis.store.tests import Belonging, Source, Written, save_test
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 CONFLICT_TRIES = 3
-REFRESH_EVERY = 500
-"""After so many files the aggregates of the samples seen so far are brought up to date."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,7 @@ def import_files(
         IngestError: The spool cannot be written.
     """
     with open_importer(store, options) as importer:
-        for number, outcome in enumerate(_in_threads(importer.take, candidates, options.workers, stop), start=1):
-            yield outcome
-            if number % REFRESH_EVERY == 0:
-                importer.refresh_samples()
+        yield from _in_threads(importer.take, candidates, options.workers, stop)
 
 
 @contextmanager
@@ -102,10 +97,8 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
     """Start spool and reading processes for as long as files come; sample aggregates are up to date at the end."""
     with open_spool(options.data_dir) as spool, ReaderPool(options.workers) as pool:
         importer = Importer(store, options, spool, pool)
-        try:
-            yield importer
-        finally:
-            importer.refresh_samples()
+        yield importer
+        importer.refresh_samples()
 
 
 def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
@@ -158,6 +151,7 @@ class Importer:
         self._spool = spool
         self._pool = pool
         self._touched: set[ObjectId] = set()
+        self._reset: set[str] = set()
 
     def take(self, candidate: Candidate) -> Outcome:
         """Import one file."""
@@ -172,81 +166,133 @@ class Importer:
             outcome = Outcome(candidate.source, "failed", str(exc))
         seconds = time.perf_counter() - began
         logger.info("%s: %s %s", outcome.path, outcome.outcome, outcome.reason or "")
-        return replace(outcome, size=candidate.size, modified_at=candidate.modified_at, seconds=seconds)
+        size = candidate.size if outcome.size is None else outcome.size
+        return replace(outcome, size=size, modified_at=candidate.modified_at, seconds=seconds)
 
     def refresh_samples(self) -> None:
         """Bring the aggregates of all samples touched since the last time up to date."""
-        touched, self._touched = self._touched, set()
-        samples.refresh_aggregates(touched)
+        samples.refresh_aggregates(self._touched)
 
     def _tried(self, candidate: Candidate) -> Outcome:
-        try:
-            _check(candidate)
-        except CorruptFileError as exc:
-            return self._damaged(candidate, exc)
-        with self._spool.copy(candidate.path) as spooled:
-            for number in range(CONFLICT_TRIES - 1):
-                with suppress(ConflictError):
-                    return self._once(candidate, spooled, raced=number > 0)
-            return self._once(candidate, spooled, raced=True)
+        damage = _check(candidate)
+        for number in range(CONFLICT_TRIES):
+            # Copied anew each time: what another process stored meanwhile may be a later state of this file.
+            with self._spool.copy(candidate.path) as spooled, suppress(ConflictError):
+                return self._once(candidate, spooled, damage, raced=number > 0)
+        reason = f"other processes stored it meanwhile, {CONFLICT_TRIES} times over; import it again"
+        return Outcome(candidate.source, "failed", reason)
 
-    def _damaged(self, candidate: Candidate, error: CorruptFileError) -> Outcome:
-        """Keep the bytes of a file whose beginning shows that it cannot be read; an empty one has none."""
-        if not candidate.size:
-            raise error
-        with self._spool.copy(candidate.path) as spooled:
-            past = raw_files.look_up(spooled.sha256, candidate.source)
-            raw = self._keep(_arrival(candidate, spooled), Past(past.owner, None))
-        return _failed(candidate, error, spooled, raw)
-
-    def _once(self, candidate: Candidate, spooled: Spooled, *, raced: bool) -> Outcome:
+    def _once(self, candidate: Candidate, spooled: Spooled, damage: CorruptFileError | None, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
-        test = raw_files.naming_test(past.owner, spooled.sha256) if past.owner else None
-        if past.owner is None or test is None:
-            return self._new(candidate, spooled, past)
-        same_path = any(place.path == candidate.source for place in past.owner.sources)
-        if self._options.reset and same_path:
-            return self._new(candidate, spooled, past)
-        self._keep(_arrival(candidate, spooled), past)
-        # A race for the same bytes puts this path beside the winner's before it is lost.
-        if same_path and not (raced and len(past.owner.sources) > 1):
-            return _outcome(candidate, "unchanged", test, past.owner, spooled, None)
-        reason = self._about_duplicate(candidate, past.owner, test)
-        return _outcome(candidate, "duplicate", test, past.owner, spooled, reason)
-
-    def _new(self, candidate: Candidate, spooled: Spooled, past: Past) -> Outcome:
-        """Read bytes and store them as a new test or a new revision."""
         arrival = _arrival(candidate, spooled, past)
+        if damage is not None:
+            return _failed(arrival, damage, self._keep_unread(arrival, past))
+        owner = past.owner
+        if owner is not None:
+            test = raw_files.tests_of([owner]).get(owner.test_id)
+            is_newest = owner.newest == spooled.sha256
+            is_read = raw_files.names(test, spooled.sha256) or not is_newest
+            if test is not None and is_read and not (is_newest and self._is_read_again(candidate, owner)):
+                return self._known(candidate, arrival, owner, test, raced=raced)
+        return self._new(candidate, spooled, arrival, past)
+
+    def _is_read_again(self, candidate: Candidate, owner: Holding) -> bool:
+        """Say whether a reset asks for these bytes; copies of one file ask once."""
+        if not self._options.reset or candidate.source not in owner.seen_at:
+            return False
+        first = owner.newest not in self._reset
+        self._reset.add(owner.newest)
+        return first
+
+    def _known(
+        self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, *, raced: bool
+    ) -> Outcome:
+        """Note bytes that are imported already."""
+        if self._options.archive:
+            raw_files.archive_late(self._store, owner, arrival)
+        raw_files.note_source(owner, arrival)
+        raw_files.add_labels(owner, self._options.labels)
+        tests.add_labels(test.id, self._options.labels)
+        # A race for the same bytes may put this path beside the winner's before it is lost.
+        if candidate.source in owner.seen_at and not (raced and len(owner.seen_at) > 1):
+            return _outcome(arrival, "unchanged", test, owner)
+        return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test))
+
+    def _new(self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past) -> Outcome:
+        """Read bytes and store them as a new test or a new revision."""
         reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, self._options.time_zone)
-        # A first version is put away while a worker reads it; whether later bytes are the same test shows when read.
-        raw = None if past.predecessor and not past.owner else self._keep(arrival, past)
+        # A file never seen is put away while a worker reads it; to which test others belong shows when read.
+        holding = None if past.owner or past.seen_here else self._create(arrival)
         try:
             parcel = reading.result()
             decision = self._options.rules.decide(candidate, parcel.metadata)
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
-            raw = raw or self._keep(arrival, Past(None, None))
-            return _failed(candidate, exc, spooled, raw)
-        if raw is None:
-            same = past.predecessor is not None and _is_same_test(past.predecessor, arrival, parcel, decision)
-            raw = self._keep(arrival, past if same else Past(None, None))
+            return _failed(arrival, exc, holding or self._keep_unread(arrival, past))
+        test_id = holding.test_id if holding else None
+        if holding is None:
+            holding, test_id = self._place(arrival, past, parcel, decision)
+        try:
+            test, written = self._save(arrival, holding, test_id or holding.test_id, parcel, decision)
+        except InvalidDocumentError as exc:
+            return _failed(arrival, exc, holding)
+        outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
+        return replace(outcome, warnings=tuple(parcel.warnings))
+
+    def _place(self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision) -> tuple[Holding, ObjectId]:
+        """Keep bytes that were read where they belong, and say to which test.
+
+        They belong to the test that was imported from the same path and that they are a later state of;
+        else to the file that holds them or that they have grown from unread; else they are a new file.
+        """
+        stored = raw_files.tests_of(past.holdings)
+        later = (
+            each for each in past.seen_here if _is_later(stored.get(each.test_id), each, arrival, parcel, decision)
+        )
+        same = next(later, None)
+        if past.owner is not None:
+            if self._options.archive:
+                raw_files.archive_late(self._store, past.owner, arrival)
+            raw_files.note_source(past.owner, arrival)
+            of_its_own = past.owner if past.owner.test_id in stored else same or past.owner
+            return past.owner, of_its_own.test_id
+        unread = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
+        earlier = same or next(unread, None)
+        holding = self._append(earlier, arrival) if earlier else self._create(arrival)
+        return holding, holding.test_id
+
+    def _keep_unread(self, arrival: Arrival, past: Past) -> Holding | None:
+        """Keep bytes that could not be read, with what was kept of the file before; an empty file has none."""
+        if not arrival.size:
+            return None
+        if past.owner is not None:
+            return past.owner
+        stored = raw_files.tests_of(past.seen_here)
+        earlier = (each for each in past.seen_here if each.test_id not in stored or each.grew_into(arrival))
+        before = next(earlier, None)
+        return self._append(before, arrival) if before else self._create(arrival)
+
+    def _save(
+        self, arrival: Arrival, holding: Holding, test_id: ObjectId, parcel: Parcel, decision: Decision
+    ) -> tuple[TestResult, Written]:
         options = self._options
         sample = samples.get_or_create(decision.sample, options.labels)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
-        test, written = save_test(
-            self._store, parcel, raw, spooled.sha256, belonging, options.labels, again=options.reset
-        )
-        raw_files.link_sample(raw, test.sample.id)
+        source = Source(test_id, holding.id, holding.filename, arrival.sha256)
+        test, written = save_test(self._store, parcel, source, belonging, options.labels, again=options.reset)
+        raw_files.belongs_to(holding, test.id, test.sample.id)
         self._touched.add(test.sample.id)
-        outcome = _outcome(candidate, written, test, raw, spooled, _about_codes(decision))
-        return replace(outcome, warnings=tuple(parcel.warnings))
+        return test, written
 
-    def _keep(self, arrival: Arrival, past: Past) -> RawDataFile:
-        return raw_files.keep(self._store, arrival, self._options.labels, past, archive=self._options.archive)
+    def _create(self, arrival: Arrival) -> Holding:
+        return raw_files.create(self._store, arrival, self._options.labels, archive=self._options.archive)
 
-    def _about_duplicate(self, candidate: Candidate, raw: RawDataFile, test: TestResult) -> str:
-        others = (place.path for place in raw.sources if place.path != candidate.source)
-        reason = f"same bytes as {next(others)}"
+    def _append(self, holding: Holding, arrival: Arrival) -> Holding:
+        return raw_files.append(self._store, holding, arrival, archive=self._options.archive)
+
+    def _about_duplicate(self, candidate: Candidate, owner: Holding, test: TestResult) -> str:
+        other = next((path for path in owner.seen_at if path != candidate.source), test.name)
+        reason = f"same bytes as {other}"
         try:
             decision = self._options.rules.decide(candidate, None)
         except IngestError:
@@ -256,18 +302,25 @@ class Importer:
         return reason
 
 
-def _check(candidate: Candidate) -> None:
-    """Refuse what shows from outside that it cannot be imported, before its bytes are copied."""
+def _check(candidate: Candidate) -> CorruptFileError | None:
+    """Return the damage that the beginning of a file shows, if it shows any.
+
+    Raises:
+        UnknownFormatError: No reader recognises it, or it is no file to read.
+        ReadError: It cannot be opened.
+    """
     if candidate.problem:
         raise UnknownFormatError(candidate.source, candidate.problem)
     try:
         find_reader(candidate.path, read_head(candidate.path))
+    except CorruptFileError as exc:
+        return exc
     except ReadError as exc:
         raise type(exc)(candidate.source, exc.reason, exc.reader) from exc
+    return None
 
 
-def _arrival(candidate: Candidate, spooled: Spooled, past: Past | None = None) -> Arrival:
-    versions = past.predecessor.versions if past and past.predecessor else ()
+def _arrival(candidate: Candidate, spooled: Spooled, past: Past) -> Arrival:
     return Arrival(
         source=candidate.source,
         filename=candidate.filename,
@@ -275,18 +328,19 @@ def _arrival(candidate: Candidate, spooled: Spooled, past: Past | None = None) -
         sha256=spooled.sha256,
         size=spooled.size,
         modified_at=candidate.modified_at,
-        prefix_digests=spooled.prefix_digests(version.size for version in versions),
+        prefix_digests=spooled.prefix_digests(past.lengths),
     )
 
 
-def _is_same_test(predecessor: RawDataFile, arrival: Arrival, parcel: Parcel, decision: Decision) -> bool:
-    """Say whether later bytes under the same path are a later state of the same test."""
-    test: TestResult | None = raw_files.naming_test(predecessor, predecessor.sha256)
-    if test is None:
-        return prefix_version(predecessor, arrival.prefix_digests) is not None
-    if test.ruled_sample != decision.sample:
+def _is_later(test: TestResult | None, holding: Holding, arrival: Arrival, parcel: Parcel, decision: Decision) -> bool:
+    """Say whether bytes are a later state of a test.
+
+    They are if the rules give it the same sample, and it has grown from the newest bytes or device, channel and
+    start are equal.
+    """
+    if test is None or test.ruled_sample != decision.sample:
         return False
-    if prefix_version(predecessor, arrival.prefix_digests) is not None:
+    if holding.grew_into(arrival):
         return True
     new = parcel.metadata
     return (
@@ -299,35 +353,35 @@ def _is_same_test(predecessor: RawDataFile, arrival: Arrival, parcel: Parcel, de
 
 def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:
     past = raw_files.look_up(spooled.sha256, candidate.source)
+    stored = raw_files.tests_of(past.holdings)
     outcome: OutcomeName = "created"
-    if past.owner is not None and raw_files.naming_test(past.owner, spooled.sha256):
-        same_path = any(place.path == candidate.source for place in past.owner.sources)
+    if past.owner is not None and raw_files.names(stored.get(past.owner.test_id), spooled.sha256):
+        same_path = candidate.source in past.owner.seen_at
         outcome = "updated" if options.reset and same_path else "unchanged" if same_path else "duplicate"
-    elif past.predecessor is not None and raw_files.naming_test(past.predecessor, past.predecessor.sha256):
+    elif any(holding.test_id in stored for holding in past.seen_here):
         outcome = "updated"
     return Outcome(candidate.source, outcome, sha256=spooled.sha256, size=spooled.size)
 
 
-def _failed(candidate: Candidate, error: ReadError | IngestError, spooled: Spooled, raw: RawDataFile) -> Outcome:
+def _failed(arrival: Arrival, error: BatteryAnalysisError, holding: Holding | None) -> Outcome:
     reason, reader = getattr(error, "reason", str(error)), getattr(error, "reader", None)
-    return Outcome(candidate.source, "failed", reason, reader=reader, sha256=spooled.sha256, raw_id=raw.id)
+    raw_id = holding.id if holding else None
+    return Outcome(
+        arrival.source, "failed", reason, sha256=arrival.sha256, size=arrival.size, reader=reader, raw_id=raw_id
+    )
 
 
 def _outcome(
-    candidate: Candidate,
-    outcome: OutcomeName,
-    test: TestResult,
-    raw: RawDataFile,
-    spooled: Spooled,
-    reason: str | None,
+    arrival: Arrival, outcome: OutcomeName, test: TestResult, holding: Holding, reason: str | None = None
 ) -> Outcome:
     return Outcome(
-        candidate.source,
+        arrival.source,
         outcome,
         reason,
-        sha256=spooled.sha256,
+        sha256=arrival.sha256,
+        size=arrival.size,
         test_id=test.id,
-        raw_id=raw.id,
+        raw_id=holding.id,
         sample=test.sample_name,
         reader=test.reader,
         records=test.record_count,

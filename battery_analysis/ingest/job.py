@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event, Thread
 from typing import Any, Literal
 
 from bson import ObjectId
+from pymongo.errors import PyMongoError
 
 from battery_analysis.errors import IngestError
 from battery_analysis.models import ImportedFile, ImportJob, checked, now
 from battery_analysis.store.access import by_id, visible
 
+logger = logging.getLogger(__name__)
+
 OutcomeName = Literal["created", "updated", "unchanged", "duplicate", "failed", "skipped"]
 
+BEAT_SECONDS = 15.0
 SILENT_AFTER = timedelta(seconds=60)
 """A running job without a sign of life for this long has died."""
 
@@ -44,7 +50,7 @@ class Outcome:
 
 def start(root: str, options: Mapping[str, Any]) -> ImportJob:
     """Open a new job."""
-    job = ImportJob(root=root, options=dict(options), host=socket.gethostname(), pid=os.getpid())
+    job = ImportJob(root=root, options=dict(options), **_this_process())
     checked(job)
     job.save(force_insert=True, validate=False)
     return job
@@ -68,8 +74,7 @@ def resumable(job_id: str) -> ImportJob:
 
 def reopen(job: ImportJob) -> None:
     """Say that this process goes on with a job."""
-    here = {"host": socket.gethostname(), "pid": os.getpid()}
-    job.modify(state="running", reason=None, finished_at=None, heartbeat_at=now(), **here)
+    job.modify(state="running", reason=None, finished_at=None, heartbeat_at=now(), **_this_process())
 
 
 def record(job: ImportJob, outcome: Outcome) -> None:
@@ -154,9 +159,41 @@ def settled_paths(job: ImportJob) -> set[str]:
     return set(visible(ImportedFile).filter(job=job.id, outcome__ne="failed").scalar("path"))
 
 
+@contextmanager
+def beating(job: ImportJob) -> Iterator[None]:
+    """Give signs of life while the block runs, also while one file takes long."""
+    ended = Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            try:
+                ImportJob._get_collection().update_one({"_id": job.id}, {"$set": {"heartbeat_at": now()}})
+            except PyMongoError as exc:  # whoever stores files meets the same error, and ends the job
+                logger.warning("no sign of life of job %s could be stored: %s", job.id, exc)
+
+    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _this_process() -> dict[str, Any]:
+    import psutil
+
+    process = psutil.Process()
+    return {"host": socket.gethostname(), "pid": process.pid, "process_started": process.create_time()}
+
+
 def _has_died(job: ImportJob) -> bool:
     if job.host == socket.gethostname() and job.pid is not None:
         import psutil
 
-        return not psutil.pid_exists(job.pid)
+        try:
+            # Numbers of processes come again, after a reboot or in the next container.
+            return bool(psutil.Process(job.pid).create_time() != job.process_started)
+        except psutil.NoSuchProcess:
+            return True
     return bool(now() - job.heartbeat_at > SILENT_AFTER)

@@ -21,7 +21,7 @@ from battery_analysis.ingest.job import Outcome
 from battery_analysis.ingest.sample_rules import rules_from
 from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store
+from battery_analysis.store import Store, samples
 from battery_analysis.store.raw_files import Labels
 
 
@@ -105,9 +105,11 @@ class JobRun:
         began = time.monotonic()
         state, reason = "interrupted", "the importing process ended"
         try:
-            for outcome in import_files(self.store, self.options, self.candidates, self.stopping):
-                jobs.record(self.job, outcome)
-                yield outcome
+            with jobs.beating(self.job):
+                for outcome in import_files(self.store, self.options, self.candidates, self.stopping):
+                    jobs.record(self.job, outcome)
+                    yield outcome
+                samples.refresh_left_behind()
             state, reason = ("interrupted", "stopped by a user") if self.stopping.is_set() else ("completed", "")
         except BatteryAnalysisError as exc:
             state, reason = "failed", str(exc)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import itertools
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -81,9 +83,21 @@ def open_spool(data_dir: Path) -> Iterator[Spool]:
     parent = data_dir / "spool"
     with _spool_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=parent, prefix=f"{os.getpid()}-", ignore_cleanup_errors=True)
+        _sweep(parent)
+        prefix = f"{socket.gethostname()}-{os.getpid()}-"
+        folder = tempfile.TemporaryDirectory(dir=parent, prefix=prefix, ignore_cleanup_errors=True)
     with folder as name:
         yield Spool(Path(name))
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what importers of this computer left behind that were killed."""
+    import psutil
+
+    for folder in parent.glob(f"{glob.escape(socket.gethostname())}-*-*"):
+        pid = folder.name.removeprefix(f"{socket.gethostname()}-").partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _chunks(source: Path) -> Iterator[bytes]:

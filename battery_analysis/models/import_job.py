@@ -34,6 +34,7 @@ class ImportJob(StoredDocument):
     heartbeat_at = DateTimeField(default=now, help_text="Last sign of life of the importing process")
     host = StringField()
     pid = IntField()
+    process_started = FloatField(help_text="When that process began, s since 1970: numbers of processes come again")
     total = LongField(help_text="Files to look at; empty until all are found")
     counts = MapField(LongField(), help_text="Files by outcome")
     seconds = FloatField(help_text="Time spent working, over all resumptions")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mongoengine import (
-    BooleanField,
     DateTimeField,
     DictField,
     EmbeddedDocument,
+    EmbeddedDocumentField,
     EmbeddedDocumentListField,
     LongField,
     ObjectIdField,
@@ -21,7 +21,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 
 
 class Extent(EmbeddedDocument):
-    """A run of bytes in GridFS. The bytes of a version are its extents, one after the other."""
+    """A run of bytes in GridFS."""
 
     file_id = ObjectIdField(required=True)
     length = LongField(required=True, min_value=0)
@@ -29,13 +29,13 @@ class Extent(EmbeddedDocument):
 
 
 class RawVersion(EmbeddedDocument):
-    """The bytes of a file at one time. A file that grew by appending shares the extents of its past."""
+    """The bytes of a file at one time: those of the version it has grown from, then its own extent."""
 
     sha256 = StringField(required=True, regex=SHA256)
     size = LongField(required=True, min_value=0)
     seen_at = DateTimeField(default=now)
-    archived = BooleanField(default=True, help_text="False where the import was told to keep no bytes")
-    extents = EmbeddedDocumentListField(Extent)
+    grown_from = StringField(regex=SHA256, help_text="Digest of the version that its bytes begin with")
+    extent = EmbeddedDocumentField(Extent, help_text="Empty where the import was told to keep no bytes")
 
 
 class SourcePath(EmbeddedDocument):
@@ -50,7 +50,7 @@ class RawDataFile(StoredDocument):
     """One original file with all its versions, newest last.
 
     ``test_result`` is drawn before anything else is stored, so that importers which race for the
-    same bytes write the same test; the file counts as imported once a test names it.
+    same bytes write the same test; a version counts as imported once a test names it.
     """
 
     filename = StringField(required=True)
@@ -80,7 +80,3 @@ class RawDataFile(StoredDocument):
             "-created_at",
         ],
     }
-
-    def version(self, sha256: str) -> RawVersion | None:
-        """Return the version with this digest, None where there is none."""
-        return next((each for each in self.versions if each.sha256 == sha256), None)

@@ -152,6 +152,8 @@ class TestResult(StoredDocument):
             ("words", "-started_at"),
             ("cycle_count", "-started_at"),
             ("capacity_retention", "-started_at"),
+            "initial_capacity_ah",
+            "final_capacity_ah",
             "sha256",
             "import_job",
             "raw_files.raw_file",

@@ -13,6 +13,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from battery_analysis import columns as canonical
+from battery_analysis.analysis.cycles import CYCLE_SCHEMA
+from battery_analysis.analysis.thinning import OVERVIEW_SCHEMA
 from battery_analysis.errors import ArchiveError, NotFoundError
 from battery_analysis.models import BlockRef, SegmentRef, TestResult
 from battery_analysis.store import columnar
@@ -101,12 +103,14 @@ def load_overview(store: Store, test_id: str | ObjectId) -> pl.DataFrame:
     """Return the thinned frame of a test (see ``analysis.thinning``); empty where the test has no time series."""
     test = by_id(TestResult, test_id)
     found = store.database[OVERVIEWS].find_one({"_id": test.overview}) if test.overview else None
-    return columnar.decode(found["columns"]) if found else pl.DataFrame()
+    return columnar.decode(found["columns"]) if found else pl.DataFrame(schema=OVERVIEW_SCHEMA)
 
 
 def cycle_table(store: Store, test: TestResult) -> pl.DataFrame:
     """Return the cycle table of a test."""
-    return _gather(store.database[CYCLE_BLOCKS], [block.id for block in test.cycle_blocks], None, columnar.decode)
+    blocks = [block.id for block in test.cycle_blocks]
+    table = _gather(store.database[CYCLE_BLOCKS], blocks, None, columnar.decode)
+    return table if blocks else pl.DataFrame(schema=CYCLE_SCHEMA)
 
 
 def segments_between(test: TestResult, cycles: Range | None, time: Range | None) -> list[SegmentRef]:
@@ -168,7 +172,7 @@ def _load(
     store: Store, test: TestResult, names: Sequence[str] | None, cycles: Range | None, time: Range | None
 ) -> pl.DataFrame:
     cycle_column, time_column = CYCLE_COLUMN[test.cycle_method], canonical.TEST_TIME.name
-    wanted = list(test.columns) if names is None else list(names)
+    wanted = list(test.columns) if names is None else list(dict.fromkeys(names))
     filters = {name: bounds for name, bounds in ((cycle_column, cycles), (time_column, time)) if bounds is not None}
     absent = [name for name in (*wanted, *filters) if name not in test.columns]
     if absent:
@@ -196,7 +200,7 @@ def _within(name: str, bounds: Range) -> pl.Expr:
 
 def _dtype(test: TestResult, name: str) -> pl.DataType:
     column = canonical.BY_NAME.get(name)
-    return column.dtype if column else getattr(pl, test.columns[name].dtype)()
+    return column.dtype if column else getattr(pl, test.columns[name]["dtype"])()
 
 
 def _gather(

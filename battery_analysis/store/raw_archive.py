@@ -1,14 +1,13 @@
 """Original bytes in GridFS, by digest.
 
-A version of a file is an ordered list of extents. A file that grew by appending gets one more
-extent, so the archive grows by what was appended. Bytes are streamed both ways, and every digest
-is checked on the way out.
+A version of a file is the version it has grown from, if any, and an extent of its own: the archive
+grows by what was appended. Bytes are streamed both ways, and every digest is checked on the way out.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ from gridfs.errors import NoFile
 from pymongo.database import Database
 
 from battery_analysis.errors import ArchiveError, NotFoundError
-from battery_analysis.models import Extent, RawDataFile, RawVersion
+from battery_analysis.models import Extent, RawDataFile
 
 COLLECTION = "raw"
 CHUNK_BYTES = 1 << 20
@@ -43,10 +42,9 @@ class RawArchive:
             file_id = target._id
         return Extent(file_id=file_id, length=length, sha256=total.hexdigest())
 
-    def drop(self, extents: list[Extent]) -> None:
-        """Remove extents that no document names."""
-        for extent in extents:
-            self._files.delete(extent.file_id)
+    def drop(self, extent: Extent) -> None:
+        """Remove an extent that no document names."""
+        self._files.delete(extent.file_id)
 
     def stream(self, raw: RawDataFile, sha256: str | None = None) -> Iterator[bytes]:
         """Yield the bytes of a version, the newest unless its digest is given.
@@ -56,20 +54,14 @@ class RawArchive:
             ArchiveError: Bytes are missing, or are not those that were put away. Raised at the
                 latest after the last chunk, so write to a temporary file and rename it.
         """
-        version = raw.version(sha256 or raw.sha256)
-        if version is None:
-            raise NotFoundError(f"{raw.filename}: no version with SHA-256 {sha256}")
-        if not version.archived:
-            raise NotFoundError(f"{raw.filename}: imported without keeping its bytes")
+        wanted = sha256 or raw.sha256
         total = hashlib.sha256()
-        for extent in version.extents:
+        for extent in _extents(raw, wanted):
             for chunk in self._chunks(raw, extent):
                 total.update(chunk)
                 yield chunk
-        if total.hexdigest() != version.sha256:
-            raise ArchiveError(
-                f"{raw.filename}: archived bytes have SHA-256 {total.hexdigest()} instead of {version.sha256}"
-            )
+        if total.hexdigest() != wanted:
+            raise ArchiveError(f"{raw.filename}: archived bytes have SHA-256 {total.hexdigest()} instead of {wanted}")
 
     def copy(self, raw: RawDataFile, target: IO[bytes], sha256: str | None = None) -> int:
         """Write the bytes of a version to ``target`` and return how many."""
@@ -82,7 +74,7 @@ class RawArchive:
             ArchiveError: Bytes are missing, or are not those that were put away.
         """
         for version in raw.versions:
-            if version.archived:
+            if version.extent:
                 for _ in self.stream(raw, version.sha256):
                     pass
 
@@ -95,7 +87,19 @@ class RawArchive:
             raise ArchiveError(f"{raw.filename}: archived bytes are missing or damaged ({exc})") from exc
 
 
-def prefix_version(raw: RawDataFile, digests_of_prefixes: Mapping[int, str]) -> RawVersion | None:
-    """Return the longest version that is a prefix of a file, given the digests of its first n bytes."""
-    fitting = [each for each in raw.versions if digests_of_prefixes.get(each.size) == each.sha256]
-    return max(fitting, key=lambda each: each.size, default=None)
+def _extents(raw: RawDataFile, sha256: str) -> list[Extent]:
+    """Return the extents of a version in the order of its bytes."""
+    versions = {version.sha256: version for version in raw.versions}
+    if sha256 not in versions:
+        raise NotFoundError(f"{raw.filename}: no version with SHA-256 {sha256}")
+    extents = []
+    beginning: str | None = sha256
+    while beginning:
+        version = versions.get(beginning)
+        if version is None:
+            raise ArchiveError(f"{raw.filename}: the version that {sha256} begins with is missing")
+        if version.extent is None:
+            raise NotFoundError(f"{raw.filename}: imported without keeping its bytes")
+        extents.append(version.extent)
+        beginning = version.grown_from
+    return extents[::-1]

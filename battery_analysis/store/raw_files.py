@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import BSONError
 from mongoengine import NotUniqueError
 
+from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import Extent, RawDataFile, RawVersion, SourcePath, TestResult, checked, now
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
-from battery_analysis.store.raw_archive import prefix_version
 
 
 @dataclass(frozen=True)
@@ -51,94 +52,85 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Past:
-    """What the store knows of a file: the document that holds these bytes, and the one last imported from its path."""
+class Holding:
+    """A raw file as far as an import has to know it, however long its history.
 
-    owner: RawDataFile | None
-    predecessor: RawDataFile | None
+    ``newest`` is the digest of its last version, ``sizes`` and ``kept`` are by digest.
+    """
+
+    id: ObjectId
+    filename: str
+    test_id: ObjectId
+    newest: str
+    sizes: Mapping[str, int]
+    kept: frozenset[str]
+    seen_at: Mapping[str, datetime]
+
+    def grew_into(self, arrival: Arrival) -> bool:
+        """Say whether the newest version is the beginning of these bytes."""
+        return self._begins(arrival, self.newest)
+
+    def longest_beginning(self, arrival: Arrival) -> str | None:
+        """Return the digest of the longest archived version that these bytes begin with."""
+        fitting = [each for each in self.kept if self._begins(arrival, each)]
+        return max(fitting, key=lambda each: self.sizes[each], default=None)
+
+    def _begins(self, arrival: Arrival, sha256: str) -> bool:
+        return arrival.prefix_digests.get(self.sizes[sha256]) == sha256
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the store knows of a file: who holds these bytes, and what was seen at its path, newest first."""
+
+    owner: Holding | None
+    seen_here: tuple[Holding, ...]
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """All of them."""
+        return (*self.seen_here, *([self.owner] if self.owner else []))
+
+    @property
+    def lengths(self) -> set[int]:
+        """Lengths of the beginnings whose digests tell whether the file has grown."""
+        return {size for holding in self.seen_here for size in holding.sizes.values()}
 
 
 def look_up(sha256: str, source: str) -> Past:
     """Ask for bytes and path at once."""
-    known = list(visible(RawDataFile).filter(__raw__={"$or": [{"versions.sha256": sha256}, {"sources.path": source}]}))
-    owner = next((raw for raw in known if raw.version(sha256)), None)
-    seen_there = sorted(
-        (raw for raw in known if any(place.path == source for place in raw.sources)),
-        key=lambda raw: raw.updated_at,
-        reverse=True,
-    )
-    # A file that failed at this path does not hide the test that was imported from it before.
-    imported = next((raw for raw in seen_there if naming_test(raw, raw.sha256)), None) if len(seen_there) > 1 else None
-    return Past(owner, imported or next(iter(seen_there), None))
+    wanted = {"$or": [{"versions.sha256": sha256}, {"sources.path": source}]}
+    known = [_holding(document) for document in visible(RawDataFile).filter(__raw__=wanted).as_pymongo()]
+    owner = next((holding for holding in known if sha256 in holding.sizes), None)
+    here = [holding for holding in known if source in holding.seen_at]
+    return Past(owner, tuple(sorted(here, key=lambda holding: holding.seen_at[source], reverse=True)))
 
 
-def naming_test(raw: RawDataFile, sha256: str) -> TestResult | None:
-    """Return the test that names this version; bytes without one do not count as imported."""
-    found: TestResult | None = (
-        visible(TestResult).filter(id=raw.test_result, raw_files__versions=sha256).exclude("segments", "words").first()
-    )
-    return found
+def tests_of(holdings: Iterable[Holding]) -> dict[ObjectId, TestResult]:
+    """Return the stored tests that belong to these files, by id; their data is not loaded."""
+    identities = [holding.test_id for holding in holdings]
+    found = visible(TestResult).filter(id__in=identities).exclude("segments", "words", "header", "columns")
+    return {test.id: test for test in found}
 
 
-def keep(store: Store, arrival: Arrival, labels: Labels, past: Past, *, archive: bool = True) -> RawDataFile:
-    """Store the bytes of a file, unless they are stored, and note where it was seen.
+def names(test: TestResult | None, sha256: str) -> bool:
+    """Say whether a test was read from these bytes; bytes that no test names do not count as imported."""
+    return test is not None and any(sha256 in part.versions for part in test.raw_files)
 
-    Bytes are put away first and named after, so that a crash leaves only garbage. Bytes that a
-    dead run put away are adopted. With a predecessor they become a later version of it.
+
+def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool) -> Holding:
+    """Store the bytes of a file that is not known, put away first and named after.
+
+    Raises:
+        ConflictError: Another importer was faster with the same bytes.
     """
-    known = past.owner
-    if known is None:
-        version = _put(store, arrival, archive, past.predecessor)
-        try:
-            if past.predecessor is None:
-                return _create(arrival, labels, version)
-            known = _append(past.predecessor, version)
-        except NotUniqueError:  # another importer was faster with the same bytes
-            store.archive.drop(_own_extents(version, past.predecessor))
-            known = look_up(arrival.sha256, arrival.source).owner
-            assert known is not None, "a digest that is taken belongs to a document"
-    if archive:
-        _archive_late(store, arrival, known)
-    note_source(known, arrival)
-    return known
-
-
-def note_source(raw: RawDataFile, arrival: Arrival) -> None:
-    """Remember that the file was seen at this path, once per path."""
-    collection = RawDataFile._get_collection()
-    place = {"path": arrival.source, "modified_at": arrival.modified_at, "seen_at": now()}
-    seen = collection.update_one({"_id": raw.id, "sources.path": arrival.source}, {"$set": {"sources.$": place}})
-    if not seen.matched_count:
-        collection.update_one({"_id": raw.id, "sources.path": {"$ne": arrival.source}}, {"$push": {"sources": place}})
-
-
-def link_sample(raw: RawDataFile, sample: ObjectId) -> None:
-    """Note the sample of a file, where none is noted yet."""
-    RawDataFile._get_collection().update_one({"_id": raw.id, "sample": None}, {"$set": {"sample": sample}})
-
-
-def _put(store: Store, arrival: Arrival, archive: bool, predecessor: RawDataFile | None) -> RawVersion:
-    version = RawVersion(sha256=arrival.sha256, size=arrival.size, archived=archive)
-    if archive:
-        past = prefix_version(predecessor, arrival.prefix_digests) if predecessor else None
-        shared = list(past.extents) if past is not None and past.archived else []
-        offset = sum(extent.length for extent in shared)
-        version.extents = [*shared, store.archive.put(arrival.spooled, offset=offset)]
-    return version
-
-
-def _own_extents(version: RawVersion, predecessor: RawDataFile | None) -> list[Extent]:
-    shared = {extent.file_id for past in (predecessor.versions if predecessor else []) for extent in past.extents}
-    return [extent for extent in version.extents if extent.file_id not in shared]
-
-
-def _create(arrival: Arrival, labels: Labels, version: RawVersion) -> RawDataFile:
+    extent = store.archive.put(arrival.spooled) if archive else None
     raw = RawDataFile(
         filename=arrival.filename,
         sha256=arrival.sha256,
         size=arrival.size,
         file_type=arrival.file_type or None,
-        versions=[version],
+        versions=[RawVersion(sha256=arrival.sha256, size=arrival.size, extent=extent)],
         sources=[SourcePath(path=arrival.source, modified_at=arrival.modified_at)],
         test_result=ObjectId(),
         import_job=labels.import_job,
@@ -147,33 +139,100 @@ def _create(arrival: Arrival, labels: Labels, version: RawVersion) -> RawDataFil
         tags=list(labels.tags),
         metadata=dict(labels.metadata),
     )
-    checked(raw)
-    raw.save(force_insert=True, validate=False)
-    return raw
+    try:
+        checked(raw)
+        raw.save(force_insert=True, validate=False)
+    except NotUniqueError as exc:
+        _drop(store, extent)
+        raise ConflictError(f"{arrival.source}: its bytes were stored by another process meanwhile") from exc
+    except (BSONError, OverflowError, UnicodeError) as exc:
+        _drop(store, extent)
+        raise InvalidDocumentError(f"{arrival.source}: cannot be stored: {exc}") from exc
+    return _holding(raw.to_mongo().to_dict())
 
 
-def _append(raw: RawDataFile, version: RawVersion) -> RawDataFile:
-    RawDataFile._get_collection().update_one(
-        {"_id": raw.id, "versions.sha256": {"$ne": version.sha256}},
-        {
-            "$push": {"versions": version.to_mongo()},
-            "$set": {"sha256": version.sha256, "size": version.size, "updated_at": now()},
-        },
-    )
-    raw.reload()
-    return raw
+def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -> Holding:
+    """Store bytes as the next version of a file; of a file that grew, only what was appended.
+
+    Raises:
+        ConflictError: Another importer added a version meanwhile.
+    """
+    beginning = holding.longest_beginning(arrival) if archive else None
+    offset = holding.sizes[beginning] if beginning else 0
+    extent = store.archive.put(arrival.spooled, offset=offset) if archive else None
+    version = RawVersion(sha256=arrival.sha256, size=arrival.size, grown_from=beginning, extent=extent)
+    try:
+        changed = RawDataFile.objects(id=holding.id, sha256=holding.newest).modify(
+            push__versions=version, sha256=arrival.sha256, size=arrival.size, updated_at=now(), new=True
+        )
+    except NotUniqueError:
+        changed = None
+    if changed is None:
+        _drop(store, extent)
+        raise ConflictError(f"{arrival.source}: another version was stored by another process meanwhile")
+    note_source(holding, arrival)
+    return _holding(changed.to_mongo().to_dict())
 
 
-def _archive_late(store: Store, arrival: Arrival, raw: RawDataFile) -> None:
+def archive_late(store: Store, holding: Holding, arrival: Arrival) -> None:
     """Put away the bytes of a version that was imported without them."""
-    version = raw.version(arrival.sha256)
-    if version is None or version.archived:
+    if arrival.sha256 in holding.kept:
         return
     extent = store.archive.put(arrival.spooled)
     changed = RawDataFile._get_collection().update_one(
-        {"_id": raw.id, "versions": {"$elemMatch": {"sha256": arrival.sha256, "archived": False}}},
-        {"$set": {"versions.$.archived": True, "versions.$.extents": [extent.to_mongo()]}},
+        {"_id": holding.id, "versions": {"$elemMatch": {"sha256": arrival.sha256, "extent": None}}},
+        {"$set": {"versions.$.extent": extent.to_mongo()}},
     )
     if not changed.modified_count:
-        store.archive.drop([extent])
-    raw.reload()
+        _drop(store, extent)
+
+
+def note_source(holding: Holding, arrival: Arrival) -> None:
+    """Remember that the file was seen at this path, once per path."""
+    collection = RawDataFile._get_collection()
+    place = {"path": arrival.source, "modified_at": arrival.modified_at, "seen_at": now()}
+    seen = collection.update_one({"_id": holding.id, "sources.path": arrival.source}, {"$set": {"sources.$": place}})
+    if not seen.matched_count:
+        unseen = {"_id": holding.id, "sources.path": {"$ne": arrival.source}}
+        collection.update_one(unseen, {"$push": {"sources": place}})
+
+
+def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
+    """Note to which test and sample a file belongs; a sample that is noted already stays."""
+    collection = RawDataFile._get_collection()
+    if holding.test_id != test_id:
+        collection.update_one({"_id": holding.id}, {"$set": {"test_result": test_id}})
+    collection.update_one({"_id": holding.id, "sample": None}, {"$set": {"sample": sample}})
+
+
+def add_labels(holding: Holding, labels: Labels) -> None:
+    """Add what an importer says of a file that is stored already; what was said before stays."""
+    if not (labels.tags or labels.metadata or labels.operator or labels.device):
+        return
+    raw = RawDataFile.objects.only("metadata", "operator", "acquisition_device").get(id=holding.id)
+    said = {
+        "metadata": {**labels.metadata, **raw.metadata},
+        "operator": raw.operator or labels.operator,
+        "acquisition_device": raw.acquisition_device or labels.device,
+    }
+    known = {name: value for name, value in said.items() if value}
+    change = {"$addToSet": {"tags": {"$each": list(labels.tags)}}, "$set": {**known, "updated_at": now()}}
+    RawDataFile._get_collection().update_one({"_id": holding.id}, change)
+
+
+def _holding(document: Mapping[str, Any]) -> Holding:
+    versions = document["versions"]
+    return Holding(
+        id=document["_id"],
+        filename=document["filename"],
+        test_id=document["test_result"],
+        newest=document["sha256"],
+        sizes={version["sha256"]: version["size"] for version in versions},
+        kept=frozenset(version["sha256"] for version in versions if version.get("extent")),
+        seen_at={place["path"]: place["seen_at"] for place in document["sources"]},
+    )
+
+
+def _drop(store: Store, extent: Extent | None) -> None:
+    if extent is not None:
+        store.archive.drop(extent)

@@ -189,9 +189,17 @@ def refresh_aggregates(sample_ids: Iterable[ObjectId]) -> None:
             )
             .as_pymongo()
         )
-        Sample._get_collection().update_one(
-            {"_id": sample_id}, {"$set": {"aggregates": _aggregates(rows).to_mongo(), "updated_at": now()}}
-        )
+        Sample._get_collection().update_one({"_id": sample_id}, {"$set": {"aggregates": _aggregates(rows).to_mongo()}})
+
+
+def refresh_left_behind() -> None:
+    """Recompute samples whose aggregates do not count all their tests: an importer that died had no time for them."""
+    counted = visible(TestResult).aggregate([{"$group": {"_id": "$sample", "tests": {"$sum": 1}}}])
+    known = {
+        row["_id"]: row.get("aggregates", {}).get("test_count")
+        for row in visible(Sample).only("aggregates.test_count").as_pymongo()
+    }
+    refresh_aggregates(row["_id"] for row in counted if known.get(row["_id"]) != row["tests"])
 
 
 def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:

@@ -14,14 +14,16 @@ from typing import Any, Literal
 
 import polars as pl
 from bson import ObjectId
+from bson.errors import BSONError
 from mongoengine import NotUniqueError
 from pymongo.database import Database
+from pymongo.errors import DocumentTooLarge
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA, EfficiencyConvention
 from battery_analysis.analysis.efficiency import efficiency_convention, with_efficiencies
 from battery_analysis.analysis.summary import summarise_test
-from battery_analysis.errors import ConflictError
+from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import (
     BlockRef,
     HeaderLine,
@@ -65,6 +67,16 @@ _KEPT_ON_UPDATE = frozenset(
 
 
 @dataclass(frozen=True)
+class Source:
+    """Which bytes of which raw file a test was read from."""
+
+    test_id: ObjectId
+    raw_file: ObjectId
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Belonging:
     """To which sample and cell a test belongs, and which rule said so."""
 
@@ -75,16 +87,9 @@ class Belonging:
 
 
 def save_test(
-    store: Store,
-    parcel: Parcel,
-    raw: RawDataFile,
-    sha256: str,
-    belonging: Belonging,
-    labels: Labels,
-    *,
-    again: bool = False,
+    store: Store, parcel: Parcel, source: Source, belonging: Belonging, labels: Labels, *, again: bool = False
 ) -> tuple[TestResult, Written]:
-    """Store a read test under the id that its raw file holds, new or as the next revision.
+    """Store a read test, new or as the next revision.
 
     Bytes that the test was read from already are stored once more only if ``again`` says so.
 
@@ -92,15 +97,14 @@ def save_test(
         ConflictError: Another process stored or changed this test meanwhile; nothing was changed here.
         InvalidDocumentError: The facts do not fit the document.
     """
-    current: TestResult | None = visible(TestResult).filter(id=raw.test_result).first()
-    if current and not again and sha256 in (version for part in current.raw_files for version in part.versions):
-        raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
+    current: TestResult | None = visible(TestResult).filter(id=source.test_id).first()
+    if current is not None:
+        _refuse_the_past(current, source, again)
     sample = current.sample if current else belonging.sample
-    with _written_or_dropped(store.database, current) as written:
+    with _dropped_if_refused(store.database, current) as written:
         facts = _facts(store.database, parcel, current, sample, written)
-        part = RawPart(raw_file=raw.id, filename=raw.filename, versions=_versions(current, raw, sha256))
         test = TestResult(
-            id=raw.test_result,
+            id=source.test_id,
             sample=sample,
             sample_name=sample.name,
             sample_rule=belonging.rule,
@@ -109,12 +113,12 @@ def save_test(
             project=sample.project,
             cell_type=sample.cell_type,
             cell_code=belonging.cell_code,
-            name=raw.filename,
+            name=source.filename,
             tags=list(labels.tags),
             metadata=dict(labels.metadata),
-            sha256=sha256,
+            sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
-            raw_files=[part],
+            raw_files=[_part(current, source)],
             import_job=labels.import_job,
             **facts,
         )
@@ -126,8 +130,31 @@ def save_test(
             _insert(test)
         else:
             _replace(test, current)
-        written.named = True
+    if current is None:
+        _follow_if_edited(store, sample, test)
     return test, "created" if current is None else "updated"
+
+
+def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
+    """Raise ConflictError where these bytes are read already, or are no longer the newest of their file."""
+    if not again and source.sha256 in (version for part in current.raw_files for version in part.versions):
+        raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
+    newest = RawDataFile.objects(id=source.raw_file).scalar("sha256").first()
+    if newest != source.sha256:
+        raise ConflictError(f"test {current.id}: a later version of {source.filename} was stored meanwhile")
+
+
+def _part(current: TestResult | None, source: Source) -> RawPart:
+    read = [version for part in (current.raw_files if current else []) for version in part.versions]
+    versions = [version for version in read if version != source.sha256] + [source.sha256]
+    return RawPart(raw_file=source.raw_file, filename=source.filename, versions=versions)
+
+
+def _follow_if_edited(store: Store, sample: Sample, test: TestResult) -> None:
+    """Catch up where a person edited the sample between reading it and storing its test."""
+    now_stored = visible(Sample).filter(id=sample.id).first()
+    if now_stored is not None and now_stored.updated_at != sample.updated_at:
+        _follow(store, now_stored, test.id)
 
 
 @dataclass
@@ -137,21 +164,27 @@ class _Written:
     segments: list[SegmentRef]
     blocks: list[BlockRef]
     overview: ObjectId | None = None
-    named: bool = False
 
 
 @contextmanager
-def _written_or_dropped(database: Database[dict[str, Any]], current: TestResult | None) -> Iterator[_Written]:
-    """Remove what was written if no test came to name it, except what the current revision shares."""
+def _dropped_if_refused(database: Database[dict[str, Any]], current: TestResult | None) -> Iterator[_Written]:
+    """Remove what was written if it is certain that no test names it, except what the current revision shares.
+
+    After any other error, such as a connection that broke before the reply came, the test may be stored:
+    then what was written stays, and is garbage at worst.
+    """
     written = _Written([], [])
     try:
-        yield written
-    finally:
-        if not written.named:
-            shared = {segment.id for segment in (current.segments if current else [])}
-            frames.drop(database, frames.SEGMENTS, [each.id for each in written.segments if each.id not in shared])
-            frames.drop(database, frames.CYCLE_BLOCKS, [block.id for block in written.blocks])
-            frames.drop(database, frames.OVERVIEWS, [written.overview] if written.overview else [])
+        try:
+            yield written
+        except (BSONError, DocumentTooLarge, OverflowError, UnicodeError) as exc:
+            raise InvalidDocumentError(f"what the file says cannot be stored: {exc}") from exc
+    except (ConflictError, InvalidDocumentError):
+        shared = {segment.id for segment in (current.segments if current else [])}
+        frames.drop(database, frames.SEGMENTS, [each.id for each in written.segments if each.id not in shared])
+        frames.drop(database, frames.CYCLE_BLOCKS, [block.id for block in written.blocks])
+        frames.drop(database, frames.OVERVIEWS, [written.overview] if written.overview else [])
+        raise
 
 
 def _facts(
@@ -230,11 +263,6 @@ def _column_facts(parcel: Parcel) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def _versions(current: TestResult | None, raw: RawDataFile, sha256: str) -> list[str]:
-    read = [version for part in (current.raw_files if current else []) for version in part.versions]
-    return [version for version in read if version != sha256] + [sha256]
-
-
 def _insert(test: TestResult) -> None:
     try:
         test.save(force_insert=True, validate=False)
@@ -245,16 +273,28 @@ def _insert(test: TestResult) -> None:
 def _replace(test: TestResult, current: TestResult) -> None:
     test.updated_at = now()
     fields = {name: value for name, value in test.to_mongo().items() if name not in _KEPT_ON_UPDATE}
-    _swap(current, fields)
+    # What the new bytes do not say is empty again, not what older bytes said.
+    gone = [name for name in TestResult._fields if name not in fields and name not in {*_KEPT_ON_UPDATE, "id"}]
+    _swap(current, fields, gone)
 
 
-def _swap(current: TestResult, fields: dict[str, Any]) -> None:
-    """Set fields of a test if it is still at the revision that was read."""
-    changed = TestResult._get_collection().update_one(
-        {"_id": current.id, "revision": current.revision}, {"$set": {**fields, "revision": current.revision + 1}}
-    )
+def _swap(current: TestResult, fields: dict[str, Any], gone: Sequence[str] = ()) -> None:
+    """Set fields of a test, and empty others, if it is still at the revision that was read."""
+    update: dict[str, Any] = {"$set": {**fields, "revision": current.revision + 1}}
+    if gone:
+        update["$unset"] = dict.fromkeys(gone, "")
+    changed = TestResult._get_collection().update_one({"_id": current.id, "revision": current.revision}, update)
     if not changed.matched_count:
         raise ConflictError(f"test {current.id} was changed by another process at revision {current.revision}")
+
+
+def add_labels(test_id: ObjectId, labels: Labels) -> None:
+    """Add what an importer says of a test that is stored already; what people set stays."""
+    if labels.tags or labels.metadata:
+        test = by_id(TestResult, test_id)
+        test.tags = list(dict.fromkeys([*test.tags, *labels.tags]))
+        test.metadata = {**labels.metadata, **test.metadata}
+        _save_by_hand(test)
 
 
 def tag(test_id: str | ObjectId, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> TestResult:

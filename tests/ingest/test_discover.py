@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,15 @@ def test_a_special_file_is_a_problem_and_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     (only,) = discover(tmp_path, Selection())
     assert only.problem == "not a regular file"
+
+
+def test_a_tree_deeper_than_the_stack_is_walked(tmp_path: Path) -> None:
+    levels = "/".join("d" * 150)
+    tree(tmp_path, f"{levels}/AB12.csv")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        names = found(tmp_path)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert names == [f"{levels}/AB12.csv"]

@@ -7,18 +7,24 @@ import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pymongo.errors
 import pytest
 from polars.testing import assert_frame_equal
 
 import battery_analysis as ba
-from battery_analysis.errors import ArchiveError, BatteryAnalysisError, NotFoundError
+from battery_analysis.errors import ArchiveError, BatteryAnalysisError, ConflictError, NotFoundError, ReaderLimitError
+from battery_analysis.ingest import job as jobs
 from battery_analysis.ingest import run as runs
-from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, Sample, TestResult
+from battery_analysis.ingest.reader_pool import Reading
+from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, Sample, TestResult, now
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, frames, open_store, samples, tests
-from tests.builders import arbin_csv
+from battery_analysis.store import Store, frames, open_store, raw_files, samples, tests
+from battery_analysis.store.parcel import pack
+from battery_analysis.store.raw_files import Arrival, Labels
+from battery_analysis.store.tests import Belonging, Source, save_test
+from tests.builders import arbin_csv, cycling_frame, read_result, save
 from tests.ingest.conftest import Importing
 
 GRIDFS_BYTES = "raw.files"
@@ -314,3 +320,147 @@ def test_a_pointer_to_data_elsewhere_fails_and_is_kept(store: Store, lab: Path, 
     assert (outcome.outcome, "git-lfs pointer" in (outcome.reason or "")) == ("failed", True)
     assert original(store, RawDataFile.objects.get(id=outcome.raw_id)) == (lab / "AB12.mpr").read_bytes()
     assert importing()["AB12.mpr"].raw_id == outcome.raw_id
+
+
+HEADER = "Test_Time(s),Cycle_Index,Step_Index,Step_Time(s),Current(A),Voltage(V)\n"
+
+
+def test_two_runs_that_began_with_equal_bytes_stay_two_tests(lab: Path, importing: Importing) -> None:
+    for name in ("AB12.csv", "AB12 copy.csv"):
+        (lab / name).write_text(HEADER)
+    assert {outcome.outcome for outcome in importing(sample="AB12").values()} == {"failed"}
+    (lab / "AB12.csv").write_text(arbin_csv(cycles=2))
+    (lab / "AB12 copy.csv").write_text(arbin_csv(cycles=3, records=30))
+    outcomes = importing(sample="AB12")
+    assert {outcome.outcome for outcome in outcomes.values()} == {"created"}
+    assert sorted(outcome.records or 0 for outcome in outcomes.values()) == [40, 90]
+    assert {test.record_count for test in TestResult.objects} == {40, 90}
+
+
+def test_a_reply_that_is_lost_loses_no_data(
+    store: Store, lab: Path, importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    insert = tests._insert
+
+    def insert_without_reply(test: TestResult) -> None:
+        insert(test)
+        raise pymongo.errors.AutoReconnect("connection closed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tests, "_insert", insert_without_reply)
+        with pytest.raises(pymongo.errors.AutoReconnect):
+            importing()
+    outcome = importing()["AB12.csv"]
+    assert outcome.outcome == "unchanged"
+    assert outcome.test_id is not None
+    assert frames.load_frame(store, outcome.test_id).shape[0] == 60
+
+
+def test_an_update_forgets_what_the_new_bytes_do_not_say(store: Store, lab: Path, importing: Importing) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    importing()
+    assert TestResult.objects.get().initial_capacity_ah is not None
+    test = TestResult.objects.get()
+    TestResult._get_collection().update_one({"_id": test.id}, {"$set": {"comment": "of older bytes"}})
+    importing(reset=True)
+    assert (TestResult.objects.get().comment, TestResult.objects.get().revision) == (None, 2)
+
+
+def test_an_older_copy_does_not_throw_a_reset_test_back(lab: Path, importing: Importing) -> None:
+    whole = arbin_csv(cycles=4)
+    half = "\n".join(whole.splitlines()[:50]) + "\n"
+    (lab / "AB12.csv").write_text(half)
+    importing()
+    (lab / "AB12.csv").write_text(whole)
+    importing()
+    (lab / "old AB12.csv").write_text(half)
+    outcomes = importing(reset=True)
+    assert {name: outcome.outcome for name, outcome in outcomes.items()} == {
+        "AB12.csv": "updated",
+        "old AB12.csv": "duplicate",
+    }
+    assert TestResult.objects.get().record_count == 80
+
+
+def test_copies_under_a_reset_are_read_once(lab: Path, importing: Importing) -> None:
+    for number in range(8):
+        (lab / f"AB12 {number}.csv").write_text(arbin_csv())
+    importing()
+    outcomes = [outcome.outcome for outcome in importing(reset=True, workers=4).values()]
+    assert sorted(outcomes) == ["unchanged"] * 7 + ["updated"]
+    assert TestResult.objects.get().revision == 2
+
+
+def test_an_older_reading_does_not_overwrite_a_newer_one(store: Store, tmp_path: Path) -> None:
+    first = save(store, tmp_path, read_result(cycling_frame(cycles=2)), content=b"1")
+    raw = raw_files.look_up(hashlib.sha256(b"1").hexdigest(), "").owner
+    assert raw is not None
+    parcel = pack(read_result(cycling_frame(cycles=2)), tmp_path / "old")
+    arrival = Arrival("/lab/AB12.csv", "AB12.csv", tmp_path / "AB12.csv", "f" * 64, 2, now())
+    raw_files.append(store, raw, arrival, archive=False)
+    belonging = Belonging(first.sample, "AB12", "fixed", "AB12")
+    late = Source(first.id, raw.id, "AB12.csv", "e" * 64)
+    with pytest.raises(ConflictError, match=r"a later version of AB12\.csv was stored meanwhile"):
+        save_test(store, parcel, late, belonging, Labels())
+
+
+def test_a_version_that_failed_does_not_cut_a_test_in_two(
+    lab: Path, importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = arbin_csv(cycles=4)
+    (lab / "AB12.csv").write_text("\n".join(whole.splitlines()[:50]) + "\n")
+    first = importing()["AB12.csv"]
+    (lab / "AB12.csv").write_text(whole)
+
+    def fail(*_: object) -> None:
+        raise ReaderLimitError("AB12.csv", "the process that read it died")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Reading, "result", fail)
+        assert importing()["AB12.csv"].outcome == "failed"
+    again = importing()["AB12.csv"]
+    assert (again.outcome, again.test_id) == ("updated", first.test_id)
+    assert RawDataFile.objects.count() == 1
+
+
+def test_a_sample_edited_while_its_test_is_stored_is_followed(
+    store: Store, lab: Path, importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    write = frames.write_segments
+
+    def edit_and_write(*arguments: Any) -> Any:
+        samples.set_fields(store, "AB12", {"chemistry": "LFP/graphite", "cell_type": "half_negative"})
+        return write(*arguments)
+
+    monkeypatch.setattr(frames, "write_segments", edit_and_write)
+    importing()
+    test = TestResult.objects.get()
+    assert (test.chemistry, test.efficiency_convention) == ("LFP/graphite", "charge_per_discharge")
+
+
+def test_aggregates_that_a_killed_importer_left_behind_are_made_by_the_next(lab: Path, importing: Importing) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    importing()
+    Sample._get_collection().update_many({}, {"$unset": {"aggregates": ""}})
+    importing()
+    assert Sample.objects.get().aggregates.test_count == 1
+
+
+def test_labels_of_a_later_import_reach_what_is_stored(lab: Path, importing: Importing) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    importing(tags=["one"])
+    importing(tags=["two"], operator="Ada", metadata={"rig": "7"})
+    raw, test = RawDataFile.objects.get(), TestResult.objects.get()
+    assert (sorted(raw.tags), raw.operator, raw.metadata) == (["one", "two"], "Ada", {"rig": "7"})
+    assert (sorted(test.tags), test.metadata) == (["one", "two"], {"rig": "7"})
+
+
+def test_a_job_whose_process_number_was_given_to_another_is_interrupted(
+    settings: Settings, store: Store, lab: Path
+) -> None:
+    job = jobs.start(str(lab), {})
+    assert jobs.present_state(job) == "running"
+    job.modify(process_started=1.0)
+    assert jobs.present_state(job) == "interrupted"

@@ -151,3 +151,16 @@ def test_the_overview_is_small_and_keeps_the_extremes(store: Store, tmp_path: Pa
     overview = frames.load_overview(store, test.id)
     assert overview.filter(pl.col("signal") == "voltage_volt")["value"].max() == 9.9
     assert overview.filter(pl.col("signal") == "voltage_volt").height <= 4_100
+
+
+def test_a_range_without_records_gives_the_columns_and_no_rows(store: Store, tmp_path: Path) -> None:
+    result = read_result(cycling_frame())
+    test = save(store, tmp_path, result)
+    nothing = frames.load_frame(store, test.id, time=(1e9, None), form="polars")
+    assert (nothing.height, nothing.schema) == (0, result.frame.schema)
+
+
+def test_a_test_without_cycles_has_an_empty_table_with_its_columns(store: Store, tmp_path: Path) -> None:
+    result = read_result(cycling_frame().drop("current_ampere"))
+    test = save(store, tmp_path, result)
+    assert_frame_equal(frames.load_cycles(store, test.id, form="polars"), result.cycles)

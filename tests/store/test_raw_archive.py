@@ -25,10 +25,16 @@ def kept(store: Store, folder: Path, content: bytes, source: str = "/lab/AB12.cs
     path = folder / "spooled"
     path.write_bytes(content)
     past = look_up(sha256(content), source)
-    lengths = [version.size for version in past.predecessor.versions] if past.predecessor else []
-    prefixes = {length: sha256(content[:length]) for length in lengths if length <= len(content)}
+    prefixes = {length: sha256(content[:length]) for length in past.lengths if length <= len(content)}
     arrival = Arrival(source, Path(source).name, path, sha256(content), len(content), now(), prefixes)
-    return raw_files.keep(store, arrival, Labels(), past)
+    if past.owner:
+        raw_files.note_source(past.owner, arrival)
+        held = past.owner
+    elif past.seen_here:
+        held = raw_files.append(store, past.seen_here[0], arrival, archive=True)
+    else:
+        held = raw_files.create(store, arrival, Labels(), archive=True)
+    return RawDataFile.objects.get(id=held.id)
 
 
 def bytes_of(store: Store, raw: RawDataFile, digest: str | None = None) -> bytes:
