@@ -97,7 +97,7 @@ def find_reader(path: Path, head: bytes) -> Reader:
         raise CorruptFileError(path, "a git-lfs pointer, not the data; fetch the file with 'git lfs pull'")
     suffix = path.suffix.lower()
     for candidate in sorted(READERS, key=lambda each: suffix not in each.suffixes):
-        if candidate.recognises(head):
+        if candidate.recognises(head, path):
             return candidate
     raise UnknownFormatError(path, _unrecognised(suffix, head))
 

@@ -122,7 +122,7 @@ class ArbinCsv:
     suffixes = frozenset({".csv", ".txt"})
     description = "Arbin MITS Pro text exports; a column line with Test_Time and other Arbin names"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line with content holds Arbin's column names."""
         found = _header_line(head_text(head))
         if found is None:
