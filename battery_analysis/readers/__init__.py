@@ -10,5 +10,6 @@ from battery_analysis.readers.base import Reader
 from battery_analysis.readers.biologic import BiologicText
 from battery_analysis.readers.biologic_mpr import BiologicMpr
 from battery_analysis.readers.neware import NewareNda, NewareNdax
+from battery_analysis.readers.neware_text import NewareText
 
-READERS: tuple[Reader, ...] = (NewareNdax(), NewareNda(), BiologicMpr(), BiologicText(), ArbinCsv())
+READERS: tuple[Reader, ...] = (NewareNdax(), NewareNda(), BiologicMpr(), BiologicText(), ArbinCsv(), NewareText())
