@@ -6,10 +6,39 @@
 from __future__ import annotations
 
 from battery_analysis.readers.arbin import ArbinCsv
+from battery_analysis.readers.autolab import AutolabText
 from battery_analysis.readers.base import Reader
 from battery_analysis.readers.biologic import BiologicText
 from battery_analysis.readers.biologic_mpr import BiologicMpr
+from battery_analysis.readers.chinstruments import ChInstrumentsText
+from battery_analysis.readers.digatron import DigatronCsv
+from battery_analysis.readers.gamry import GamryDta
+from battery_analysis.readers.ivium import IviumIdf
+from battery_analysis.readers.maccor import MaccorImpedance, MaccorText, MaccorWorkbook
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_text import NewareText
+from battery_analysis.readers.parstat import ParstatText
+from battery_analysis.readers.powersuite import PowerSuiteText
+from battery_analysis.readers.versastudio import VersaStudioPar
+from battery_analysis.readers.zplot import ZPlotText
 
-READERS: tuple[Reader, ...] = (NewareNdax(), NewareNda(), BiologicMpr(), BiologicText(), ArbinCsv(), NewareText())
+READERS: tuple[Reader, ...] = (
+    NewareNdax(),
+    NewareNda(),
+    BiologicMpr(),
+    BiologicText(),
+    ArbinCsv(),
+    NewareText(),
+    MaccorText(),
+    MaccorWorkbook(),
+    MaccorImpedance(),
+    GamryDta(),
+    ZPlotText(),
+    AutolabText(),
+    ParstatText(),
+    PowerSuiteText(),
+    VersaStudioPar(),
+    ChInstrumentsText(),
+    IviumIdf(),
+    DigatronCsv(),
+)
