@@ -8,6 +8,9 @@ from __future__ import annotations
 from battery_analysis.readers.arbin import ArbinCsv
 from battery_analysis.readers.autolab import AutolabText
 from battery_analysis.readers.base import Reader
+from battery_analysis.readers.basytec import BasytecText
+from battery_analysis.readers.battery_archive import BatteryArchiveCsv
+from battery_analysis.readers.bdf import BdfCsv, BdfParquet
 from battery_analysis.readers.biologic import BiologicText
 from battery_analysis.readers.biologic_mpr import BiologicMpr
 from battery_analysis.readers.chinstruments import ChInstrumentsText
@@ -17,7 +20,9 @@ from battery_analysis.readers.ivium import IviumIdf
 from battery_analysis.readers.maccor import MaccorImpedance, MaccorText, MaccorWorkbook
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_text import NewareText
+from battery_analysis.readers.novonix import NovonixCsv
 from battery_analysis.readers.parstat import ParstatText
+from battery_analysis.readers.pec import PecCsv
 from battery_analysis.readers.powersuite import PowerSuiteText
 from battery_analysis.readers.versastudio import VersaStudioPar
 from battery_analysis.readers.zplot import ZPlotText
@@ -27,6 +32,9 @@ READERS: tuple[Reader, ...] = (
     NewareNda(),
     BiologicMpr(),
     BiologicText(),
+    BatteryArchiveCsv(),
+    BdfCsv(),
+    BdfParquet(),
     ArbinCsv(),
     NewareText(),
     MaccorText(),
@@ -41,4 +49,7 @@ READERS: tuple[Reader, ...] = (
     ChInstrumentsText(),
     IviumIdf(),
     DigatronCsv(),
+    BasytecText(),
+    NovonixCsv(),
+    PecCsv(),
 )
