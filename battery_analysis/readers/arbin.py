@@ -146,18 +146,18 @@ class ArbinCsv:
         if {each.key for each in headings} >= _STATISTICS:
             raise CorruptFileError(path, "a table of cycle statistics, which holds no records", self.name)
         metadata = TestMetadata(tester=self.tester, test_type="cycling")
-        _describe(metadata, path, raw, headings)
+        describe(metadata, path, raw, headings)
 
         stamp_name = next((each.name for each in headings if each.key == "datetime"), None)
         stamps = raw.drop_in_place(stamp_name) if stamp_name else None
         try:
-            raw, maps, map_warnings = _map_columns(raw, headings)
+            raw, maps, map_warnings = map_columns(raw, headings)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc
         frame, metadata.sources = to_canonical(raw, maps, {each.name: each.unit for each in headings})
         warnings += map_warnings
         if stamps is not None:
-            frame, stamp_warnings = _with_clock(frame, stamps, time_zone, metadata)
+            frame, stamp_warnings = with_clock(frame, stamps, time_zone, metadata)
             warnings += stamp_warnings
         return Reading(frame, metadata, warnings)
 
@@ -243,7 +243,7 @@ def _is_quantity(heading: Heading) -> bool:
     return term.dtype.is_float() if term else bool(heading.unit) or "/" in heading.name
 
 
-def _map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.DataFrame, list[Map], list[str]]:
+def map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.DataFrame, list[Map], list[str]]:
     """Declare which column holds what, converting those whose values are not numbers of a scalable unit.
 
     Raises:
@@ -300,7 +300,7 @@ def _is_whole(values: pl.Series) -> bool:
     return values.dtype.is_integer() or bool((values.round() == values).all())
 
 
-def _with_clock(
+def with_clock(
     frame: pl.DataFrame, stamps: pl.Series, time_zone: str, metadata: TestMetadata
 ) -> tuple[pl.DataFrame, list[str]]:
     """Add the clock time, and to the metadata when the test started and ended."""
@@ -310,14 +310,14 @@ def _with_clock(
     if ends is None:
         return frame, warnings
     (first, since_start), (last, _) = ends
-    metadata.started_at = _moment(first - max(0.0, since_start))
-    metadata.ended_at = _moment(last)
+    metadata.started_at = moment(first - max(0.0, since_start))
+    metadata.ended_at = moment(last)
     metadata.time_zone = time_zone if local else None
     metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
     return frame.hstack([clock.alias(columns.UNIX_TIME.name)]), warnings
 
 
-def _moment(unix_time: float) -> datetime | None:
+def moment(unix_time: float) -> datetime | None:
     """The time in UTC; None where damage has made it one that no calendar has."""
     try:
         return datetime.fromtimestamp(unix_time, UTC)
@@ -325,7 +325,7 @@ def _moment(unix_time: float) -> datetime | None:
         return None
 
 
-def _describe(metadata: TestMetadata, path: Path, raw: pl.DataFrame, headings: Sequence[Heading]) -> None:
+def describe(metadata: TestMetadata, path: Path, raw: pl.DataFrame, headings: Sequence[Heading]) -> None:
     """Take channel and comments from where the file says them: constant columns, text columns, its name."""
     for each in headings:
         values = raw[each.name]

@@ -57,6 +57,7 @@ _ROWS_AT = 14
 _DELETED, _MOVED, _START_MASK = 0x8000, 0x4000, 0x1FFF
 _INLINE_MEMO, _SHORT_MEMO, _MEMO_LENGTH = 0x80000000, 0x40000000, 0x3FFFFFFF
 _CHUNK_ROWS = 1 << 16
+_MAX_COLUMNS = 255
 
 BOOLEAN, MONEY, BINARY, TEXT, OLE, MEMO = 1, 5, 9, 10, 11, 12
 _FORMATS = {2: "u1", 3: "<i2", 4: "<i4", MONEY: "<i8", 6: "<f4", 7: "<f8", 8: "<f8"}
@@ -172,14 +173,14 @@ class Database:
             raise JetError(f"the definition of table {table} on page {page} is damaged") from exc
 
     def numbers(self, table: str) -> Numbers:
-        """Read every fixed-length number column of a table.
+        """Read every number column of a table.
 
         Raises:
             JetError: There is no such table, or its definition is missing or damaged.
         """
         definition = self.definition(table)
         rows = self._row_bounds(definition)
-        fields = [each for each in definition.fields if _is_number(each)]
+        fields = [each for each in definition.fields if each.kind == BOOLEAN or each.kind in _FORMATS]
         return _gather(self._bytes, rows, fields, definition)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -293,16 +294,17 @@ class Database:
             return there
         if not there:
             return None
-        if _is_number(field):
-            value = np.frombuffer(row, _FORMATS[field.kind], 1, 2 + field.start)[0].item()
+        start, end = 2 + field.start, mask_at
+        if not field.fixed:
+            (variables,) = struct.unpack_from("<H", row, mask_at - 2)
+            if field.variable >= variables:
+                return None
+            end, start = struct.unpack_from("<HH", row, mask_at - 6 - 2 * field.variable)
+        if field.kind in _FORMATS:
+            value = np.frombuffer(row[:end], _FORMATS[field.kind], 1, start)[0].item()
             return value / 10_000 if field.kind == MONEY else value
-        if field.fixed or field.kind not in (TEXT, MEMO):
+        if field.kind not in (TEXT, MEMO):
             return None
-        (variables,) = struct.unpack_from("<H", row, mask_at - 2)
-        if field.variable >= variables:
-            return None
-        table_at = mask_at - 4 - 2 * field.variable
-        start, end = struct.unpack_from("<H", row, table_at)[0], struct.unpack_from("<H", row, table_at - 2)[0]
         return _decode(self._memo(row[start:end]) if field.kind == MEMO else row[start:end])
 
     def _memo(self, text: bytes) -> bytes:
@@ -338,46 +340,58 @@ def _fields(text: bytes) -> Iterator[Field]:
         yield Field(name, kind, number, variable, bool(flags & 1), start, length)
 
 
-def _is_number(field: Field) -> bool:
-    return field.kind == BOOLEAN or (field.fixed and field.kind in _FORMATS)
-
-
 def _gather(data: Bytes, rows: _Rows, fields: list[Field], definition: Definition) -> Numbers:
-    """Copy the fixed part of all rows and cut it into columns.
+    """Cut the rows into columns.
 
     Rows written before a column was added to the table hold fewer columns; those of each number are read together.
     """
-    total, damaged = len(rows.starts), rows.damaged
+    total = len(rows.starts)
     written = data[rows.starts] + 256 * data[rows.starts + 1].astype(np.int64)
     columns = {each.name: np.zeros(total, _FORMATS.get(each.kind, "?")) for each in fields}
     valid = {each.name: np.zeros(total, np.bool_) for each in fields}
     sound = np.zeros(total, np.bool_)
     for count in np.unique(written).tolist():
-        present = [each for each in fields if each.number < count]
-        width = max((2 + each.start + each.length for each in present if each.kind != BOOLEAN), default=2)
         mask = (count + 7) // 8
+        present = [each for each in fields if each.number < count]
+        fixed = [each for each in present if each.fixed and each.kind != BOOLEAN]
+        width = max((2 + each.start + np.dtype(_FORMATS[each.kind]).itemsize for each in fixed), default=2)
         here = np.flatnonzero((written == count) & (rows.ends - rows.starts >= width + mask))
-        if not present or count > 0xFF or width > PAGE_BYTES:
+        if count > _MAX_COLUMNS or not present or not len(here):
             continue
         sound[here] = True
-        bits = np.unpackbits(data[rows.ends[here, None] - mask + np.arange(mask)], axis=1, bitorder="little")
+        ends = rows.ends[here] - mask
+        bits = np.unpackbits(data[ends[:, None] + np.arange(mask)], axis=1, bitorder="little").view(np.bool_)
+        _copy_fixed(data, rows.starts, here, fixed, width, columns)
         for each in present:
-            valid[each.name][here] = bits[:, each.number] if each.kind != BOOLEAN else True
+            there = bits[:, each.number]
             if each.kind == BOOLEAN:
-                columns[each.name][here] = bits[:, each.number]
-        _copy_values(data, rows.starts, here, [each for each in present if each.kind != BOOLEAN], width, columns)
+                columns[each.name][here], there = there, np.ones_like(there)
+            elif not each.fixed:
+                columns[each.name][here], there = _variable(data, rows.starts[here], ends, each, there)
+            valid[each.name][here] = there
     if not sound.all():
-        damaged += int(np.count_nonzero(~sound))
         columns = {name: values[sound] for name, values in columns.items()}
         valid = {name: values[sound] for name, values in valid.items()}
-    for each in fields:
-        if each.kind == MONEY:
-            columns[each.name] = columns[each.name] / 10_000
+    columns |= {each.name: columns[each.name] / 10_000 for each in fields if each.kind == MONEY}
     incomplete = {name: values for name, values in valid.items() if not values.all()}
+    damaged = rows.damaged + int(np.count_nonzero(~sound))
     return Numbers(columns, incomplete, definition.rows, rows.missing_pages, damaged)
 
 
-def _copy_values(
+def _variable(
+    data: Bytes, starts: Positions, ends: Positions, field: Field, there: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Numbers that lie among a row's variable-length values, as few tables have them; and which of them there are."""
+    size = np.dtype(_FORMATS[field.kind]).itemsize
+    at = ends - 4 - 2 * field.variable
+    there = there & (at >= starts + 2)
+    begins = starts + np.where(there, data[at] + 256 * data[at + 1].astype(np.int64), 0)
+    there = there & (begins + size <= at)
+    cells = data[np.where(there, begins, starts)[:, None] + np.arange(size)]
+    return np.ascontiguousarray(cells).view(_FORMATS[field.kind])[:, 0], there
+
+
+def _copy_fixed(
     data: Bytes,
     starts: Positions,
     here: Positions,
