@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from battery_analysis.readers.arbin import ArbinCsv
+from battery_analysis.readers.arbin_res import ArbinRes
 from battery_analysis.readers.autolab import AutolabText
 from battery_analysis.readers.base import Reader
 from battery_analysis.readers.basytec import BasytecText
@@ -36,6 +37,7 @@ READERS: tuple[Reader, ...] = (
     BdfCsv(),
     BdfParquet(),
     ArbinCsv(),
+    ArbinRes(),
     NewareText(),
     MaccorText(),
     MaccorWorkbook(),
