@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
@@ -79,12 +80,16 @@ def map_table(raw: pl.DataFrame) -> Mapped:
     stamps = plain_stamps(raw.drop_in_place(stamp_name)) if stamp_name else None
     raw, clock_times = _as_numbers(raw)
     headings = [each._replace(unit="s") if each.name in clock_times else each for each in map(heading, raw.columns)]
+    milli = {each.name for each in headings if each.in_milli}
     maps, warnings = _declare(raw, headings)
     warnings += _settle_times(raw, maps, stamps)
-    warnings += _settle_voltage(raw, maps, milli=any(each.in_milli for each in headings))
+    warnings += _settle_voltage(raw, maps, bool(milli))
     warnings += _add_sensors(raw, maps, units)
-    all_units = {each.name: each.unit for each in headings} | units
-    frame, sources = to_canonical(raw, list(maps.values()), all_units)
+    plain = [
+        entry if entry.unit else replace(entry, unit=("m" if entry.source in milli else "") + entry.column.unit)
+        for entry in maps.values()
+    ]
+    frame, sources = to_canonical(raw, plain, {each.name: each.unit for each in headings} | units)
     measured = [
         pl.when(pl.col(column.name) != 0).then(pl.col(column.name)).alias(column.name)
         for column in _RESISTANCES
