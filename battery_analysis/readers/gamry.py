@@ -103,8 +103,9 @@ class GamryDta:
         if _value(header, "CONVENTION") not in ("", _USUAL_CONVENTION):
             said = _value(header, "CONVENTION")
             warnings.append(f"the current convention is {said}, not {_USUAL_CONVENTION}: signs are kept as written")
-        if "EXPERIMENTABORTED" in header:
+        if "EXPERIMENTABORTED" in header or "STOPREASON" in header:
             metadata.finished = True
+        if "EXPERIMENTABORTED" in header:
             warnings.append("the experiment was aborted")
         frames = []
         for table in chosen:
