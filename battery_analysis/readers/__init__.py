@@ -21,6 +21,7 @@ from battery_analysis.readers.ivium import IviumIdf
 from battery_analysis.readers.maccor import MaccorImpedance, MaccorText, MaccorWorkbook
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_text import NewareText
+from battery_analysis.readers.neware_workbook import NewareWorkbook
 from battery_analysis.readers.novonix import NovonixCsv
 from battery_analysis.readers.parstat import ParstatText
 from battery_analysis.readers.pec import PecCsv
@@ -39,6 +40,7 @@ READERS: tuple[Reader, ...] = (
     ArbinCsv(),
     ArbinRes(),
     NewareText(),
+    NewareWorkbook(),
     MaccorText(),
     MaccorWorkbook(),
     MaccorImpedance(),

@@ -84,7 +84,11 @@ def clock_seconds(values: pl.Series) -> pl.Series:
     if values.dtype != pl.String:
         return pl.Series(values.name, [None] * values.len(), pl.Float64)
     parts = values.str.split_exact(":", 2).struct.unnest()
-    hours, minutes, seconds = (part.cast(pl.Float64, strict=False) for part in parts.iter_columns())
+    # Hours with a point are days and hours: that is left to the slower way.
+    hours, minutes, seconds = (
+        part.cast(kind, strict=False)
+        for part, kind in zip(parts.iter_columns(), (pl.Int64, pl.Int64, pl.Float64), strict=True)
+    )
     total = (hours * 60 + minutes) * 60 + seconds
     if total.null_count() > values.null_count():
         groups = values.str.extract_groups(_DAYS_AND_CLOCK).struct.unnest()
