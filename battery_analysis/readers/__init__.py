@@ -17,7 +17,10 @@ from battery_analysis.readers.biologic_mpr import BiologicMpr
 from battery_analysis.readers.chinstruments import ChInstrumentsText
 from battery_analysis.readers.digatron import DigatronCsv
 from battery_analysis.readers.gamry import GamryDta
+from battery_analysis.readers.indigo import IndigoH5
 from battery_analysis.readers.ivium import IviumIdf
+from battery_analysis.readers.landt import LandtText, LandtWorkbook
+from battery_analysis.readers.landt_ccs import LandtCcs, LandtCex
 from battery_analysis.readers.maccor import MaccorImpedance, MaccorText, MaccorWorkbook
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_text import NewareText
@@ -37,6 +40,7 @@ READERS: tuple[Reader, ...] = (
     BatteryArchiveCsv(),
     BdfCsv(),
     BdfParquet(),
+    LandtText(),  # before Arbin, whose names one of its layouts has
     ArbinCsv(),
     ArbinRes(),
     NewareText(),
@@ -56,4 +60,8 @@ READERS: tuple[Reader, ...] = (
     BasytecText(),
     NovonixCsv(),
     PecCsv(),
+    LandtWorkbook(),
+    LandtCcs(),
+    LandtCex(),
+    IndigoH5(),
 )
