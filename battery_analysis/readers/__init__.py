@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from battery_analysis.readers.arbin import ArbinCsv
 from battery_analysis.readers.arbin_res import ArbinRes
+from battery_analysis.readers.arbin_workbook import ArbinXlsx
 from battery_analysis.readers.autolab import AutolabText
 from battery_analysis.readers.base import Reader
 from battery_analysis.readers.basytec import BasytecText
@@ -43,6 +44,7 @@ READERS: tuple[Reader, ...] = (
     LandtText(),  # before Arbin, whose names one of its layouts has
     ArbinCsv(),
     ArbinRes(),
+    ArbinXlsx(),
     NewareText(),
     NewareWorkbook(),
     MaccorText(),

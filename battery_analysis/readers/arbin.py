@@ -83,7 +83,8 @@ TERMS: dict[str, Column] = {
 REQUIRED = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
 
 _TYPICAL = {"cycleindex", "stepindex", "steptime", "datapoint", "datetime", "internalresistance", "acr", "dvdt"}
-_STATISTICS = {"vmaxoncycle", "coulombicefficiency"}
+STATISTICS = {"vmaxoncycle", "coulombicefficiency"}
+"""Columns of Arbin's tables of cycles, which have a test time, too."""
 _OTHER_TESTERS = {"rec", "cyclec", "dpttime", "cyc"}  # Maccor, which also has a "Test Time (sec)"
 _CHANNEL_COLUMNS = {"channel", "channelid", "channelindex", "channelnumber"}
 
@@ -131,19 +132,13 @@ class ArbinCsv:
         delimiter = sniff_delimiter(line, rows.splitlines()[:20])
         if delimiter is None:
             return False
-        keys = {heading(cell).key for cell in split_cells(line, delimiter)}
-        if keys & _OTHER_TESTERS:
-            return False
-        others = keys & (_TYPICAL | _COUNTERS.keys())
-        if "testtime" in keys:
-            return bool(others) or {"voltage", "current"} <= keys
-        return {"steptime", "chargecapacity", "dischargecapacity"} <= keys
+        return is_arbins({heading(cell).key for cell in split_cells(line, delimiter)})
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export; Arbin writes clock times without a zone, so they are taken in ``time_zone``."""
         raw, warnings = self._table(path)
         headings = [heading(name) for name in raw.columns]
-        if {each.key for each in headings} >= _STATISTICS:
+        if {each.key for each in headings} >= STATISTICS:
             raise CorruptFileError(path, "a table of cycle statistics, which holds no records", self.name)
         metadata = TestMetadata(tester=self.tester, test_type="cycling")
         describe(metadata, path, raw, headings)
@@ -151,13 +146,13 @@ class ArbinCsv:
         stamp_name = next((each.name for each in headings if each.key == "datetime"), None)
         stamps = raw.drop_in_place(stamp_name) if stamp_name else None
         try:
-            raw, maps, map_warnings = map_columns(raw, headings)
+            raw, maps, map_warnings = _map_columns(raw, headings)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc
         frame, metadata.sources = to_canonical(raw, maps, {each.name: each.unit for each in headings})
         warnings += map_warnings
         if stamps is not None:
-            frame, stamp_warnings = with_clock(frame, stamps, time_zone, metadata)
+            frame, stamp_warnings = _with_clock(frame, stamps, time_zone, metadata)
             warnings += stamp_warnings
         return Reading(frame, metadata, warnings)
 
@@ -192,6 +187,15 @@ class ArbinCsv:
         if not frame.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
         return frame, [*warnings, *name_warnings, *table_warnings]
+
+
+def is_arbins(keys: set[str]) -> bool:
+    """Say whether column names, as ``heading`` gives them, are those of Arbin's records."""
+    if keys & _OTHER_TESTERS:
+        return False
+    if "testtime" in keys:
+        return bool(keys & (_TYPICAL | _COUNTERS.keys())) or {"voltage", "current"} <= keys
+    return {"steptime", "chargecapacity", "dischargecapacity"} <= keys
 
 
 @lru_cache(maxsize=1024)
@@ -243,7 +247,7 @@ def _is_quantity(heading: Heading) -> bool:
     return term.dtype.is_float() if term else bool(heading.unit) or "/" in heading.name
 
 
-def map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.DataFrame, list[Map], list[str]]:
+def _map_columns(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.DataFrame, list[Map], list[str]]:
     """Declare which column holds what, converting those whose values are not numbers of a scalable unit.
 
     Raises:
@@ -300,7 +304,7 @@ def _is_whole(values: pl.Series) -> bool:
     return values.dtype.is_integer() or bool((values.round() == values).all())
 
 
-def with_clock(
+def _with_clock(
     frame: pl.DataFrame, stamps: pl.Series, time_zone: str, metadata: TestMetadata
 ) -> tuple[pl.DataFrame, list[str]]:
     """Add the clock time, and to the metadata when the test started and ended."""
@@ -310,14 +314,14 @@ def with_clock(
     if ends is None:
         return frame, warnings
     (first, since_start), (last, _) = ends
-    metadata.started_at = moment(first - max(0.0, since_start))
-    metadata.ended_at = moment(last)
+    metadata.started_at = _moment(first - max(0.0, since_start))
+    metadata.ended_at = _moment(last)
     metadata.time_zone = time_zone if local else None
     metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
     return frame.hstack([clock.alias(columns.UNIX_TIME.name)]), warnings
 
 
-def moment(unix_time: float) -> datetime | None:
+def _moment(unix_time: float) -> datetime | None:
     """The time in UTC; None where damage has made it one that no calendar has."""
     try:
         return datetime.fromtimestamp(unix_time, UTC)

@@ -33,11 +33,11 @@ from typing import Any
 import polars as pl
 
 from battery_analysis.errors import CorruptFileError, SchemaError
-from battery_analysis.readers.arbin import heading, map_columns, moment, with_clock
+from battery_analysis.readers.arbin import TERMS, heading
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.jet4 import MAGICS, MAX_BYTES, Database, JetError, Numbers
-from battery_analysis.readers.mapping import to_canonical
 from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.terms import moment, to_frame, with_clock
 
 RECORDS = "Channel_Normal_Table"
 
@@ -106,9 +106,8 @@ class ArbinRes:
 
         stamps = records.drop_in_place("DateTime") if "DateTime" in records.columns else None
         headings = [heading(name) for name in records.columns]
-        records, maps, map_warnings = map_columns(records, headings)
         metadata = _metadata(facts, tables.test)
-        frame, metadata.sources = to_canonical(records, maps, {each.name: each.unit for each in headings})
+        frame, metadata.sources, map_warnings = to_frame(records, headings, TERMS)
         clock_warnings: list[str] = []
         if stamps is not None:
             frame, clock_warnings = with_clock(frame, stamps, time_zone, metadata)
