@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from battery_analysis import columns
-from battery_analysis.columns import Column, Counter
+from battery_analysis.columns import Column
 
 STAMP_KEYS = ("dpttime", "dpt")
 
@@ -150,8 +150,3 @@ def is_header(cells: Sequence[str]) -> bool:
 def is_time(column: Column) -> bool:
     """Whether a column is a duration, which may be written as ``1d 10:10:05``."""
     return column in (columns.TEST_TIME, columns.STEP_TIME)
-
-
-def is_counter(column: Column) -> bool:
-    """Whether a column is a running total."""
-    return isinstance(column, Counter)

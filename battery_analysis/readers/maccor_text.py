@@ -39,7 +39,6 @@ NUMBERED_SUFFIXES = frozenset(f".{number:03}" for number in range(1, 1000))
 
 _MOST_HEADER_LINES = 100
 _DELIMITERS = ("\t", ",", ";")
-_THOUSANDS = re.compile(rb"\d,\d{3}(?!\d)")
 _QUOTED_THOUSANDS = re.compile(rb'"([+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?)"')
 _INNER_COMMA = re.compile(rb"(?<=\d),(?=\d{3}(?!\d))")
 _INVENTED = re.compile(r"unnamed:? \d+", re.IGNORECASE)
@@ -108,7 +107,7 @@ def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, list[str]]:
     sample = sample_lines(rows)
     names, warnings = _names(found, sample)
     decimal = sniff_decimal(sample, found.delimiter)
-    if decimal == "." and _THOUSANDS.search(rows):
+    if decimal == ".":
         rows = _without_thousands(rows, found.delimiter)
     headings = [heading(name) for name in names]
     frame, table_warnings = parse_table(
@@ -141,6 +140,7 @@ def _names(found: _Found, sample: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _without_thousands(rows: bytes, delimiter: str) -> bytes:
+    """Write numbers like 5,577,644.47 without their commas."""
     if delimiter == ",":
-        return _QUOTED_THOUSANDS.sub(lambda number: number[1].replace(b",", b""), rows)
-    return _INNER_COMMA.sub(b"", rows)
+        return _QUOTED_THOUSANDS.sub(lambda number: number[1].replace(b",", b""), rows) if b'"' in rows else rows
+    return _INNER_COMMA.sub(b"", rows) if b"," in rows else rows
