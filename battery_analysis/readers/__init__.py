@@ -45,6 +45,7 @@ READERS: tuple[Reader, ...] = (
     ArbinCsv(),
     ArbinRes(),
     ArbinXlsx(),
+    PecCsv(),  # before Neware, whose text reports have some of its names
     NewareText(),
     NewareWorkbook(),
     MaccorText(),
@@ -61,7 +62,6 @@ READERS: tuple[Reader, ...] = (
     DigatronCsv(),
     BasytecText(),
     NovonixCsv(),
-    PecCsv(),
     LandtWorkbook(),
     LandtCcs(),
     LandtCex(),

@@ -126,7 +126,7 @@ def _reading(
     if stamps is not None:
         frame, clock_warnings = with_clock(frame, stamps, time_zone, metadata)
         warnings += clock_warnings
-    if metadata.started_at is None and started:
+    if started:
         metadata.started_at, metadata.time_zone = started, time_zone
     return Reading(frame, metadata, warnings)
 
