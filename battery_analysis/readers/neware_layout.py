@@ -109,8 +109,8 @@ def flat_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:
     header = names.levels[-1]
     if names.filled:
         rows, header = _FILLING.sub(b"\t", rows), _one_tab(header)
-    elif names.delimiter != "\t":
-        rows = rows.replace(b"\t", b"")
+    else:
+        rows = _without_padding(rows, names.delimiter)
     return _table(rows, header, names.delimiter, names.lines + 1)
 
 
@@ -123,7 +123,7 @@ def nested_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:
     _, _, records = names.levels
     body = records.lstrip(names.delimiter)
     header = names.delimiter.join([_OWNER, _one_tab(body) if names.filled else body])
-    rows, steps = _layers(text, names)
+    rows, steps = _layers(_without_padding(text, names.delimiter), names)
     line_end = b"\n" if text.endswith(b"\n") else b""
     table, warnings = _table(b"\n".join(filter(None, rows)) + line_end, header, names.delimiter, names.lines + 1)
     if warnings:  # they name the right lines only where every line of the file is there
@@ -143,25 +143,33 @@ def level_cells(line: str, names: Names) -> list[str]:
 def _layers(text: bytes, names: Names) -> Layers:
     mark = names.delimiter.encode()
     inner, outer = names.indents
-    repeated = {line.encode() for line in names.levels}
+    ahead = mark * outer
+    filled = names.filled
+    repeated = {_without_padding(line.encode(), names.delimiter) for line in names.levels}
     layers = Layers([], [])
     cycle = b""
     for line in text.split(b"\n")[names.lines :]:
+        row = b""
         body = line.lstrip(mark)
         indent = len(line) - len(body)
-        row = b""
-        if not body.strip(b' \t"') or line in repeated:
+        if line.startswith(ahead) and body and line not in repeated:
+            row = b"%d%b%b" % (len(layers.steps) - 1, mark, _FILLING.sub(b"\t", body) if filled else line[outer:])
+        elif not body.strip(b' \t"') or line in repeated:
             pass
-        elif indent >= outer:
-            cells = _FILLING.sub(b"\t", body) if names.filled else body
-            cells = cells.replace(b"\t", b"") if mark != b"\t" else cells
-            row = b"%d%b%b" % (len(layers.steps) - 1, mark, cells)
         elif indent >= inner:
             layers.steps.append((cycle, body))
         else:
             cycle = line
         layers.rows.append(row)
     return layers
+
+
+def _without_padding(text: bytes, delimiter: str) -> bytes:
+    """Remove tabs that are no delimiters, and the quotes around them unless they protect a delimiter."""
+    if delimiter == "\t" or b"\t" not in text:
+        return text
+    protected = re.compile(rb'"\t[^"\n]*' + re.escape(delimiter.encode()) + rb'[^"\n]*"')
+    return text.translate(None, b"\t" if protected.search(text) else b'\t"')
 
 
 def _owners(steps: Sequence[tuple[bytes, bytes]], names: Names) -> pl.DataFrame:

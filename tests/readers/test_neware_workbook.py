@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import xlsxwriter
 
 import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
@@ -17,15 +16,18 @@ from battery_analysis.reading import ReadResult
 from tests.readers import neware_reports as reports
 from tests.realdata import real, real_entries
 
-Sheets = Mapping[str, Sequence[Sequence[object]]]
+xlsxwriter = pytest.importorskip("xlsxwriter")
 
-INFO = [
+Table = Sequence[Sequence[object]]
+Sheets = Mapping[str, Table]
+
+INFO: Table = [
     ["Test report"],
     [],
     ["device", "Unit", "Channel", "P/N", "Step file", "Starting time", "End time", "Class", "Remarks"],
     [27, 3, 5, "PN-1", "ageing.xml", "2024-03-15 12:00:00", "2024-03-15 17:00:00", "-", "second cell"],
 ]
-TEST = [
+TEST: Table = [
     ["Test information"],
     ["Start step ID", None, 1, "Volt. upper", None, "4.2V", "P/N", None, "PN-1"],
     ["Cycle count", None, 3, "Volt. lower", None, "2.5V", "Builder", None, "Ada"],
@@ -36,7 +38,7 @@ TEST = [
     [1, "Rest", 10, None],
     [2, "CC Chg", 60, 4.2],
 ]
-UNIT = [["cell.xlsx"], ["device", 27, 3, 5], ["Start time", None, "2024-03-15 11:59:30"], ["List of unit plans"]]
+UNIT: Table = [["cell.xlsx"], ["device", 27, 3, 5], ["Start time", None, "2024-03-15 11:59:30"], ["List of unit plans"]]
 TEXTS = (3, 4, 5, 14, 17)
 
 
@@ -45,19 +47,19 @@ def typed(row: Sequence[str]) -> list[object]:
     return [cell if at in TEXTS else float(cell) for at, cell in enumerate(row)]
 
 
-def record_sheet(rows: Sequence[Sequence[object]] | None = None) -> list[Sequence[object]]:
+def record_sheet(rows: Table | None = None) -> Table:
     return [reports.FLAT_NAMES.split(","), *(rows or [typed(row) for row in reports.flat_rows()])]
 
 
-def detail_sheet(rows: Sequence[Sequence[object]] | None = None) -> list[Sequence[object]]:
+def detail_sheet(rows: Table | None = None) -> Table:
     return [reports.DETAIL_NAMES, *(rows or reports.detail_rows())]
 
 
-def nested_sheet() -> list[Sequence[object]]:
+def nested_sheet() -> Table:
     return [[*[None] * level, *cells] for level, cells in reports.nested_lines()]
 
 
-def temperatures(shift: int = 0) -> list[Sequence[object]]:
+def temperatures(shift: int = 0) -> Table:
     names = ["Record number", "State", "Relative Time(h:min:s.ms)", "Date(h:min:s.ms)", "Aux.CH TU1 T(°C)"]
     rows = [
         [
@@ -111,7 +113,7 @@ def assert_ideal(result: ReadResult) -> None:
 
 
 @pytest.mark.parametrize("sheet", [record_sheet, detail_sheet, nested_sheet])
-def test_an_ideal_cell_comes_out_ideal(tmp_path: Path, sheet: Callable[[], list[Sequence[object]]]) -> None:
+def test_an_ideal_cell_comes_out_ideal(tmp_path: Path, sheet: Callable[[], Table]) -> None:
     assert_ideal(read(tmp_path, {"cycle": [["Cycle Index"], [1]], "some sheet": sheet(), "log": [["event"]]}))
 
 
