@@ -8,7 +8,7 @@ File structure:
 
 Choices:
     A leading minus belongs to the label: the stored value has the physical sign. The potential that was measured
-    counts before the one that was applied. Anodic current is positive, as NOVA shows it.
+    counts before the one that was applied. Currents are kept as NOVA writes them.
 
 Seen in:
     Layouts of NOVA 1.11 and 2.1 as published; not yet checked on a real file.

@@ -107,14 +107,15 @@ class GamryDta:
             metadata.finished = True
         if "EXPERIMENTABORTED" in header:
             warnings.append("the experiment was aborted")
-        frames = []
+        filled = []
         for table in chosen:
             frame, table_warnings = _frame(table, metadata)
-            frames.append(frame)
             warnings += table_warnings
-        joined, join_warnings = _joined(frames, chosen, metadata)
-        if not joined.height:
-            raise CorruptFileError(path, "the tables have no data rows", self.name)
+            if frame.height and _TIME in frame.columns:
+                filled.append((table.name, frame))
+        if not filled:
+            raise CorruptFileError(path, "; ".join(["the tables have no data rows", *warnings[:3]]), self.name)
+        joined, join_warnings = _joined(filled, metadata)
         return Reading(joined, metadata, [*warnings, *join_warnings])
 
 
@@ -211,21 +212,21 @@ def _frame(table: _Table, metadata: TestMetadata) -> tuple[pl.DataFrame, list[st
     return frame, [*name_warnings, *warnings, *count_warning(table.announced, frame.height, table.name)]
 
 
-def _joined(frames: list[pl.DataFrame], tables: list[_Table], metadata: TestMetadata) -> tuple[pl.DataFrame, list[str]]:
+def _joined(tables: list[tuple[str, pl.DataFrame]], metadata: TestMetadata) -> tuple[pl.DataFrame, list[str]]:
     """Put the tables one after the other as steps of one test; cycles of a cyclic voltammetry are its tables."""
     restarted = []
     reached: float | None = None
     parts = []
-    for position, (frame, table) in enumerate(zip(frames, tables, strict=True), 1):
+    for position, (name, frame) in enumerate(tables, 1):
         ends = frame.select(first=pl.col(_TIME).drop_nulls().first(), last=pl.col(_TIME).max()).row(0, named=True)
         offset = 0.0
         if reached is not None and ends["first"] is not None and ends["first"] < reached:
             offset = reached
-            restarted.append(table.name)
+            restarted.append(name)
         reached = ends["last"] + offset if ends["last"] is not None else reached
         part = frame.with_columns(pl.col(_TIME) + offset, pl.col(_TIME).alias(columns.STEP_TIME.name))
-        added = [pl.lit(position).alias(columns.STEP_COUNT.name), pl.lit(table.name).alias(columns.STEP_TYPE.name)]
-        cycle = re.fullmatch(r"CURVE(\d+)", table.name)
+        added = [pl.lit(position).alias(columns.STEP_COUNT.name), pl.lit(name).alias(columns.STEP_TYPE.name)]
+        cycle = re.fullmatch(r"CURVE(\d{1,9})", name)
         if metadata.test_type == "cv" and cycle and columns.CYCLE_COUNT.name not in part.columns:
             added.append(pl.lit(int(cycle[1])).alias(columns.CYCLE_COUNT.name))
         parts.append(part.with_columns(added))

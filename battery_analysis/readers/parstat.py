@@ -1,4 +1,4 @@
-"""PARSTAT records as VersaStudio, PowerSuite or VersaStat save them as text (``.txt``).
+"""Princeton Applied Research PARSTAT records saved as text (``.txt``).
 
 File structure:
     One line of labels, ``Potential (V)``, ``Current (A)``, ``Elapsed Time (s)``, ``Frequency (Hz)``, ``Zre (ohms)``,

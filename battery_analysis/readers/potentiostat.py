@@ -43,6 +43,7 @@ _NAMED_MONTH = re.compile(
     r"(?:[A-Za-z]+,\s*)?(?:(?P<month>[A-Za-z]{3})[a-z]*\.?\s+(?P<day>\d{1,2})|"
     r"(?P<day_first>\d{1,2})\.?\s+(?P<month_second>[A-Za-z]{3})[a-z]*\.?),?\s+(?P<year>\d{4})\s+(?P<clock>\d.*)"
 )
+_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(\s|$)")
 _KINDS: tuple[tuple[str, TestType], ...] = (
     (r"impedance|eis", "eis"),
     (r"cyclic voltammetry|\bcv\b", "cv"),
@@ -97,6 +98,8 @@ def read_records(
     Raises:
         SchemaError: The rows cannot be parsed.
     """
+    if rows.endswith(b'"') and rows.count(b'"') % 2:
+        rows = rows[:-1]  # polars panics at a text that ends with a cell of one quote
     raw, warnings = parse_table(
         rows,
         list(labels),
@@ -164,6 +167,8 @@ def set_start(metadata: TestMetadata, stamp: str, time_zone: str) -> list[str]:
     if named and month in _MONTHS:
         day = int(named["day"] or named["day_first"])
         stamp = f"{named['year']}-{_MONTHS.index(month) + 1:02d}-{day:02d} {named['clock']}"
+    if not _DATE.match(stamp):
+        return [f"the start stamp could not be read: {stamp!r}"]
     stamps = unix_time(pl.Series("start", [stamp]), pl.Series("time", [0.0]), time_zone)
     seconds = stamps.unix_time[0]
     if isinstance(seconds, float):

@@ -4,8 +4,8 @@ File structure:
     One line of labels without units, ``Frequency``, ``Zre``, ``Zimg``, then the points, set apart by tabs.
 
 Choices:
-    Frequencies are in Hz and impedances in ohm, as PowerSUITE's manual has them; the imaginary part has its physical
-    sign.
+    The file names no units: frequencies are in Hz and impedances in ohm, and the imaginary part has its physical sign,
+    as other readers of the format take them.
 
 Seen in:
     The layout as published; not yet checked on a real file.

@@ -7,8 +7,7 @@ File structure:
     frequency, amplitude, bias, time, real part, imaginary part, GD, error and range.
 
 Choices:
-    The imaginary part has its physical sign. ZPlot writes dates month first whatever the computer's locale is
-    (``12-17-2019``). Programs that export for ZView write a time of 0 for every point: then there is no test time.
+    The imaginary part has its physical sign. Dates are taken month first, as in ``12-17-2019``. Programs that export for ZView write a time of 0 for every point: then there is no test time.
     Surface areas of 0 and 1 cm² are the program's own and count as not filled in.
 
 Seen in:

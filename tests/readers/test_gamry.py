@@ -177,6 +177,16 @@ def test_other_sign_conventions_are_said(read_text: Read) -> None:
     assert reading.warnings == ["the current convention is 0, not 1: signs are kept as written"]
 
 
+@pytest.mark.parametrize("date", ["4/23-2018", "99.99.2018", "yesterday"])
+def test_a_date_that_is_none_leaves_the_start_empty(read_text: Read, date: str) -> None:
+    reading = read_text(setup(date=date) + SPECTRUM)
+    assert reading.metadata.started_at is None
+    assert reading.frame.height == 2
+    assert len(reading.warnings) == 1
+    assert "start stamp" in reading.warnings[0]
+    assert reading.metadata.header["DATE"] == f"{date} | Date"
+
+
 def test_a_file_cut_anywhere_grows_into_the_whole(read_text: Read) -> None:
     text = setup("CHRONOP") + curve("CURVE", 0, 0.5, 6)
     whole = read_text(text).frame

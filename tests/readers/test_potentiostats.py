@@ -259,6 +259,12 @@ def test_powersuite_reads_its_three_columns(open_text: Open) -> None:
     assert impedances(result) == POINTS
 
 
+def test_a_lone_quote_at_the_end_is_no_crash(open_text: Open) -> None:
+    result = open_text('Frequency\t Zre\t Zimg\n1000\t 3\t -4\n10\t 6\t "')
+    assert impedances(result) == POINTS[:1]
+    assert result.warnings == ["1 values are not finite numbers and are kept as missing (Zimg 1)"]
+
+
 @pytest.mark.parametrize("text", [NOVA, PARSTAT, "Frequency\t Zre\t Zimg\n"])
 def test_labels_without_rows_are_an_error(open_text: Open, text: str) -> None:
     with pytest.raises(CorruptFileError, match="no data rows"):
