@@ -7,8 +7,9 @@ File structure, as published files have it:
     ``hours:minutes:seconds``, with more than 24 hours; the stamps are local time. A delimiter ends every line.
 
 Choices:
-    Current is positive on charge (``CHA``) and negative on discharge (``DCH``), as in published files. Capacity and energy are net totals
-    that the programme sets to zero at will, for which there is no canonical term: they are kept as ``aux_``.
+    Current is positive on charge (``CHA``) and negative on discharge (``DCH``), as in published files. Capacity
+    and energy are net totals that the programme sets to zero at will, for which there is no canonical term: they are
+    kept as ``aux_``.
     Exports with labels in other languages are not recognised.
 
 Seen in:

@@ -16,7 +16,8 @@ Choices:
     the program's own and count as not filled in.
 
 Seen in:
-    Framework 6.25 to 7.8: potentiostatic EIS, cyclic voltammetry, chronoamperometry, battery charge and discharge.
+    Framework 7.05 potentiostatic EIS; cyclic voltammetry, chronoamperometry, battery charge and discharge of
+    Framework 6.25 to 7.8 as published.
 """
 
 from __future__ import annotations

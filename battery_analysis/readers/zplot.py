@@ -7,11 +7,12 @@ File structure:
     frequency, amplitude, bias, time, real part, imaginary part, GD, error and range.
 
 Choices:
-    The imaginary part has its physical sign. Dates are taken month first, as in ``12-17-2019``. Programs that export for ZView write a time of 0 for every point: then there is no test time.
-    Surface areas of 0 and 1 cm² are the program's own and count as not filled in.
+    The imaginary part has its physical sign. Dates are taken month first, as in ``12-17-2019``. Programs
+    that export for ZView write a time of 0 for every point: then there is no test time. Surface areas of 0 and 1 cm²
+    are the program's own and count as not filled in.
 
 Seen in:
-    ZPlot 2.6 to 3.2; Z60W files exported by other programs.
+    ZPlot 3.2 with comments; a Z60W file exported by another program. ZPlotW files as published.
 """
 
 from __future__ import annotations
