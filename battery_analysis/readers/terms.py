@@ -70,11 +70,13 @@ def to_frame(
 
 
 def as_numbers(values: pl.Series, unit: str, column: Column) -> pl.Series:
-    """Convert clock times to seconds, kelvin and Fahrenheit to degrees Celsius; leave everything else as it is.
+    """Convert clock times to seconds, kelvin and Fahrenheit to degrees Celsius, codes to texts; leave the rest.
 
     >>> as_numbers(pl.Series("Time", ["0-00:00:01.5", "1d 00:00:00"]), "", columns.TEST_TIME).to_list()
     [1.5, 86400.0]
     """
+    if column.dtype == pl.String():
+        return values.cast(pl.String)  # codes, or a column without any cell
     if column.unit == "s" and values.dtype == pl.String:
         return _seconds(values)
     if column.unit == "s" and values.dtype == pl.Duration:
