@@ -35,7 +35,8 @@ import polars as pl
 from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers.arbin import TERMS, heading
 from battery_analysis.readers.base import Reading, TestMetadata
-from battery_analysis.readers.jet4 import MAGICS, MAX_BYTES, Database, JetError, Numbers
+from battery_analysis.readers.jet4 import MAGICS, MAX_BYTES, Database, JetError
+from battery_analysis.readers.jet4_columns import Numbers
 from battery_analysis.readers.stamps import unix_time
 from battery_analysis.readers.terms import moment, to_frame, with_clock
 
@@ -87,13 +88,14 @@ class ArbinRes:
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read the test with the most records; Arbin stores local times, so they are taken in ``time_zone``."""
         try:
-            database = Database(_content(path, self.name))
+            data, said = _content(path, self.name)
+            database = Database(data)
             table = database.numbers(RECORDS)
         except JetError as exc:
             cut = str(exc).endswith("is missing")
             what = f"the database is incomplete: {exc}, the file has {path.stat().st_size} bytes" if cut else str(exc)
             raise CorruptFileError(path, what, self.name) from exc
-        tables = _Tables(database)
+        tables = _Tables(database, said=said)
         facts = {name: tables.facts(name) for name in _HEADER_TABLES}
         records = _one_test(_frame(table), facts["Global_Table"], tables)
         tables.said += _shortfall(database, table)
@@ -157,14 +159,14 @@ class _Tables:
         return [f"the database is incomplete: lost are {', '.join(self.missing)}"] if self.missing else []
 
 
-def _content(path: Path, reader: str) -> bytes:
-    """The database, unpacked where it is compressed, within limits."""
+def _content(path: Path, reader: str) -> tuple[bytes, list[str]]:
+    """The database, unpacked within limits where it is compressed, and whether that ended early."""
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise CorruptFileError(path, f"{size} bytes are more than a Jet database can have ({MAX_BYTES})", reader)
     data = path.read_bytes()
     if not data.startswith(_GZIP):
-        return data
+        return data, []
     limit = min(MAX_BYTES, max(_MAX_RATIO * size, 64 << 20))
     unpacker = zlib.decompressobj(wbits=31)
     parts: list[bytes] = []
@@ -178,7 +180,8 @@ def _content(path: Path, reader: str) -> bytes:
                 raise CorruptFileError(path, f"the compressed database expands beyond the limit: {what}", reader)
     except zlib.error as exc:
         raise CorruptFileError(path, f"the compressed database is damaged ({exc})", reader) from exc
-    return b"".join(parts)
+    cut = "the compressed file is incomplete: it ends before the end of the database"
+    return b"".join(parts), [] if unpacker.eof else [cut]
 
 
 def _unzipped_start(head: bytes) -> bytes:

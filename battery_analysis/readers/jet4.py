@@ -37,12 +37,25 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from battery_analysis.readers.jet4_columns import (
+    BOOLEAN,
+    FORMATS,
+    MEMO,
+    MONEY,
+    TEXT,
+    Bytes,
+    Definition,
+    Field,
+    Numbers,
+    Positions,
+    Rows,
+    gather,
+)
 
 PAGE_BYTES = 4096
 MAGICS = (b"\x00\x01\x00\x00Standard Jet DB\x00", b"\x00\x01\x00\x00Standard ACE DB\x00")
@@ -50,73 +63,16 @@ MAX_BYTES = 1 << 31
 """No database of this kind grows beyond this."""
 
 _VERSION_AT = 20
-_CATALOG_PAGE = 2
+_CATALOG, _CATALOG_PAGE = "MSysObjects", 2
 _MAX_DEFINITION_PAGES = 64
 _MAX_TEXT_BYTES = 1 << 20
 _ROWS_AT = 14
 _DELETED, _MOVED, _START_MASK = 0x8000, 0x4000, 0x1FFF
 _INLINE_MEMO, _SHORT_MEMO, _MEMO_LENGTH = 0x80000000, 0x40000000, 0x3FFFFFFF
-_CHUNK_ROWS = 1 << 16
-_MAX_COLUMNS = 255
-
-BOOLEAN, MONEY, BINARY, TEXT, OLE, MEMO = 1, 5, 9, 10, 11, 12
-_FORMATS = {2: "u1", 3: "<i2", 4: "<i4", MONEY: "<i8", 6: "<f4", 7: "<f8", 8: "<f8"}
-"""Numpy formats of the types that hold numbers; 8 is days since 1899-12-30."""
-
-Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.int64]
 
 
 class JetError(ValueError):
     """The bytes are no database of this kind, or a page that everything depends on is missing or damaged."""
-
-
-class Field(NamedTuple):
-    """One column of a table, in the terms of its definition."""
-
-    name: str
-    kind: int
-    number: int
-    variable: int
-    fixed: bool
-    start: int
-    length: int
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What a table's definition says."""
-
-    name: str
-    page: int
-    rows: int
-    usage_map: int
-    fields: tuple[Field, ...]
-
-
-@dataclass
-class Numbers:
-    """The number columns of a table, in the order in which the database holds the rows.
-
-    ``valid`` has an entry for each column that has missing values. ``announced`` is the number of rows according to
-    the definition, ``missing_pages`` counts pages beyond the end of the file or overwritten, ``damaged_rows`` rows
-    that could not be.
-    """
-
-    columns: dict[str, npt.NDArray[Any]]
-    valid: dict[str, npt.NDArray[np.bool_]]
-    announced: int
-    missing_pages: int
-    damaged_rows: int
-
-
-class _Rows(NamedTuple):
-    """Where rows begin and end in the file."""
-
-    starts: Positions
-    ends: Positions
-    missing_pages: int
-    damaged: int
 
 
 class Database:
@@ -148,7 +104,7 @@ class Database:
         Raises:
             JetError: The catalog cannot be read.
         """
-        catalog = self.rows("MSysObjects")
+        catalog = self.rows(_CATALOG)
         return {
             str(row["Name"]): int(row["Id"]) & 0xFFFFFF
             for row in catalog
@@ -161,16 +117,21 @@ class Database:
         Raises:
             JetError: There is no such table, or its definition is missing or damaged.
         """
-        page = _CATALOG_PAGE if table == "MSysObjects" else self.tables.get(table)
+        page = _CATALOG_PAGE if table == _CATALOG else self.tables.get(table)
+        if page is None and self._row_bounds(self.definition(_CATALOG)).missing_pages:
+            raise JetError(f"there is no table {table}, but a part of the catalog is missing")
         if page is None:
             raise JetError(f"there is no table {table}")
         text = self._definition_bytes(table, page)
         try:
             (rows,) = struct.unpack_from("<I", text, 16)
             (usage_map,) = struct.unpack_from("<I", text, 55)
-            return Definition(table, page, rows, usage_map, tuple(_fields(text)))
+            fields = tuple(_fields(text))
         except (struct.error, UnicodeDecodeError) as exc:
             raise JetError(f"the definition of table {table} on page {page} is damaged") from exc
+        if len({each.name for each in fields}) < len(fields):
+            raise JetError(f"the definition of table {table} on page {page} is damaged: two columns of one name")
+        return Definition(table, page, rows, usage_map, fields)
 
     def numbers(self, table: str) -> Numbers:
         """Read every number column of a table.
@@ -180,8 +141,8 @@ class Database:
         """
         definition = self.definition(table)
         rows = self._row_bounds(definition)
-        fields = [each for each in definition.fields if each.kind == BOOLEAN or each.kind in _FORMATS]
-        return _gather(self._bytes, rows, fields, definition)
+        fields = [each for each in definition.fields if each.kind == BOOLEAN or each.kind in FORMATS]
+        return gather(self._bytes, rows, fields, definition)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Read a small table row by row: numbers, truth values and texts; other columns are left out.
@@ -195,7 +156,7 @@ class Database:
         for start, end in zip(bounds.starts.tolist(), bounds.ends.tolist(), strict=True):
             try:
                 found.append({each.name: self._value(each, self._data[start:end]) for each in definition.fields})
-            except (struct.error, UnicodeDecodeError, IndexError):
+            except (struct.error, ValueError, IndexError):
                 continue
         return found
 
@@ -216,20 +177,20 @@ class Database:
                 break
         return text
 
-    def _row_bounds(self, definition: Definition) -> _Rows:
+    def _row_bounds(self, definition: Definition) -> Rows:
         """Find the rows of a table in the pages that belong to it."""
         owner = self._bytes[: self.pages * PAGE_BYTES].view("<u4")[1 :: PAGE_BYTES // 4]
         owned = (self._bytes[::PAGE_BYTES] == 1) & (owner == definition.page)
         used = self._used_pages(definition.usage_map)
         if used is None:
-            pages, missing = np.flatnonzero(owned), 0
+            pages, missing = np.flatnonzero(owned), 1
         else:
             there = used[used < self.pages]
             pages = there[owned[there]]
             missing = len(used) - len(pages)
         return self._bounds_in(pages.astype(np.int64), missing)
 
-    def _bounds_in(self, pages: Positions, missing: int) -> _Rows:
+    def _bounds_in(self, pages: Positions, missing: int) -> Rows:
         words = self._bytes.view("<u2")
         counts = words[pages * (PAGE_BYTES // 2) + 6].astype(np.int64)
         possible = _ROWS_AT + 2 * counts <= PAGE_BYTES
@@ -253,7 +214,7 @@ class Database:
             else:
                 keep &= starts != target[0]  # the place it was moved to is no row of its own
                 starts[at], ends[at], keep[at] = *target, True
-        return _Rows(starts[keep], ends[keep], missing, damaged)
+        return Rows(starts[keep], ends[keep], missing, damaged)
 
     def _row_at(self, pointer: int) -> tuple[int, int] | None:
         """Begin and end in the file of the row that a pointer leads to."""
@@ -300,8 +261,8 @@ class Database:
             if field.variable >= variables:
                 return None
             end, start = struct.unpack_from("<HH", row, mask_at - 6 - 2 * field.variable)
-        if field.kind in _FORMATS:
-            value = np.frombuffer(row[:end], _FORMATS[field.kind], 1, start)[0].item()
+        if field.kind in FORMATS:
+            value = np.frombuffer(row[:end], FORMATS[field.kind], 1, start)[0].item()
             return value / 10_000 if field.kind == MONEY else value
         if field.kind not in (TEXT, MEMO):
             return None
@@ -338,81 +299,6 @@ def _fields(text: bytes) -> Iterator[Field]:
         name = text[name_at + 2 : name_at + 2 + size].decode("utf-16-le")
         name_at += 2 + size
         yield Field(name, kind, number, variable, bool(flags & 1), start, length)
-
-
-def _gather(data: Bytes, rows: _Rows, fields: list[Field], definition: Definition) -> Numbers:
-    """Cut the rows into columns.
-
-    Rows written before a column was added to the table hold fewer columns; those of each number are read together.
-    """
-    total = len(rows.starts)
-    written = data[rows.starts] + 256 * data[rows.starts + 1].astype(np.int64)
-    columns = {each.name: np.zeros(total, _FORMATS.get(each.kind, "?")) for each in fields}
-    valid = {each.name: np.zeros(total, np.bool_) for each in fields}
-    sound = np.zeros(total, np.bool_)
-    for count in np.unique(written).tolist():
-        mask = (count + 7) // 8
-        present = [each for each in fields if each.number < count]
-        fixed = [each for each in present if each.fixed and each.kind != BOOLEAN]
-        width = max((2 + each.start + np.dtype(_FORMATS[each.kind]).itemsize for each in fixed), default=2)
-        here = np.flatnonzero((written == count) & (rows.ends - rows.starts >= width + mask))
-        if count > _MAX_COLUMNS or not present or not len(here):
-            continue
-        sound[here] = True
-        ends = rows.ends[here] - mask
-        bits = np.unpackbits(data[ends[:, None] + np.arange(mask)], axis=1, bitorder="little").view(np.bool_)
-        _copy_fixed(data, rows.starts, here, fixed, width, columns)
-        for each in present:
-            there = bits[:, each.number]
-            if each.kind == BOOLEAN:
-                columns[each.name][here], there = there, np.ones_like(there)
-            elif not each.fixed:
-                columns[each.name][here], there = _variable(data, rows.starts[here], ends, each, there)
-            valid[each.name][here] = there
-    if not sound.all():
-        columns = {name: values[sound] for name, values in columns.items()}
-        valid = {name: values[sound] for name, values in valid.items()}
-    columns |= {each.name: columns[each.name] / 10_000 for each in fields if each.kind == MONEY}
-    incomplete = {name: values for name, values in valid.items() if not values.all()}
-    damaged = rows.damaged + int(np.count_nonzero(~sound))
-    return Numbers(columns, incomplete, definition.rows, rows.missing_pages, damaged)
-
-
-def _variable(
-    data: Bytes, starts: Positions, ends: Positions, field: Field, there: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Numbers that lie among a row's variable-length values, as few tables have them; and which of them there are."""
-    size = np.dtype(_FORMATS[field.kind]).itemsize
-    at = ends - 4 - 2 * field.variable
-    there = there & (at >= starts + 2)
-    begins = starts + np.where(there, data[at] + 256 * data[at + 1].astype(np.int64), 0)
-    there = there & (begins + size <= at)
-    cells = data[np.where(there, begins, starts)[:, None] + np.arange(size)]
-    return np.ascontiguousarray(cells).view(_FORMATS[field.kind])[:, 0], there
-
-
-def _copy_fixed(
-    data: Bytes,
-    starts: Positions,
-    here: Positions,
-    fields: list[Field],
-    width: int,
-    columns: dict[str, npt.NDArray[Any]],
-) -> None:
-    layout = np.dtype(
-        {
-            "names": [each.name for each in fields],
-            "formats": [_FORMATS[each.kind] for each in fields],
-            "offsets": [2 + each.start for each in fields],
-            "itemsize": width,
-        }
-    )
-    windows = np.lib.stride_tricks.sliding_window_view(data, width)
-    for first in range(0, len(here), _CHUNK_ROWS):
-        part = here[first : first + _CHUNK_ROWS]
-        records = windows[starts[part]].view(layout)[:, 0]
-        for each in fields:
-            columns[each.name][part] = records[each.name]
 
 
 def _set_bits(bitmap: bytes) -> Positions:
