@@ -155,8 +155,9 @@ def heading(name: str) -> Heading:
 
 
 def _is_column_line(line: str) -> bool:
-    keys = {heading(cell).key for cell in re.split(r"[\t;, ]+", line.strip().replace('"', ""))}
-    return "time" in keys and {"u", "i"} <= keys
+    headings = [heading(cell) for cell in re.split(r"[\t;, ]+", line.strip().replace('"', ""))]
+    measured = {each.key for each in headings if each.unit}
+    return {"u", "i"} <= measured and any(each.key == "time" for each in headings)
 
 
 def _with_tabs(below: Below) -> Below:
