@@ -8,6 +8,7 @@ from __future__ import annotations
 from battery_analysis.readers.arbin import ArbinCsv
 from battery_analysis.readers.arbin_res import ArbinRes
 from battery_analysis.readers.arbin_workbook import ArbinXlsx
+from battery_analysis.readers.aurora import AuroraParquet
 from battery_analysis.readers.autolab import AutolabText
 from battery_analysis.readers.base import Reader
 from battery_analysis.readers.basytec import BasytecText
@@ -15,6 +16,7 @@ from battery_analysis.readers.battery_archive import BatteryArchiveCsv
 from battery_analysis.readers.bdf import BdfCsv, BdfParquet
 from battery_analysis.readers.biologic import BiologicText
 from battery_analysis.readers.biologic_mpr import BiologicMpr
+from battery_analysis.readers.cellpy import CellpyH5
 from battery_analysis.readers.chinstruments import ChInstrumentsText
 from battery_analysis.readers.digatron import DigatronCsv
 from battery_analysis.readers.gamry import GamryDta
@@ -30,7 +32,10 @@ from battery_analysis.readers.novonix import NovonixCsv
 from battery_analysis.readers.parstat import ParstatText
 from battery_analysis.readers.pec import PecCsv
 from battery_analysis.readers.powersuite import PowerSuiteText
+from battery_analysis.readers.pyprobe import PyProbeParquet
+from battery_analysis.readers.tomato import TomatoJson, TomatoNetCdf
 from battery_analysis.readers.versastudio import VersaStudioPar
+from battery_analysis.readers.voltaiq import VoltaiqCsv
 from battery_analysis.readers.zplot import ZPlotText
 
 READERS: tuple[Reader, ...] = (
@@ -41,6 +46,12 @@ READERS: tuple[Reader, ...] = (
     BatteryArchiveCsv(),
     BdfCsv(),
     BdfParquet(),
+    PyProbeParquet(),
+    AuroraParquet(),
+    CellpyH5(),
+    TomatoJson(),
+    TomatoNetCdf(),
+    VoltaiqCsv(),
     LandtText(),  # before Arbin, whose names one of its layouts has
     ArbinCsv(),
     ArbinRes(),

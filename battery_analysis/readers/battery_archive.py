@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from battery_analysis import columns
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
@@ -26,7 +24,8 @@ from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.sniff import head_text, load_text, split_cells
 from battery_analysis.readers.stamps import unix_time
 from battery_analysis.readers.table import parse_table
-from battery_analysis.readers.typed import date_by_clock, keep_words
+from battery_analysis.readers.terms import keep_words
+from battery_analysis.readers.typed import date_by_clock
 
 STAMP = "Date_Time"
 
@@ -84,9 +83,7 @@ class BatteryArchiveCsv:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
         metadata = TestMetadata(tester=self.tester, test_type="cycling", test_name=_test_name(path))
         stamps = raw.drop_in_place(STAMP) if STAMP in raw.columns else None
-        for name, dtype in raw.schema.items():
-            if dtype == pl.String:
-                keep_words(raw[name], metadata)
+        keep_words(raw, metadata)
         frame, metadata.sources = to_canonical(raw, MAPS)
         if stamps is not None and stamps.null_count() < stamps.len() and columns.TEST_TIME.name in frame.columns:
             clock = unix_time(stamps, frame[columns.TEST_TIME.name], time_zone)

@@ -7,7 +7,6 @@ be neither is named in a warning.
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,13 +15,13 @@ import polars as pl
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import TestMetadata
 from battery_analysis.readers.stamps import certain_ends, local_to_unix
+from battery_analysis.readers.terms import moment, words
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 PARQUET_MAGIC = b"PAR1"
 
-_KEPT_WORDS = 50
 _ROW_LABELS = "__index_level_"
 
 
@@ -107,11 +106,10 @@ def plain(
         elif isinstance(dtype, pl.Null):
             kept.append(values.cast(pl.Float64))
         elif isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-            words = values.cast(pl.String)
             if values.name in texts:
-                kept.append(words)
-            else:
-                keep_words(words, metadata)
+                kept.append(values.cast(pl.String))
+            elif values.count():
+                metadata.header[values.name] = words(values.cast(pl.String))
         else:
             lost.append(f"{values.name} ({dtype})")
     warnings = [f"columns that hold neither numbers nor texts are left out: {', '.join(lost)}"] if lost else []
@@ -132,14 +130,6 @@ def clock_seconds(
     return local_to_unix(stamps, elapsed, time_zone).alias(stamps.name)
 
 
-def keep_words(words: pl.Series, metadata: TestMetadata) -> None:
-    """Keep the distinct words of a text column in the metadata's header."""
-    distinct = words.drop_nulls().unique(maintain_order=True)
-    if distinct.len():
-        more = f"; and {distinct.len() - _KEPT_WORDS} more" if distinct.len() > _KEPT_WORDS else ""
-        metadata.header[words.name] = "; ".join(distinct.head(_KEPT_WORDS)) + more
-
-
 def date_by_clock(frame: pl.DataFrame, metadata: TestMetadata) -> None:
     """Take start and end of the test from its clock, where the frame has one."""
     if not {"unix_time_second", "test_time_second"} <= set(frame.columns):
@@ -147,13 +137,5 @@ def date_by_clock(frame: pl.DataFrame, metadata: TestMetadata) -> None:
     ends = certain_ends(frame["unix_time_second"].cast(pl.Float64), frame["test_time_second"].cast(pl.Float64))
     if ends is not None:
         (first, since_start), (last, _) = ends
-        metadata.started_at = _moment(first - max(0.0, since_start))
-        metadata.ended_at = _moment(last)
-
-
-def _moment(unix_time: float) -> datetime | None:
-    """The time in UTC; None where damage has made it one that no calendar has."""
-    try:
-        return datetime.fromtimestamp(unix_time, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+        metadata.started_at = moment(first - max(0.0, since_start))
+        metadata.ended_at = moment(last)
