@@ -23,6 +23,7 @@ Seen in:
 from __future__ import annotations
 
 import re
+import statistics
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from battery_analysis.readers.arbin import heading as plain_heading
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.biologic_header import in_utc
 from battery_analysis.readers.preamble import Below, find_table, read_table
-from battery_analysis.readers.sniff import head_text, load_text
+from battery_analysis.readers.sniff import head_text, load_text, sample_lines
 from battery_analysis.readers.terms import keep_words, to_frame, with_clock
 
 _SCOPES = {
@@ -85,7 +86,7 @@ _MARKS = "~#"
 _TITLE_LINES = 5
 _HEADER_LINES = 200
 _DELIMITERS = "\t;,"
-_SPACED_STAMP = re.compile(rb"(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}) +(\d{1,2}:\d{2}:\d{2})")
+_TIME_OF_DAY = "DateTime(time)"
 _SPACES = re.compile(rb" +")
 _OUTER_SPACES = re.compile(rb"(?m)^ +| +$")
 _STAMP_FORMATS = ("%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S")
@@ -122,13 +123,14 @@ class BasytecText:
         below = find_table(text, _is_column_line)
         if below is None:
             raise CorruptFileError(path, "no line of column names such as ~Time[h], U[V], I[A]", self.name)
-        raw, headings, table_warnings = read_table(_without_marks(_with_tabs(below)), heading, TERMS, _SERIES)
+        table, delimiter = _set_apart(_without_marks(below))
+        raw, headings, table_warnings = read_table(table, heading, TERMS, _SERIES, delimiter)
         warnings += table_warnings
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
 
         metadata = _metadata(below.lines, time_zone)
-        stamps = next((raw.drop_in_place(each.name) for each in headings if each.key == "datetime"), None)
+        stamps = _stamps(raw, headings)
         headings = [each for each in headings if each.name in raw.columns]
         headings, terms, term_warnings = _per_mass(headings)
         frame, metadata.sources, map_warnings = to_frame(raw, headings, terms, _SERIES)
@@ -160,12 +162,18 @@ def _is_column_line(line: str) -> bool:
     return {"u", "i"} <= measured and any(each.key == "time" for each in headings)
 
 
-def _with_tabs(below: Below) -> Below:
-    """Set fields that spaces set apart, apart by tabs; date and time of a stamp stay together."""
+def _set_apart(below: Below) -> tuple[Below, str | None]:
+    """Say what sets fields apart; where spaces do, date and time of a stamp are two fields."""
     if any(mark in below.header for mark in _DELIMITERS):
-        return below
-    rows = _OUTER_SPACES.sub(b"", _SPACED_STAMP.sub(rb"\1T\2", below.rows))
-    return below._replace(header="\t".join(below.header.split()), rows=_SPACES.sub(b"\t", rows))
+        return below, None
+    rows = below.rows
+    if b"  " in rows or b" \n" in rows or b"\n " in rows or rows[:1] == b" ":
+        rows = _SPACES.sub(b" ", _OUTER_SPACES.sub(b"", rows))
+    names = below.header.split()
+    widths = [line.count(" ") + 1 for line in sample_lines(rows)]
+    if "DateTime" in names and statistics.multimode(widths)[:1] == [len(names) + 1]:
+        names.insert(names.index("DateTime") + 1, _TIME_OF_DAY)
+    return below._replace(header=" ".join(names), rows=rows), " "
 
 
 def _without_marks(below: Below) -> Below:
@@ -187,6 +195,15 @@ def _per_mass(headings: list[Heading]) -> tuple[list[Heading], dict[str, Column]
         terms,
         [f"counters are in {unit}, and no mass is given; kept as they are" for unit in units.values()],
     )
+
+
+def _stamps(raw: pl.DataFrame, headings: list[Heading]) -> pl.Series | None:
+    """Take the clock out of a table."""
+    stamps = next((raw.drop_in_place(each.name) for each in headings if each.key == "datetime"), None)
+    if stamps is None or _TIME_OF_DAY not in raw.columns:
+        return stamps
+    parts = pl.DataFrame([stamps.cast(pl.String), raw.drop_in_place(_TIME_OF_DAY).cast(pl.String)])
+    return parts.select(pl.concat_str(pl.all(), separator=" ").alias(stamps.name)).to_series()
 
 
 def _day_first(stamps: pl.Series) -> pl.Series:

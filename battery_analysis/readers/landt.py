@@ -219,8 +219,10 @@ def _record_sheets(heads: dict[str, list[list[Cell]]]) -> dict[str, int]:
 
 def _without_hyphens(rows: bytes, delimiter: str) -> bytes:
     """Empty the cells that hold a hyphen only: a value that is missing."""
-    mark = re.escape(delimiter.encode())
-    return re.sub(rb"(?m)(?:(?<=%s)|^)-(?=%s|$)" % (mark, mark), b"", rows) if b"-" in rows else rows
+    mark = delimiter.encode()
+    for before, after in ((mark, mark), (mark, mark), (mark, b"\n"), (b"\n", mark)):  # neighbours share a delimiter
+        rows = rows.replace(before + b"-" + after, before + after)
+    return rows[1:] if rows.startswith(b"-" + mark) else rows
 
 
 def _records_only(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

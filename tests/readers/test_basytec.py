@@ -37,6 +37,15 @@ def test_dates_are_day_first_whatever_stands_between(tmp_path: Path) -> None:
     assert result.frame["unix_time_second"][-1] == datetime(2024, 3, 5, 18, 0, tzinfo=UTC).timestamp()
 
 
+@pytest.mark.parametrize(("delimiter", "decimal"), [(" ", "."), (" ", ","), ("  ", "."), ("\t", ","), (";", ",")])
+def test_what_sets_fields_apart_changes_nothing(tmp_path: Path, delimiter: str, decimal: str) -> None:
+    expected = ba.read(saved(tmp_path, basytec(every=600.0)))
+    result = ba.read(saved(tmp_path, basytec(delimiter, decimal, every=600.0)))
+    assert result.frame.equals(expected.frame)
+    assert result.frame["unix_time_second"].null_count() == 0
+    assert result.warnings == []
+
+
 def test_totals_of_the_discharge_are_positive(tmp_path: Path) -> None:
     frame = ba.read(saved(tmp_path, basytec(every=600.0))).frame
     assert frame["cycle_discharging_capacity_ah"].max() == pytest.approx(1.0)
