@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from battery_analysis.readers.arbin import ArbinCsv
+from battery_analysis.readers.arbin_h5 import ArbinH5
 from battery_analysis.readers.arbin_res import ArbinRes
 from battery_analysis.readers.arbin_workbook import ArbinXlsx
 from battery_analysis.readers.aurora import AuroraParquet
@@ -56,6 +57,7 @@ READERS: tuple[Reader, ...] = (
     ArbinCsv(),
     ArbinRes(),
     ArbinXlsx(),
+    ArbinH5(),
     PecCsv(),  # before Neware, whose text reports have some of its names
     NewareText(),
     NewareWorkbook(),
