@@ -44,6 +44,7 @@ READERS: tuple[Reader, ...] = (
     NewareNda(),
     BiologicMpr(),
     BiologicText(),
+    LandtText(),  # before the Battery Data Format and Arbin, whose names two of its layouts have
     BatteryArchiveCsv(),
     BdfCsv(),
     BdfParquet(),
@@ -53,7 +54,6 @@ READERS: tuple[Reader, ...] = (
     TomatoJson(),
     TomatoNetCdf(),
     VoltaiqCsv(),
-    LandtText(),  # before Arbin, whose names one of its layouts has
     ArbinCsv(),
     ArbinRes(),
     ArbinXlsx(),

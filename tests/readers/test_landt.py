@@ -106,6 +106,14 @@ def test_lines_above_the_table_become_metadata(tmp_path: Path) -> None:
     assert metadata.header["cell id"] == "AB12"
 
 
+def test_nothing_above_the_table_is_needed(tmp_path: Path) -> None:
+    table = exports.landt_snakes(every=600.0).partition("channel_index")
+    result = ba.read(saved(tmp_path, table[1] + table[2]))
+    assert result.reader == "landt_csv"
+    assert result.frame["record_index"].to_list() == list(range(1, result.frame.height + 1))
+    assert result.frame["cycle_count"].unique().to_list() == [1, 2]
+
+
 def workbook(folder: Path, sheets: dict[str, list[list[Any]]]) -> Path:
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
