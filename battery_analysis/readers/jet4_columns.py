@@ -75,7 +75,7 @@ def gather(data: Bytes, rows: Rows, fields: list[Field], definition: Definition)
     total = len(rows.starts)
     written = data[rows.starts] + 256 * data[rows.starts + 1].astype(np.int64)
     columns = {each.name: np.zeros(total, FORMATS.get(each.kind, "?")) for each in fields}
-    valid = {each.name: np.zeros(total, np.bool_) for each in fields}
+    valid: dict[str, npt.NDArray[np.bool_]] = {}
     sound = np.zeros(total, np.bool_)
     for count in np.unique(written).tolist():
         mask = (count + 7) // 8
@@ -87,15 +87,21 @@ def gather(data: Bytes, rows: Rows, fields: list[Field], definition: Definition)
             continue
         sound[here] = True
         ends = rows.ends[here] - mask
-        bits = np.unpackbits(data[ends[:, None] + np.arange(mask)], axis=1, bitorder="little").view(np.bool_)
+        bits = data[ends[:, None] + np.arange(mask)]
+        always = np.unpackbits(np.bitwise_and.reduce(bits, axis=0), bitorder="little")
         _copy_fixed(data, rows.starts, here, fixed, width, columns)
         for each in present:
-            there = bits[:, each.number]
+            if each.fixed and each.kind != BOOLEAN and always[each.number]:
+                continue
+            there = (bits[:, each.number // 8] >> each.number % 8 & 1).view(np.bool_)
             if each.kind == BOOLEAN:
-                columns[each.name][here], there = there, np.ones_like(there)
-            elif not each.fixed:
+                columns[each.name][here] = there
+                continue
+            if not each.fixed:
                 columns[each.name][here], there = _variable(data, rows.starts[here], ends, each, there)
-            valid[each.name][here] = there
+            valid.setdefault(each.name, np.ones(total, np.bool_))[here] = there
+        for each in (each for each in fields if each.number >= count):
+            valid.setdefault(each.name, np.ones(total, np.bool_))[here] = False
     if not sound.all():
         columns = {name: values[sound] for name, values in columns.items()}
         valid = {name: values[sound] for name, values in valid.items()}
