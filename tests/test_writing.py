@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -26,8 +27,10 @@ OPTIONAL = [
     for column in CANONICAL
     if column not in (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT, DERIVED_CYCLE_COUNT)
 ]
-NUMBERS = st.floats(-1e12, 1e12, allow_nan=False) | st.none()
+NUMBERS = st.floats(-(2.0**40), 2.0**40, width=32) | st.none()
+DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.none()
 CURRENTS = st.integers(-(10**7), 10**7).map(lambda microamperes: microamperes / 1e6)
+TIMES = st.integers(0, 10**12).map(lambda milliseconds: milliseconds / 1e3)
 COUNTS = st.integers(0, 2**53) | st.none()
 WORDS = st.none() | st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" "), min_size=1
@@ -39,10 +42,10 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
     """Records with any canonical and some ``aux_`` columns, in time order."""
     height = draw(st.integers(1, 30))
 
-    def column(values: st.SearchStrategy[object]) -> list[object]:
+    def column(values: st.SearchStrategy[Any]) -> list[Any]:
         return draw(st.lists(values, min_size=height, max_size=height))
 
-    times = sorted(draw(st.lists(st.floats(0, 1e9), min_size=height, max_size=height)))
+    times = sorted(column(TIMES))
     series = [
         pl.Series("test_time_second", times, pl.Float64),
         pl.Series("voltage_volt", column(NUMBERS), pl.Float64),
@@ -51,7 +54,7 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
     for name in draw(st.lists(st.sampled_from(OPTIONAL), unique=True, max_size=6)):
         kind = {pl.Float64(): NUMBERS, pl.Int64(): COUNTS, pl.String(): WORDS}[BY_NAME[name].dtype]
         series.append(pl.Series(name, column(kind), BY_NAME[name].dtype))
-    series.append(pl.Series("aux_humidity", column(NUMBERS), pl.Float64))
+    series.append(pl.Series("aux_humidity", column(DOUBLES), pl.Float64))
     series.append(pl.Series("aux_flag", column(st.booleans() | st.none()), pl.Boolean))
     series.append(pl.Series("aux_count", column(COUNTS), pl.Int64))
     return pl.DataFrame(series)
@@ -117,14 +120,13 @@ def test_short_floats_and_line_ends_survive_text(tmp_path: Path) -> None:
     assert again["step_type"].to_list() == ["CC Chg", '"x"', "01", " "]
 
 
-@pytest.mark.parametrize("name", ["test.bdf.csv", "test.bdf.parquet"])
-def test_the_format_s_own_validator_finds_nothing_missing(name: str, tmp_path: Path) -> None:
+def test_the_format_s_own_validator_finds_nothing_missing(tmp_path: Path) -> None:
     pytest.importorskip("bdf")
-    read_result(cycling_frame().with_columns(temperature_t1_celsius=25.0)).write(tmp_path / name)
-    validator = Path(sys.executable).with_name("bdf")
-    done = subprocess.run(
-        [validator, "validate", "--strict", tmp_path / name], capture_output=True, text=True, check=False
-    )
+    result = read_result(cycling_frame().with_columns(temperature_t1_celsius=25.0))
+    files = [*result.write(tmp_path / "test.bdf.csv"), *result.write(tmp_path / "test.bdf.parquet")]
+    # In a process of its own, whose plotting and metadata packages are none of this one's.
+    code = "import bdf, sys; sys.exit(not all(bdf.validate(each, raise_on_error=True)['ok'] for each in sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -44,9 +44,8 @@ READERS: tuple[Reader, ...] = (
     NewareNda(),
     BiologicMpr(),
     BiologicText(),
-    LandtText(),  # before the Battery Data Format and Arbin, whose names two of its layouts have
     BatteryArchiveCsv(),
-    BdfCsv(),
+    BdfCsv(),  # before Landt, which also writes quantity / unit
     BdfParquet(),
     PyProbeParquet(),
     AuroraParquet(),
@@ -54,6 +53,7 @@ READERS: tuple[Reader, ...] = (
     TomatoJson(),
     TomatoNetCdf(),
     VoltaiqCsv(),
+    LandtText(),  # before Arbin, whose names one of its layouts has
     ArbinCsv(),
     ArbinRes(),
     ArbinXlsx(),

@@ -45,6 +45,7 @@ from battery_analysis.readers.typed import PARQUET_MAGIC, date_by_clock, parquet
 
 _SERIES = {columns.TEST_TIME.name, columns.VOLTAGE.name}
 _SPECTRUM = {columns.FREQUENCY.name, columns.REAL_IMPEDANCE.name, columns.IMAGINARY_IMPEDANCE.name}
+_LANDTS_ALONE = {"channel_index", "date_time_iso_string"}  # beside which older names of the format are Landt's own
 _TRUTH = {"true": True, "false": False}
 
 LONGEST_DIRECTION_HOURS = 1000.0
@@ -131,6 +132,8 @@ def holds_terms(names: Sequence[str]) -> bool:
     >>> holds_terms(["Test Time / s", "Voltage / V"]), holds_terms(["Test Time (s)", "Voltage (V)"])
     (True, False)
     """
+    if _LANDTS_ALONE & set(names):
+        return False
     found = {term.column.name for name in names if (term := term_of(name))}
     return found >= _SERIES or found >= _SPECTRUM
 

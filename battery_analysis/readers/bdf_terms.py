@@ -44,7 +44,11 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     **{
         counter.name: (
             re.sub("_(ah|wh)$", {"Ah": "_ampere_hour", "Wh": "_watt_hour"}[counter.unit], counter.name),
-            *((counter.name.replace("charging", "charge"),) if counter.reset in ("step", "cycle") else ()),
+            *(
+                (counter.name.replace("charging", "charge"),)
+                if counter.reset in ("step", "cycle") and counter.direction in ("charging", "discharging")
+                else ()
+            ),
         )
         for counter in columns.COUNTERS
     },
