@@ -15,6 +15,7 @@ from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
 from battery_analysis.readers import READERS
 from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata
+from battery_analysis.writing import write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,10 @@ class ReadResult:
     def to_arrow(self) -> pa.Table:
         """Return the records as an Arrow table."""
         return self.frame.to_arrow()
+
+    def write(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write the test as Parquet, CSV, Battery Data Format or batteryarchive.org's pair; see ``writing``."""
+        return write(Path(path), self.frame, self.cycles, self.metadata)
 
 
 def read(path: str | os.PathLike[str], *, reader: str | None = None, time_zone: str = "UTC") -> ReadResult:
@@ -101,7 +106,7 @@ def find_reader(path: Path, head: bytes) -> Reader:
         raise CorruptFileError(path, "a git-lfs pointer, not the data; fetch the file with 'git lfs pull'")
     suffix = path.suffix.lower()
     for candidate in sorted(READERS, key=lambda each: suffix not in each.suffixes):
-        if candidate.recognises(head):
+        if candidate.recognises(head, path):
             return candidate
     raise UnknownFormatError(path, _unrecognised(suffix, head))
 

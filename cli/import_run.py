@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from battery_analysis.errors import IngestError, one_line
+from battery_analysis.files import check_writable, replacing
 from cli.common import INTERRUPTED, Context, type_next
 from cli.import_jobs import job_row, outcomes_text
-from cli.output import check_writable, counted, print_json, replacing, to_plain
+from cli.output import counted, print_json, to_plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -1,19 +1,16 @@
-"""What commands print and write: tables, facts, JSON, and files that are whole or not there."""
+"""What commands print: tables, facts, JSON."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from math import isfinite
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from pathlib import PurePath
+from typing import Any
 
-from battery_analysis.errors import BatteryAnalysisError, one_line
+from battery_analysis.errors import one_line
 
 _UNITS = {
     "mg_cm2": "mg/cm2",
@@ -36,61 +33,6 @@ _UNITS = {
 
 FOLDED_WIDTH = 26
 """Nothing this wide or narrower, such as an id, is folded in a drawn table."""
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
-    """Write a file under a temporary name beside ``target``, which it replaces once it is whole.
-
-    A link keeps pointing where it points; what is no file, such as ``/dev/null``, is written to and stays.
-
-    Raises:
-        BatteryAnalysisError: The folder is missing or read-only, or the disk is full; the old file is as it was.
-    """
-    draft: Path | None = None
-    try:
-        place = Path(os.path.realpath(target))
-        if place.exists() and not place.is_file():
-            with place.open("wb") as file:
-                yield file
-            return
-        handle, name = tempfile.mkstemp(prefix=f".{place.name[:100]}.", dir=place.parent)
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        draft.chmod(_usual_mode())
-        draft.replace(place)
-    except OSError as exc:
-        raise BatteryAnalysisError(f"{target}: cannot be written: {_reason(exc)}") from exc
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
-
-
-def check_writable(target: Path) -> None:
-    """Find out early whether ``replacing`` could write a file.
-
-    Raises:
-        BatteryAnalysisError: The folder is missing or read-only.
-    """
-    try:
-        place = Path(os.path.realpath(target))
-        if place.exists() and not place.is_file():
-            place.open("wb").close()
-        else:
-            tempfile.TemporaryFile(dir=place.parent).close()
-    except OSError as exc:
-        raise BatteryAnalysisError(f"{target}: cannot be written: {_reason(exc)}") from exc
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)  # without the name of a temporary file
-
-
-def _usual_mode() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def print_json(document: object) -> None:

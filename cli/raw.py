@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import ArchiveError, NotFoundError
+from battery_analysis.files import replacing
 from cli.common import MOST, Context, command, new_app, open_store, run
-from cli.output import print_json, print_table, replacing
+from cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from battery_analysis.models import RawDataFile

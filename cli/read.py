@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from battery_analysis.errors import BatteryAnalysisError
+from battery_analysis.writing import FORMATS, SUFFIXES
 from cli.common import Context, command, new_app, run
-from cli.output import cell_text, duration_text, print_facts, print_json, print_table, replacing
+from cli.output import cell_text, duration_text, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     import polars as pl
 
     from battery_analysis.reading import ReadResult
-
-SUFFIXES = (".parquet", ".csv")
-"""What ``--out`` writes; ``.bdf.csv`` is a CSV too, since the columns are the Battery Data Format's own."""
 
 COLUMNS = {
     "name": "column",
@@ -48,8 +45,8 @@ app = new_app()
 
 
 def _writable(out: Path | None) -> Path | None:
-    if out is not None and out.suffix.lower() not in SUFFIXES:
-        raise typer.BadParameter(f"{str(out)!r} ends in {out.suffix!r}, not in .parquet, .csv or .bdf.csv")
+    if out is not None and not out.name.lower().endswith(SUFFIXES):
+        raise typer.BadParameter(f"{str(out)!r} ends in {out.suffix!r}, not in {FORMATS}")
     return out
 
 
@@ -66,7 +63,7 @@ def read(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="OUT", callback=_writable, help="Also write the records: .parquet, .csv or .bdf.csv."),
+        typer.Option(metavar="OUT", callback=_writable, help=f"Also write the records: {FORMATS} (see docs/formats)."),
     ] = None,
 ) -> None:
     """Parse FILE without a database: metadata, columns, cycle table."""
@@ -75,7 +72,7 @@ def read(
     settings = context.load_settings(time_zone=time_zone)
     result = battery_analysis.read(file, reader=reader, time_zone=settings.time_zone)
     if out is not None:
-        write_frame(result.frame, out)
+        result.write(out)
     if context.json:
         print_json(describe(result))
     else:
@@ -169,24 +166,6 @@ def _print_cycles(result: ReadResult) -> None:
         print_table(pl.concat([cycles.head(_HEAD_CYCLES), cycles.tail(_TAIL_CYCLES)]).to_dicts(), shown)
         hidden = cycles.height - _HEAD_CYCLES - _TAIL_CYCLES
         print(f"({hidden} cycles between the first {_HEAD_CYCLES} and the last {_TAIL_CYCLES} are not shown)")
-
-
-def write_frame(frame: pl.DataFrame, target: Path) -> None:
-    """Write the records as Parquet or CSV, by the suffix of ``target``; a failure leaves the old file as it was.
-
-    Raises:
-        BatteryAnalysisError: The folder is missing or read-only, or the disk is full.
-    """
-    import polars as pl
-
-    try:
-        with replacing(target) as file:
-            if target.suffix.lower() == ".parquet":
-                frame.write_parquet(file)
-            else:
-                frame.write_csv(file)
-    except pl.exceptions.PolarsError as exc:
-        raise BatteryAnalysisError(f"{target}: cannot be written: {exc}") from exc
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ TERMS: dict[str, Column] = {
 REQUIRED = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
 
 _TYPICAL = {"cycleindex", "stepindex", "steptime", "datapoint", "datetime", "internalresistance", "acr", "dvdt"}
-_STATISTICS = {"vmaxoncycle", "coulombicefficiency"}
+STATISTICS = {"vmaxoncycle", "coulombicefficiency"}
+"""Columns of Arbin's tables of cycles, which have a test time, too."""
 _OTHER_TESTERS = {"rec", "cyclec", "dpttime", "cyc"}  # Maccor, which also has a "Test Time (sec)"
 _CHANNEL_COLUMNS = {"channel", "channelid", "channelindex", "channelnumber"}
 
@@ -122,7 +123,7 @@ class ArbinCsv:
     suffixes = frozenset({".csv", ".txt"})
     description = "Arbin MITS Pro text exports; a column line with Test_Time and other Arbin names"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line with content holds Arbin's column names."""
         found = _header_line(head_text(head))
         if found is None:
@@ -131,22 +132,16 @@ class ArbinCsv:
         delimiter = sniff_delimiter(line, rows.splitlines()[:20])
         if delimiter is None:
             return False
-        keys = {heading(cell).key for cell in split_cells(line, delimiter)}
-        if keys & _OTHER_TESTERS:
-            return False
-        others = keys & (_TYPICAL | _COUNTERS.keys())
-        if "testtime" in keys:
-            return bool(others) or {"voltage", "current"} <= keys
-        return {"steptime", "chargecapacity", "dischargecapacity"} <= keys
+        return is_arbins({heading(cell).key for cell in split_cells(line, delimiter)})
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export; Arbin writes clock times without a zone, so they are taken in ``time_zone``."""
         raw, warnings = self._table(path)
         headings = [heading(name) for name in raw.columns]
-        if {each.key for each in headings} >= _STATISTICS:
+        if {each.key for each in headings} >= STATISTICS:
             raise CorruptFileError(path, "a table of cycle statistics, which holds no records", self.name)
         metadata = TestMetadata(tester=self.tester, test_type="cycling")
-        _describe(metadata, path, raw, headings)
+        describe(metadata, path, raw, headings)
 
         stamp_name = next((each.name for each in headings if each.key == "datetime"), None)
         stamps = raw.drop_in_place(stamp_name) if stamp_name else None
@@ -192,6 +187,15 @@ class ArbinCsv:
         if not frame.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
         return frame, [*warnings, *name_warnings, *table_warnings]
+
+
+def is_arbins(keys: set[str]) -> bool:
+    """Say whether column names, as ``heading`` gives them, are those of Arbin's records."""
+    if keys & _OTHER_TESTERS:
+        return False
+    if "testtime" in keys:
+        return bool(keys & (_TYPICAL | _COUNTERS.keys())) or {"voltage", "current"} <= keys
+    return {"steptime", "chargecapacity", "dischargecapacity"} <= keys
 
 
 @lru_cache(maxsize=1024)
@@ -325,7 +329,7 @@ def _moment(unix_time: float) -> datetime | None:
         return None
 
 
-def _describe(metadata: TestMetadata, path: Path, raw: pl.DataFrame, headings: Sequence[Heading]) -> None:
+def describe(metadata: TestMetadata, path: Path, raw: pl.DataFrame, headings: Sequence[Heading]) -> None:
     """Take channel and comments from where the file says them: constant columns, text columns, its name."""
     for each in headings:
         values = raw[each.name]

@@ -85,8 +85,12 @@ class Reader(Protocol):
     description: str
     """One line: which files, and how they are recognised."""
 
-    def recognises(self, head: bytes) -> bool:
-        """Say whether content that begins with ``head`` (up to ``HEAD_BYTES``) is this format."""
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Say whether content that begins with ``head`` (up to ``HEAD_BYTES``) is this format.
+
+        ``path`` is there for containers such as workbooks, whose beginning does not tell; whatever
+        is wrong inside them is no reason to raise, but to answer no.
+        """
         ...
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:

@@ -62,7 +62,7 @@ class BiologicText:
     suffixes = frozenset({".mpt", ".txt"})
     description = "EC-Lab and BT-Lab text exports; the first line is 'EC-Lab ASCII FILE', 'BT-Lab ASCII FILE' or labels"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line names the program, or is a line of EC-Lab's column labels."""
         first_line = head_text(head[:_HEAD_BYTES]).lstrip().split("\n")[0]
         return first_line.startswith(MAGICS) or _is_label_line(first_line, at_least=2)

@@ -59,7 +59,7 @@ class BiologicMpr:
     suffixes = frozenset({".mpr"})
     description = "EC-Lab and BT-Lab binary files; they begin with 'BIO-LOGIC MODULAR FILE'"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the content begins with the magic of modular files."""
         return head.startswith(MAGIC)
 

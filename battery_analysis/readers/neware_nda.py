@@ -46,7 +46,7 @@ class NewareNda:
     suffixes = frozenset({".nda"})
     description = "Neware BTS binary (.nda), recognised by the word NEWARE at its start"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, path: Path) -> bool:
         """All versions begin with the vendor's name."""
         return head.startswith(MAGIC)
 

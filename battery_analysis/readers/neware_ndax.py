@@ -48,7 +48,7 @@ class NewareNdax:
     suffixes = frozenset({".ndax"})
     description = "Neware BTS archive (.ndax), recognised by the members of the zip file"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, path: Path) -> bool:
         """A zip archive, whole or cut short, with one of the vendor's members near its start."""
         return head.startswith(_ZIP) and any(
             name in _MEMBERS or (name.startswith("data") and name.endswith(".ndc")) for name in member_names(head)

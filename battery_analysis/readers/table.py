@@ -31,6 +31,7 @@ def parse_table(
     first_line: int,
     required: Sequence[str] = (),
     real: Container[str] = (),
+    words: Container[str] = (),
 ) -> tuple[pl.DataFrame, list[str]]:
     """Parse rows without a header into columns of ``Int64``, ``Float64`` and, where most cells are words, ``String``.
 
@@ -46,12 +47,13 @@ def parse_table(
         first_line: Number in the file of the first line of ``text``.
         required: Columns in which an empty cell counts as a missing value, too.
         real: Columns whose numbers are ``Float64`` even where all of them are whole.
+        words: Columns of texts, even where they look like numbers.
 
     Raises:
         SchemaError: The rows cannot be parsed at all.
     """
     text, warnings = _without_cut_off_line(text, names, delimiter, first_line)
-    layout = _Layout(tuple(names), delimiter, decimal, _guess_types(text, names, delimiter, real))
+    layout = _Layout(tuple(names), delimiter, decimal, _guess_types(text, names, delimiter, real, words))
     frame = _read_strictly(text, layout)
     lost: dict[str, int] = {}
     if frame is None:
@@ -98,12 +100,16 @@ def _without_cut_off_line(
     return rest + line_end, [warning]
 
 
-def _guess_types(text: bytes, names: Sequence[str], delimiter: str, real: Container[str]) -> tuple[pl.DataType, ...]:
+def _guess_types(
+    text: bytes, names: Sequence[str], delimiter: str, real: Container[str], words: Container[str]
+) -> tuple[pl.DataType, ...]:
     """Judge the columns by lines from the beginning, the middle and the end."""
     rows = [cells for line in sample_lines(text) if len(cells := split_cells(line, delimiter)) == len(names)]
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    bare = ([cell.strip(' \t"') for cell in cells] for cells in columns)
     return tuple(
-        _guess_type([bare for cell in cells if (bare := cell.strip(' \t"'))], name in real)
-        for name, cells in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
+        pl.String() if name in words else _guess_type([cell for cell in cells if cell], name in real)
+        for name, cells in zip(names, bare, strict=True)
     )
 
 

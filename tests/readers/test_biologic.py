@@ -67,7 +67,7 @@ def read(tmp_path: Path) -> Any:
     def write_and_read(content: str | bytes, time_zone: str = "UTC") -> Reading:
         path = tmp_path / "cell.mpt"
         path.write_bytes(content if isinstance(content, bytes) else content.encode("latin-1"))
-        assert BiologicText().recognises(path.read_bytes()[:HEAD_BYTES])
+        assert BiologicText().recognises(path.read_bytes()[:HEAD_BYTES], Path("x"))
         return BiologicText().read(path, time_zone=time_zone)
 
     return write_and_read
@@ -180,11 +180,11 @@ def test_an_export_without_settings_is_read_and_invents_nothing(tmp_path: Path, 
 
 
 def test_a_line_of_labels_is_recognised_without_a_header() -> None:
-    assert BiologicText().recognises(b"mode\terror\ttime/s\tEwe/V\t\r\n3\t0\t0\t3.5\r\n")
-    assert not BiologicText().recognises(b"time/s\tvalue\n0\t1\n")
-    assert not BiologicText().recognises(b"Test Time (s),Voltage (V)\n")
-    assert not BiologicText().recognises(b"EC-LAB SETTING FILE\n")
-    assert not BiologicText().recognises(b"BIO-LOGIC MODULAR FILE\x1a")
+    assert BiologicText().recognises(b"mode\terror\ttime/s\tEwe/V\t\r\n3\t0\t0\t3.5\r\n", Path("x"))
+    assert not BiologicText().recognises(b"time/s\tvalue\n0\t1\n", Path("x"))
+    assert not BiologicText().recognises(b"Test Time (s),Voltage (V)\n", Path("x"))
+    assert not BiologicText().recognises(b"EC-LAB SETTING FILE\n", Path("x"))
+    assert not BiologicText().recognises(b"BIO-LOGIC MODULAR FILE\x1a", Path("x"))
 
 
 def test_a_wrong_count_of_header_lines_is_said_and_harmless(read: Any) -> None:

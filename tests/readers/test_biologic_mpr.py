@@ -73,7 +73,7 @@ def read(tmp_path: Path) -> Any:
     def write_and_read(content: bytes, time_zone: str = "UTC") -> Reading:
         path = tmp_path / "cell.mpr"
         path.write_bytes(content)
-        assert BiologicMpr().recognises(content[:100])
+        assert BiologicMpr().recognises(content[:100], Path("x"))
         return BiologicMpr().read(path, time_zone=time_zone)
 
     return write_and_read
@@ -209,9 +209,9 @@ def test_every_truncation_is_an_error_or_a_warning(read: Any) -> None:
 
 
 def test_other_content_is_not_recognised() -> None:
-    assert not BiologicMpr().recognises(b"")
-    assert not BiologicMpr().recognises(b"EC-Lab ASCII FILE")
-    assert not BiologicMpr().recognises(b"NEWARE20200325")
+    assert not BiologicMpr().recognises(b"", Path("x"))
+    assert not BiologicMpr().recognises(b"EC-Lab ASCII FILE", Path("x"))
+    assert not BiologicMpr().recognises(b"NEWARE20200325", Path("x"))
 
 
 def test_a_missing_galvani_names_the_extra(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:

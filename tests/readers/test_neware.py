@@ -34,7 +34,7 @@ NDA_29 = "neware/new_nda_file.nda"
 def claimants(path: Path) -> list[Reader]:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    return [reader for reader in READERS if reader.recognises(head)]
+    return [reader for reader in READERS if reader.recognises(head, path)]
 
 
 def read(path: Path, time_zone: str = "UTC") -> Reading:

@@ -110,7 +110,7 @@ def test_members_of_version_5_hold_everything_with_local_dates(tmp_path: Path) -
     records = rows(NDC_5, **STEPS, **PAIR, **CALENDAR, time=[0, 10_000, 0, 10_000])
     path = tmp_path / "old.ndax"
     path.write_bytes(archive({"data.ndc": ndc(5, 1, records)}))
-    assert NewareNdax().recognises(path.read_bytes())
+    assert NewareNdax().recognises(path.read_bytes(), path)
     reading = NewareNdax().read(path, time_zone="Asia/Shanghai")
     assert reading.metadata.started_at == datetime(2024, 7, 1, 4, tzinfo=UTC)
     assert reading.metadata.time_zone == "Asia/Shanghai"

@@ -1,0 +1,86 @@
+"""Neware text exports (``.csv``, ``.txt``) of BTSDA and of the BTS programs before it.
+
+File structure:
+    Flat or nested rows, as ``neware_layout`` describes them, under names that ``neware_headings`` lists. Encoding is
+    Latin-1, UTF-8 or that of Chinese Windows (GB 18030).
+
+Seen in:
+    BTSDA 8.0 flat, with and without fractions of seconds. Nested exports are built from public descriptions.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from battery_analysis.errors import CorruptFileError, SchemaError
+from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.neware_layout import (
+    find_names,
+    flat_table,
+    is_table_of_totals,
+    level_cells,
+    nested_table,
+)
+from battery_analysis.readers.neware_report import to_reading
+from battery_analysis.readers.sniff import guess_encoding, head_text, load_text
+
+_HEAD_BYTES = 65_536
+_SINGLE_BYTE = ("cp1252", "latin-1")
+_CHINESE = re.compile(r"电压|电流|循环|工步|容量|记录|[μ℃Ω]")
+
+
+class NewareText:
+    """Reads flat and nested text exports of BTSDA and BTS."""
+
+    name = "neware_text"
+    version = "1"
+    tester = "Neware"
+    suffixes = frozenset({".csv", ".txt"})
+    description = "Neware BTSDA and BTS text exports by their column names; nested ones not yet checked on a real file"
+
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Say whether one of the first lines holds Neware's names of records, or of totals of cycles or steps."""
+        lines = _decoded_head(head).split("\n")
+        return find_names(lines) is not None or is_table_of_totals(lines)
+
+    def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
+        """Read one export; Neware writes clock times without a zone, so they are taken in ``time_zone``."""
+        text, warnings = _load(path)
+        lines = text[:_HEAD_BYTES].decode("utf-8", "replace").split("\n")
+        names = find_names(lines)
+        if names is None and is_table_of_totals(lines):
+            raise CorruptFileError(
+                path, "a table of totals, which holds no records; export the record layer", self.name
+            )
+        if names is None:
+            raise CorruptFileError(path, "no table found: no line names voltage, current and time", self.name)
+        metadata = TestMetadata(tester=self.tester)
+        metadata.header = {f"line {number}": line for number, line in enumerate(names.before, 1) if line.strip()}
+        for level, line in zip(("cycles", "steps"), names.levels[:-1], strict=False):
+            metadata.header[f"columns of {level}"] = ", ".join(filter(None, level_cells(line, names)))
+        try:
+            table, table_warnings = (nested_table if names.indents else flat_table)(text, names)
+            if not table.height:
+                raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
+            return to_reading(table, metadata, [*warnings, *table_warnings], time_zone)
+        except SchemaError as exc:
+            raise CorruptFileError(path, str(exc), self.name) from exc
+
+
+def _load(path: Path) -> tuple[bytes, list[str]]:
+    text, encoding, warnings = load_text(path)
+    if encoding in _SINGLE_BYTE and _is_chinese(text[:_HEAD_BYTES].decode("utf-8", "ignore").encode(encoding)):
+        text = text.decode().encode(encoding).decode("gb18030", "replace").encode()
+    return text, warnings
+
+
+def _decoded_head(head: bytes) -> str:
+    if guess_encoding(head) in _SINGLE_BYTE and _is_chinese(head):
+        return head.decode("gb18030", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return head_text(head)
+
+
+def _is_chinese(head: bytes) -> bool:
+    """Say whether the head, read in the encoding of Chinese Windows, holds words or signs of its reports."""
+    return _CHINESE.search(head.decode("gb18030", "replace")) is not None

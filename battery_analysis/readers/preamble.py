@@ -1,0 +1,118 @@
+"""Text exports whose table stands below lines about the test.
+
+What the lines before the table say is the reader's business; here is how the table is found, cut into columns and
+typed, with everything that ``table`` knows about damage.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from battery_analysis.columns import Column
+from battery_analysis.readers.arbin import Heading
+from battery_analysis.readers.sniff import (
+    MAX_LINE_BYTES,
+    column_names,
+    sample_lines,
+    sniff_decimal,
+    sniff_delimiter,
+    split_cells,
+)
+from battery_analysis.readers.table import parse_table
+
+_MOST_LINES = 50_000
+_UNNAMED = "unnamed "
+
+
+class Below(NamedTuple):
+    """A table and the lines above it; ``first_line`` is the number in the file of its first row."""
+
+    lines: list[str]
+    header: str
+    rows: bytes
+    first_line: int
+
+
+class Table(NamedTuple):
+    """Typed columns under the vendor's names, what these names say, and what had to be left out."""
+
+    frame: pl.DataFrame
+    headings: list[Heading]
+    warnings: list[str]
+
+
+def find_table(text: bytes, is_header: Callable[[str], bool], first_line: int = 1) -> Below | None:
+    r"""Part a text, as ``load_text`` gives it, at its first line of column names; None where there is none.
+
+    >>> below = find_table(b"Cell: A1\nt,U\n0,3.6\n", lambda line: line.startswith("t,"))
+    >>> below.lines, below.header, below.rows, below.first_line
+    (['Cell: A1'], 't,U', b'0,3.6\n', 3)
+    """
+    lines: list[str] = []
+    position = 0
+    while position < len(text) and len(lines) < _MOST_LINES:
+        end = text.find(b"\n", position)
+        end = len(text) if end < 0 else end
+        line = text[position : min(end, position + MAX_LINE_BYTES)].decode("utf-8", "replace")
+        position = end + 1
+        if is_header(line):
+            return Below(lines, line, text[position:], first_line + len(lines) + 1)
+        lines.append(line)
+    return None
+
+
+def read_table(
+    below: Below,
+    heading: Callable[[str], Heading],
+    terms: Mapping[str, Column],
+    required: Sequence[Column],
+    delimiter: str | None = None,
+) -> Table:
+    """Cut and type a table.
+
+    A delimiter that ends all rows but not the header is no column, and a column without name and content is left
+    out.
+
+    Args:
+        below: The table.
+        heading: Takes a column name apart.
+        terms: What the vendor's quantities are; those measured in a unit are real numbers even if all are whole.
+        required: Columns in which an empty cell counts as a missing value.
+        delimiter: Between fields; found out where it is not given.
+
+    Raises:
+        SchemaError: The rows cannot be parsed at all.
+    """
+    sample = sample_lines(below.rows)
+    delimiter = delimiter or sniff_delimiter(below.header, sample) or ","
+    names, name_warnings = column_names(_as_wide_as_rows(below.header, delimiter, sample), delimiter, sample)
+    headings = [heading(name) for name in names]
+    frame, table_warnings = parse_table(
+        below.rows,
+        names,
+        delimiter=delimiter,
+        decimal=sniff_decimal(sample, delimiter),
+        first_line=below.first_line,
+        required=[each.name for each in headings if terms.get(each.key) in required],
+        real={each.name for each in headings if _is_real(each, terms)},
+    )
+    empty = {name for name in names if name.startswith(_UNNAMED) and frame[name].null_count() == frame.height}
+    return Table(
+        frame.drop(empty), [each for each in headings if each.name not in empty], [*name_warnings, *table_warnings]
+    )
+
+
+def _as_wide_as_rows(header: str, delimiter: str, sample: Sequence[str]) -> str:
+    """Add to the header the nameless column that rows with one field more have."""
+    widths = Counter(len(split_cells(row, delimiter)) for row in sample if row.strip())
+    usual = widths.most_common(1)[0][0] if widths else 0
+    return header + delimiter if usual == len(split_cells(header, delimiter)) + 1 else header
+
+
+def _is_real(heading: Heading, terms: Mapping[str, Column]) -> bool:
+    term = terms.get(heading.key)
+    return term.dtype.is_float() if term else bool(heading.unit)

@@ -1,0 +1,172 @@
+"""Vendor tables to canonical columns by what their headings mean, in whatever unit they are written.
+
+A reader says what its vendor's quantities are; the unit comes from the heading, and without one it is the canonical
+unit. Times may be written as clock times, temperatures in kelvin or Fahrenheit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import polars as pl
+
+from battery_analysis import columns
+from battery_analysis.columns import Column
+from battery_analysis.errors import SchemaError
+from battery_analysis.readers.arbin import Heading, unit_scale
+from battery_analysis.readers.base import ColumnSource, TestMetadata
+from battery_analysis.readers.mapping import Map, to_canonical
+from battery_analysis.readers.stamps import certain_ends, local_to_unix, unix_time
+
+SERIES = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
+"""What every cycler writes for each record."""
+
+_CLOCK_TIME = r"^(?:(\d+) *(?:d|days?)?[ .,-]+)?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
+_KELVIN = 273.15
+_SHOWN_NAMES = 12
+_SHOWN_WORDS = 50
+
+
+def to_frame(
+    raw: pl.DataFrame,
+    headings: Sequence[Heading],
+    terms: Mapping[str, Column],
+    required: Sequence[Column] = SERIES,
+) -> tuple[pl.DataFrame, dict[str, ColumnSource], list[str]]:
+    """Bring a vendor's table to canonical and ``aux_`` columns.
+
+    Args:
+        raw: The table under the vendor's names.
+        headings: What the names say, for each column of ``raw``.
+        terms: Canonical column of each vendor quantity, in order of preference.
+        required: Columns without which there is nothing to read.
+
+    Returns:
+        The frame, where its columns come from, and warnings about columns that are kept as they are.
+
+    Raises:
+        SchemaError: A required column is absent, has an unknown unit or holds no numbers.
+    """
+    maps: list[Map] = []
+    converted: list[pl.Series] = []
+    warnings: list[str] = []
+    for each, column in ((each, column) for key, column in terms.items() for each in headings if each.key == key):
+        values = as_numbers(raw[each.name], each.unit, column)
+        scale = _scale(each.unit, column, raw.schema[each.name])
+        fault = _fault(values, each, column, scale)
+        if fault is None and scale is not None:
+            converted.append(values)
+            maps.append(Map(each.name, column, scale, each.unit))
+        elif column in required:
+            raise SchemaError(str(fault))
+        elif values.null_count() < values.len():
+            warnings.append(f"{fault}; kept as it is")
+    for column in required:
+        if not any(entry.column is column for entry in maps):
+            raise SchemaError(_absent(column, headings))
+    frame, sources = to_canonical(raw.with_columns(converted), maps, {each.name: each.unit for each in headings})
+    return frame, sources, warnings
+
+
+def as_numbers(values: pl.Series, unit: str, column: Column) -> pl.Series:
+    """Convert clock times to seconds, kelvin and Fahrenheit to degrees Celsius, codes to texts; leave the rest.
+
+    >>> as_numbers(pl.Series("Time", ["0-00:00:01.5", "1d 00:00:00"]), "", columns.TEST_TIME).to_list()
+    [1.5, 86400.0]
+    """
+    if column.dtype == pl.String():
+        return values.cast(pl.String)  # codes, or a column without any cell
+    if column.unit == "s" and values.dtype == pl.String:
+        return _seconds(values)
+    if column.unit == "s" and values.dtype == pl.Duration:
+        return values.dt.total_microseconds() / 1e6
+    if column.unit == "degC" and values.dtype.is_numeric():
+        bare = unit.strip("°. ").lower()
+        if bare == "k":
+            return values - _KELVIN
+        if bare in ("f", "degf"):
+            return (values - 32.0) / 1.8
+    return values
+
+
+def with_clock(
+    frame: pl.DataFrame, stamps: pl.Series, time_zone: str, metadata: TestMetadata
+) -> tuple[pl.DataFrame, list[str]]:
+    """Add the clock time, and to the metadata its source, its zone and when the test started and ended."""
+    test_time = frame[columns.TEST_TIME.name]
+    warnings: list[str] = []
+    if stamps.dtype == pl.Datetime:
+        clock, local = local_to_unix(stamps, test_time, time_zone), True
+    else:
+        clock, local, warnings = unix_time(stamps, test_time, time_zone)
+    ends = certain_ends(clock, test_time)
+    if ends is None:
+        return frame, warnings
+    (first, since_start), (last, _) = ends
+    metadata.started_at = moment(first - max(0.0, since_start))
+    metadata.ended_at = moment(last)
+    metadata.time_zone = time_zone if local else None
+    metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
+    return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
+
+
+def moment(seconds: float) -> datetime | None:
+    """Seconds since 1970 as a time in UTC; None where damage has made them one that no calendar has.
+
+    >>> moment(0.0), moment(1e30)
+    (datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc), None)
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def words(values: pl.Series) -> str:
+    """The different words of a text column, as the metadata keep them."""
+    different = values.drop_nulls().unique(maintain_order=True)
+    more = f"; and {different.len() - _SHOWN_WORDS} more" if different.len() > _SHOWN_WORDS else ""
+    return "; ".join(map(str, different.head(_SHOWN_WORDS))) + more
+
+
+def keep_words(raw: pl.DataFrame, metadata: TestMetadata, mapped: Sequence[str] = ()) -> None:
+    """Keep what text columns say in the header; those in ``mapped`` are kept elsewhere."""
+    for name, dtype in raw.schema.items():
+        if dtype == pl.String and name not in mapped and raw[name].null_count() < raw.height:
+            metadata.header[name] = words(raw[name])
+
+
+def _seconds(texts: pl.Series) -> pl.Series:
+    parts = texts.str.strip_chars().str.extract_groups(_CLOCK_TIME).struct.unnest()
+    days, hours, minutes, seconds = (part.str.replace(",", ".").cast(pl.Float64) for part in parts.iter_columns())
+    total = ((days.fill_null(0.0) * 24 + hours) * 60 + minutes) * 60 + seconds
+    return total.alias(texts.name) if total.null_count() == texts.null_count() else texts
+
+
+def _scale(unit: str, column: Column, written: pl.DataType) -> float | None:
+    if column.unit != "s":
+        return unit_scale(unit, column)
+    if written in (pl.String, pl.Duration):
+        return 1.0  # a clock time, whatever the heading calls its notation
+    return unit_scale(unit.strip().rstrip(".").lower().removeprefix("decimal "), column)
+
+
+def _fault(values: pl.Series, heading: Heading, column: Column, scale: float | None) -> str | None:
+    if scale is None:
+        return f"the unit {heading.unit!r} of column {heading.name!r} is not known"
+    if column.dtype == pl.String():
+        return None
+    if not values.dtype.is_numeric():
+        example = values.drop_nulls().first()
+        return f"column {heading.name!r} holds no numbers, but texts such as {example!r}"
+    if column.dtype == pl.Int64() and values.dtype.is_float() and not (values.round() == values).all():
+        return f"column {heading.name!r} holds fractions"
+    return None
+
+
+def _absent(column: Column, headings: Sequence[Heading]) -> str:
+    names = [each.name for each in headings]
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    what = column.name.rpartition("_")[0].replace("_", " ")
+    return f"the {what} column is missing; the file has {', '.join(names[:_SHOWN_NAMES])}{more}"
