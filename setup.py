@@ -17,6 +17,7 @@ CORE = [
     "defusedxml>=0.7.1",
     "fastnda>=1.3",
     "filelock>=4.2",
+    "h5py>=3.16",
     'isal>=1.9; platform_machine == "x86_64" or platform_machine == "AMD64" or platform_machine == "aarch64"',
     "mongoengine>=0.29",
     "mongomock>=4.3",
