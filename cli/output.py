@@ -46,7 +46,7 @@ def print_json(document: object) -> None:
 def to_plain(value: object) -> Any:
     """Turn a value into what JSON knows; naive times are UTC, as everywhere in the project.
 
-    >>> to_plain({"at": datetime(2026, 3, 1, 12, 30), "efficiency": float("nan"), "path": Path("a.csv")})
+    >>> to_plain({"at": datetime(2026, 3, 1, 12, 30), "efficiency": float("nan"), "path": PurePath("a.csv")})
     {'at': '2026-03-01T12:30:00+00:00', 'efficiency': None, 'path': 'a.csv'}
 
     Raises:

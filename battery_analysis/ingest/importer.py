@@ -108,7 +108,8 @@ def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> It
         def preview(candidate: Candidate) -> Preview:
             seen = Preview(candidate.source, str(candidate.relative), None, None)
             try:
-                _check(candidate)
+                if damage := _check(candidate):
+                    raise damage
                 with spool.copy(candidate.path) as spooled:
                     parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
                 return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
@@ -123,7 +124,8 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
     with open_spool(options.data_dir) as spool:
         for candidate in candidates:
             try:
-                _check(candidate)
+                if damage := _check(candidate):
+                    raise damage
                 with spool.copy(candidate.path) as spooled:
                     yield _planned(candidate, spooled, options)
             except UnknownFormatError as exc:

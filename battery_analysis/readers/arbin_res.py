@@ -35,6 +35,7 @@ import polars as pl
 from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers.arbin import TERMS, heading
 from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.inflate import inflate_errors
 from battery_analysis.readers.jet4 import MAGICS, MAX_BYTES, Database, JetError
 from battery_analysis.readers.jet4_columns import Numbers
 from battery_analysis.readers.stamps import unix_time
@@ -178,7 +179,7 @@ def _content(path: Path, reader: str) -> tuple[bytes, list[str]]:
             if total > limit:
                 what = f"{size} bytes to more than {limit}"
                 raise CorruptFileError(path, f"the compressed database expands beyond the limit: {what}", reader)
-    except zlib.error as exc:
+    except inflate_errors() as exc:
         raise CorruptFileError(path, f"the compressed database is damaged ({exc})", reader) from exc
     cut = "the compressed file is incomplete: it ends before the end of the database"
     return b"".join(parts), [] if unpacker.eof else [cut]
@@ -187,7 +188,7 @@ def _content(path: Path, reader: str) -> tuple[bytes, list[str]]:
 def _unzipped_start(head: bytes) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(head, 64)
-    except zlib.error:
+    except inflate_errors():
         return b""
 
 

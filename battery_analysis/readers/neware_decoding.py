@@ -14,15 +14,14 @@ import contextlib
 import logging
 import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
 from battery_analysis.errors import CorruptFileError
+from battery_analysis.readers.inflate import inflate_errors
 from battery_analysis.readers.neware_columns import from_fastnda, from_newarenda
 
 Kind = Literal["nda", "ndax"]
@@ -45,7 +44,7 @@ def decode(path: Path, kind: Kind, reader: str) -> Decoded:
     try:
         return _with_fastnda(path, kind)
     except failures() as first:
-        if isinstance(first, (*_damage(), EOFError)):
+        if isinstance(first, (*inflate_errors(), EOFError)):
             raise CorruptFileError(path, reason(first), reader) from first
         try:
             return _with_newarenda(path, kind, reason(first))
@@ -71,7 +70,7 @@ def failures() -> tuple[type[BaseException], ...]:
         struct.error,
         pl.exceptions.PolarsError,
         pl.exceptions.PanicException,
-        *_damage(),
+        *inflate_errors(),
     )
 
 
@@ -80,7 +79,7 @@ def reason(exc: BaseException) -> str:
     text = str(exc).partition("\n")[0].strip().rstrip("!")
     if isinstance(exc, NotImplementedError) and text:
         return text
-    if isinstance(exc, _damage()):
+    if isinstance(exc, inflate_errors()):
         return f"checksum error in a member ({text})"
     return f"its content cannot be decoded ({type(exc).__name__}: {text})"
 
@@ -108,16 +107,6 @@ def quiet() -> Iterator[list[str]]:
             said += [line.partition(". If you can")[0] for line in str(warning.message).splitlines()]
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """Exceptions that mean a damaged archive, whichever decompressor is at work."""
-    try:
-        from isal import igzip_lib
-    except ImportError:
-        return zipfile.BadZipFile, zlib.error
-    # Its type information takes the class for an instance.
-    return zipfile.BadZipFile, zlib.error, cast("type[Exception]", igzip_lib.IsalError)
-
-
 def _with_fastnda(path: Path, kind: Kind) -> Decoded:
     with quiet() as said:
         table: pl.DataFrame = _fastnda_table(path, kind)
@@ -139,7 +128,7 @@ def _fastnda_table(path: Path, kind: Kind) -> Any:
 
     try:
         return read_ndax(path)
-    except _damage():
+    except inflate_errors():
         # Its threads share one open archive, which under Python 3.12 and later fails at times.
         return read_ndax(path)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from battery_analysis.errors import CorruptFileError
+from battery_analysis.readers.inflate import inflate_errors
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
@@ -356,7 +356,7 @@ def _archive(key: _Key) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(key.path) as archive:
             _check_size(key, archive)
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as exc:
+    except inflate_errors(EOFError, NotImplementedError, RuntimeError, ValueError) as exc:
         if zipfile.is_zipfile(key.path):
             raise CorruptFileError(key.path, f"the workbook is damaged ({exc})") from exc
         raise CorruptFileError(key.path, "the workbook is incomplete (no central directory)") from exc

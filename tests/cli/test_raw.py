@@ -81,7 +81,7 @@ def test_verify_names_what_is_damaged_and_ends_with_1(cli: Cli, kept: tuple[str,
     with cli.store() as store:
         save(store, tmp_path, read_result(cycling_frame()), name="CD34.csv")
         store.database["raw.chunks"].delete_many(
-            {"files_id": RawDataFile.objects.get(id=kept[1]).versions[0].extents[0].file_id}
+            {"files_id": RawDataFile.objects.get(id=kept[1]).versions[0].extent.file_id}
         )
     done = cli("raw", "verify", "--json")
     assert done.status == 1
