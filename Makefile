@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test bench lint clean
+.PHONY: help run test bench fuzz lint clean
 
 help:
 	@echo "make run              set up, import the example data set, say what to type next"
@@ -11,6 +11,7 @@ help:
 	@echo "make test             set up and run the tests"
 	@echo "make lint             format check, lint, types, import contract"
 	@echo "make bench            what it costs, against peers"
+	@echo "make fuzz             read 20,000 damaged files, see docs/reliability.md"
 	@echo "make clean            remove .venv"
 
 run: .venv/.installed
@@ -27,6 +28,9 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+fuzz: .venv/.installed-dev
+	$(BIN)/python -m benchmarks.fuzz
 
 clean:
 	rm -rf .venv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -79,16 +80,20 @@ def read_parcel(path: Path, parcel: Path, time_zone: str) -> Parcel:
 
     try:
         return pack(read(path, time_zone=time_zone), parcel)
-    except (BatteryAnalysisError, MemoryError):
+    except (BatteryAnalysisError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as exc:
-        # Whatever else a reader raises is that reader's fault, and this file's outcome.
+    except BaseException as exc:
+        # Whatever else a reader raises is that reader's fault and this file's outcome; packages written in Rust
+        # raise panics, which are no Exception.
         raise ReadError(path, f"its reader failed with {type(exc).__name__}: {exc}") from exc
 
 
 def _prepare(memory_bytes: int) -> None:
     # Ctrl-C goes to the whole group; the importing process decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Packages written in Rust print pages about a panic; what it was stands in the outcome of the file.
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
     if sys.platform == "linux":
         import resource
 
