@@ -85,11 +85,12 @@ def _integrals(records: Records, rate: FloatArray) -> FloatArray:
 
 def gaps(records: Records) -> IntArray:
     """Records whose interval is a gap."""
-    found = [records.clock_breaks, _record_jumps(records), _pauses(records), _silences(records)]
+    found = [records.clock_breaks, record_jumps(records), pauses(records), _silences(records)]
     return np.unique(np.concatenate(found))
 
 
-def _record_jumps(records: Records) -> IntArray:
+def record_jumps(records: Records) -> IntArray:
+    """Records whose number follows the one before by more than usual."""
     if not has_values(records.frame, RECORD_INDEX.name) or records.frame[RECORD_INDEX.name].null_count():
         return np.empty(0, dtype=np.int64)
     index = records.frame[RECORD_INDEX.name].to_numpy()
@@ -100,7 +101,7 @@ def _record_jumps(records: Records) -> IntArray:
     return jumps
 
 
-def _pauses(records: Records) -> IntArray:
+def pauses(records: Records) -> IntArray:
     """Records before which the wall clock ran on without the test time."""
     if not has_values(records.frame, UNIX_TIME.name):
         return np.empty(0, dtype=np.int64)

@@ -42,10 +42,16 @@ NOISE_FRACTION = 1e-3
 """A stretch of one direction without a clear current, that moves less than this fraction of the charge of the largest
 stretch, is noise: instruments whose noise exceeds ``REST_FRACTION`` jitter around zero, but move no charge."""
 
-_REST = re.compile(r"rest|ocv|ocp|open.?circuit|pause|idle|wait", re.IGNORECASE)
-_COMBINED = re.compile(r"(?<![a-z])CC.?CV(?=$|[^a-z]|D?Ch)", re.IGNORECASE)
-_CONSTANT_CURRENT = re.compile(r"(?<![a-z])CC(?=$|[^a-z]|D?Ch)", re.IGNORECASE)
-_CONSTANT_VOLTAGE = re.compile(r"(?<![a-z])CV(?=$|[^a-z]|D?Ch)", re.IGNORECASE)
+_REST = re.compile(
+    r"rest|ocv|ocp|open.?circuit|pause|idle|wait|搁置|静置|休眠|暂停|^[RPSO]$",  # the letters are Maccor's
+    re.IGNORECASE,
+)
+_COMBINED = re.compile(r"(?<![a-z])CC.?CV(?=$|[^a-z]|D?Ch)|恒流恒压", re.IGNORECASE)
+_CONSTANT_CURRENT = re.compile(r"(?<![a-z])CC(?=$|[^a-z]|D?Ch)|恒流", re.IGNORECASE)
+_CONSTANT_VOLTAGE = re.compile(r"(?<![a-z])CV(?=$|[^a-z]|D?Ch)|恒压", re.IGNORECASE)
+_DISCHARGE = re.compile(r"D_?Chg|D_?Charge|dis_?ch|放电|^(?:Rate)?D$", re.IGNORECASE)
+_CHARGE = re.compile(r"Chg|charge|充电|^(?:Rate)?C$", re.IGNORECASE)
+_BOTH = re.compile(r"charge.?(?:/|or|and).?discharge|充放电", re.IGNORECASE)
 
 
 def step_kind(step_type: str | None) -> StepKind:
@@ -53,6 +59,8 @@ def step_kind(step_type: str | None) -> StepKind:
 
     >>> [step_kind(word) for word in ("CC_Chg", "CCCV Chg", "CV_DChg", "Rest", "Pulse", None)]
     ['cc', 'cccv', 'cv', 'rest', 'other', 'other']
+    >>> [step_kind(word) for word in ("恒流充电", "恒流恒压充电", "恒压放电", "搁置", "R", "C")]
+    ['cc', 'cccv', 'cv', 'rest', 'rest', 'other']
     """
     if not step_type:
         return "other"
@@ -63,6 +71,21 @@ def step_kind(step_type: str | None) -> StepKind:
     if _CONSTANT_VOLTAGE.search(step_type):
         return "cv"
     return "rest" if _REST.search(step_type) else "other"
+
+
+def step_direction(step_type: str | None) -> int | None:
+    """Say which way the current flows in a step by the tester's own word: 1, -1, 0 in a rest, None if it does not say.
+
+    >>> [step_direction(word) for word in ("CC_Chg", "CC DChg", "恒流恒压放电", "RateC", "D", "Rest", "CC", None)]
+    [1, -1, -1, 1, -1, 0, None, None]
+    """
+    if not step_type or _BOTH.search(step_type):
+        return None
+    if _DISCHARGE.search(step_type):
+        return -1
+    if _CHARGE.search(step_type):
+        return 1
+    return 0 if step_kind(step_type) == "rest" else None
 
 
 def cycle_column(frame: pl.DataFrame) -> str | None:
