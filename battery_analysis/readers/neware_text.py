@@ -23,6 +23,7 @@ from battery_analysis.readers.neware_layout import (
     nested_table,
 )
 from battery_analysis.readers.neware_report import to_reading
+from battery_analysis.readers.pec import PecCsv
 from battery_analysis.readers.sniff import guess_encoding, head_text, load_text
 
 _HEAD_BYTES = 65_536
@@ -41,6 +42,8 @@ class NewareText:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether one of the first lines holds Neware's names of records, or of totals of cycles or steps."""
+        if PecCsv().recognises(head, path):  # some of whose names are Neware's
+            return False
         lines = _decoded_head(head).split("\n")
         return find_names(lines) is not None or is_table_of_totals(lines)
 

@@ -15,7 +15,7 @@ import polars as pl
 from battery_analysis.errors import SettingsError
 
 _SHAPE = re.compile(
-    r"(?P<date>\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})"
+    r"(?P<date>\d{1,4}(?P<part>[/.-])\d{1,2}(?P=part)\d{1,4})"
     r"((?P<gap>[ T]+)\d{1,2}:\d{2}(?P<seconds>:\d{2}(?P<mark>[.,:])?\d*)?)?"
     r"(?P<half> *[AaPp][Mm])?(?P<zone> *(Z|[+-]\d{2}:?\d{2}))?"
 )

@@ -88,16 +88,21 @@ class _Layout(NamedTuple):
 def _without_cut_off_line(
     text: bytes, names: Sequence[str], delimiter: str, first_line: int
 ) -> tuple[bytes, list[str]]:
-    """Drop a last line that has neither a line end nor all its fields: the file was cut, or is still written."""
+    """Drop a last line without line end that lacks fields or a closing quote: the file was cut, or is still written."""
     if text.endswith(b"\n"):
         return text, []
     rest, line_end, last = text.rpartition(b"\n")
-    fields = len(split_cells(last.decode("utf-8", "replace"), delimiter)) if len(last) <= MAX_LINE_BYTES else 0
-    if not last.strip() or fields >= len(names) or not fields:
+    if not last.strip() or len(last) > MAX_LINE_BYTES:
+        return text, []
+    cells = split_cells(last.decode("utf-8", "replace"), delimiter)
+    if len(cells) < len(names):
+        fault = f"has {_fields(len(cells))} instead of {len(names)}"
+    elif cells[-1].startswith('"') and cells[-1].count('"') % 2:
+        fault = "ends inside quotes"
+    else:
         return text, []
     number = first_line + rest.count(b"\n") + len(line_end)
-    warning = f"the last line is incomplete (line {number} has {_fields(fields)} instead of {len(names)}); left out"
-    return rest + line_end, [warning]
+    return rest + line_end, [f"the last line is incomplete (line {number} {fault}); left out"]
 
 
 def _guess_types(
@@ -207,9 +212,12 @@ def _read_csv(text: bytes, layout: _Layout, types: Sequence[pl.DataType]) -> pl.
     schema = dict(zip(layout.names, types, strict=True))
     if not text:
         return pl.DataFrame(schema=schema)
-    return pl.read_csv(
-        text, has_header=False, schema=schema, separator=layout.delimiter, decimal_comma=layout.decimal == ","
-    )
+    try:
+        return pl.read_csv(
+            text, has_header=False, schema=schema, separator=layout.delimiter, decimal_comma=layout.decimal == ","
+        )
+    except pl.exceptions.PanicException as exc:  # no Exception: it would pass every handler above
+        raise pl.exceptions.ComputeError(f"the parser failed: {exc}") from exc
 
 
 def _without_empty_texts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -73,7 +73,7 @@ def test_an_hour_that_the_clock_leaves_out_goes_on_with_the_old_offset() -> None
     ]
 
 
-@pytest.mark.parametrize("stamps", [["yesterday", "today"], [0.5, 1.5]])
+@pytest.mark.parametrize("stamps", [["yesterday", "today"], [0.5, 1.5], ["4/23-2018", "4/24-2018"]])
 def test_what_is_no_stamp_is_missing_and_said(stamps: list[str] | list[float]) -> None:
     clock, local, warnings = unix_time(pl.Series(stamps), pl.Series([0.0, 1.0]), "UTC")
     assert clock.to_list() == [None, None]

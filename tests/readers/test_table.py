@@ -150,6 +150,13 @@ def test_a_cut_off_last_line_is_left_out_and_said() -> None:
     assert warnings == ["the last line is incomplete (line 3 has 2 fields instead of 4); left out"]
 
 
+@pytest.mark.parametrize("last", ['2,3.5,1,"', '2,3.5,1,"b'])
+def test_a_last_line_cut_off_inside_quotes_is_left_out_and_said(last: str) -> None:
+    frame, warnings = parse(f"1,3.5,1,a\n{last}")
+    assert frame.rows() == [(1, 3.5, 1, "a")]
+    assert warnings == ["the last line is incomplete (line 3 ends inside quotes); left out"]
+
+
 def test_a_last_line_without_line_end_is_whole_when_it_has_all_fields() -> None:
     frame, warnings = parse("1,3.5,1,a\n2,3.5,1,b")
     assert frame.height == 2
