@@ -256,6 +256,7 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, name: str | None = 
     except TyperException as exc:
         where = getattr(getattr(exc, "ctx", None), "command_path", None)
         hint = f" (see {where} --help)" if where else ""
-        print(f"error: {one_line(exc.format_message().rstrip('.'))}{hint}", file=sys.stderr)
+        what = exc.format_message().rstrip(".").replace(": Value error, ", ": ")  # wording of the validating library
+        print(f"error: {one_line(what)}{hint}", file=sys.stderr)
         return COULD_NOT_START
     return status if isinstance(status, int) else 0

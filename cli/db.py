@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,9 @@ import typer
 
 from battery_analysis.errors import BatteryAnalysisError
 from cli.common import Context, command, new_app, open_store, run
-from cli.output import print_facts, print_json
+from cli.output import counted, print_facts, print_json, say_written
+
+_FORGOTTEN_SECONDS = 1.0
 
 app = new_app(help="The embedded MongoDB, and backup and restore of any.")
 
@@ -34,10 +37,16 @@ def start(context: Context) -> None:
 
 
 @command(app, "stop")
-def stop(context: Context) -> None:
+def stop(
+    context: Context,
+    force: Annotated[bool, typer.Option("--force", help="Even while other programs use it.")] = False,
+) -> None:
     """Stop the embedded MongoDB cleanly and wait until it has ended."""
     from battery_analysis.store.server import stop as stop_server
 
+    if not force and (users := _users(context.settings.data_dir)):
+        who = f"{counted(users, 'other program')} {'is' if users == 1 else 'are'}"
+        raise BatteryAnalysisError(f"{who} connected to the database; db stop --force stops it all the same")
     stopped = stop_server(context.settings.data_dir)
     if context.json:
         print_json({"running": False, "stopped": stopped})
@@ -61,6 +70,7 @@ def backup(
         from battery_analysis.store import backup as archive
 
         _show(context, asdict(archive.backup(store.database, file)))
+    say_written(file)
 
 
 @command(app, "restore")
@@ -78,6 +88,16 @@ def restore(
 
         target = store.database.client[replace(context, db_name=into).settings.database] if into else store.database
         _show(context, asdict(archive.restore(target, file, force=force)))
+
+
+def _users(data_dir: Path) -> int:
+    """Count who is connected; a program that has just ended gets a moment to be forgotten."""
+    from battery_analysis.store.server import status as server_status
+
+    end = time.monotonic() + _FORGOTTEN_SECONDS
+    while (users := server_status(data_dir).users or 0) and time.monotonic() < end:
+        time.sleep(0.1)
+    return users
 
 
 def _status(context: Context) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _example_lab(folder: Path, *, quiet: bool) -> Path:
             "the example lab comes with a clone of the project; give a folder of your own: battery-analysis demo FOLDER"
         )
     if not quiet:
-        print(f"example:  a synthetic lab is written to {folder}", flush=True)
+        print(f"example:  a synthetic lab is written to {folder}; one of its files is broken on purpose", flush=True)
     # A process of its own, started there: installed packages bring a folder named examples too.
     maker = [sys.executable, "-m", "examples", str(folder.absolute())]
     done = subprocess.run(maker, cwd=project, check=False, capture_output=True, text=True)
@@ -113,10 +113,15 @@ def _print_next(context: Context, tests: list[Found], root: Path) -> None:
         lines += [
             type_next(context, "search", "--sample", longest.sample),
             type_next(context, "test", "show", str(longest.id)),
-            type_next(context, "raw", "by-test", str(longest.id), "--out", "original.bin"),
+            type_next(context, "raw", "by-test", str(longest.id), "--out", _free_name(longest.name)),
         ]
     lines += [type_next(context, "import", str(root)) + "  # again: nothing is doubled", type_next(context, "--help")]
     print("\nType next:", *lines, sep="\n  ")
+
+
+def _free_name(name: str) -> str:
+    """Return a file's own name, changed where this folder holds one already."""
+    return name if not Path(name).exists() else f"archived {name}"
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from cli.common import Context, command, new_app, run
 from cli.output import print_json, print_table
@@ -15,7 +16,7 @@ def formats(context: Context) -> None:
     """List what can be read, and how it is recognised."""
     from battery_analysis.readers import READERS
 
-    known = [
+    known: list[dict[str, Any]] = [
         {
             "id": reader.name,
             "name": reader.name,
@@ -29,7 +30,19 @@ def formats(context: Context) -> None:
     if context.json:
         print_json(known)
     else:
-        print_table(known, ["name", "tester", "suffixes", "description"])
+        shown = [{**each, "suffixes": _suffixes_text(each["suffixes"])} for each in known]
+        print_table(shown, ["name", "tester", "suffixes", "description"])
+
+
+def _suffixes_text(suffixes: list[str]) -> str:
+    """Spell suffixes; the numbers that some testers use for channels as a range.
+
+    >>> _suffixes_text([".001", ".002", ".999", ".txt"])
+    '.001 to .999, .txt'
+    """
+    numbers = [suffix for suffix in suffixes if suffix[1:].isdigit()]
+    words = [suffix for suffix in suffixes if suffix not in set(numbers)]
+    return ", ".join([*([f"{numbers[0]} to {numbers[-1]}"] if numbers else []), *words])
 
 
 if __name__ == "__main__":

@@ -117,8 +117,7 @@ def import_directory(
     if report is not None:
         check_report(report)
     if resume is not None:
-        with open_store(context) as store:
-            run_and_end(context, runs.resume(store, context.settings, resume, root), report)
+        run_and_end(context, lambda store: runs.resume(store, context.settings, resume, root), report)
         return
     if root is None:
         raise IngestError("a folder or file to import is wanted")
@@ -147,11 +146,11 @@ def import_directory(
             return
         if new_map:
             request = replace(request, sample_map=str(new_map.absolute()))
-    with open_store(context) as store:
-        if dry_run:
+    if dry_run:
+        with open_store(context) as store:
             _plan(context, store, request)
-        else:
-            run_and_end(context, runs.begin(store, context.settings, request), report)
+    else:
+        run_and_end(context, lambda store: runs.begin(store, context.settings, request), report)
 
 
 def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confirm: bool) -> None:
@@ -215,7 +214,7 @@ def _plan(context: Context, store: Store, request: ImportRequest) -> None:
     for outcome in outcomes:
         print(outcome_line(outcome))
     counts = Counter[str](outcome.outcome for outcome in outcomes)
-    print(f"would be: {outcomes_text(counts) or 'no files found'}")
+    print(one_line(f"would be: {outcomes_text(counts)}" if counts else f"no files found in {options.root}"))
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from battery_analysis.errors import IngestError
-from cli.common import Context, open_store
+from cli.common import Context, open_store, type_next
 from cli.output import duration_text, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from battery_analysis.models import ImportJob
 
 RECENT = 10
+
+SHOWN_FILES = 20
 
 _TABLE = {
     "id": "job",
@@ -48,24 +50,35 @@ def show_jobs(context: Context, root: str | None, *, everything: bool) -> None:
 
 
 def show_job(context: Context, job_id: str) -> None:
-    """Show one job and the files that failed in it."""
-    from battery_analysis.ingest import job as jobs
+    """Show one job, the files that failed in it, and those it skipped."""
     from battery_analysis.models import ImportJob
     from battery_analysis.store.access import by_id
 
     with open_store(context):
         job = by_id(ImportJob, job_id)
         row = job_row(job)
-        failed = [{"path": each.path, "reason": each.reason} for each in jobs.failures(job)]
+        failed, skipped = _files(job, "failed"), _files(job, "skipped")
     if context.json:
-        print_json({**row, "failures": failed})
+        print_json({**row, "failures": failed, "skipped": skipped})
         return
     facts = {**_as_shown(row), "job": row["id"], "outcomes": outcomes_text(row["counts"])}
     shown = ("job", "state", "reason", "root", "started_at", "finished_at", "done", "total", "outcomes", "remaining")
     print_facts({name: facts[name] for name in shown})
-    if failed:
-        print()
-        print_table(failed, {"path": "failed", "reason": "reason"})
+    again = ("import", "--status", row["id"])
+    for name, files in (("failed", failed), ("skipped", skipped)):
+        if files:
+            print()
+            print_table(files[:SHOWN_FILES], {"path": name, "reason": "reason"})
+        if len(files) > SHOWN_FILES:
+            print(f"and {len(files) - SHOWN_FILES} more {name}; all of them: {type_next(context, *again, '--json')}")
+
+
+def _files(job: ImportJob, outcome: str) -> list[dict[str, str]]:
+    from battery_analysis.models import ImportedFile
+    from battery_analysis.store.access import visible
+
+    found = visible(ImportedFile).filter(job=job.id, outcome=outcome).order_by("path")
+    return [{"path": path, "reason": reason} for path, reason in found.scalar("path", "reason")]
 
 
 def job_row(job: ImportJob) -> dict[str, Any]:

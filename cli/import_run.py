@@ -9,16 +9,16 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from battery_analysis.errors import IngestError, one_line
+from battery_analysis.errors import IngestError, StoreError, one_line
 from battery_analysis.files import check_writable, replacing
-from cli.common import INTERRUPTED, Context, type_next
+from cli.common import INTERRUPTED, Context, open_store, type_next
 from cli.import_jobs import job_row, outcomes_text
 from cli.output import counted, print_json, to_plain
 
@@ -27,17 +27,34 @@ if TYPE_CHECKING:
 
     from battery_analysis.ingest.job import Outcome
     from battery_analysis.ingest.run import JobRun
+    from battery_analysis.models import ImportJob
+    from battery_analysis.store import Store
 
 SHOWN_FAILURES = 20
+SHOWN_SUFFIXES = 6
+SHOWN_SAMPLES = 3
+
+STEADY_SECONDS = 1.0
+"""A rate means nothing before."""
 
 
-def run_and_end(context: Context, job_run: JobRun, report: Path | None) -> None:
-    """Run a job and end with the status it deserves."""
-    again = type_next(context, "import", "--resume", str(job_run.job.id))
+def run_and_end(context: Context, open_job: Callable[[Store], JobRun], report: Path | None) -> None:
+    """Open a job in the store, run it and end with the status it deserves."""
+    again = None
     try:
-        counts = run_and_show(context, job_run, report)
-    except IngestError as exc:
+        with open_store(context) as store:
+            job_run = open_job(store)
+            again = type_next(context, "import", "--resume", str(job_run.job.id))
+            counts = run_and_show(context, job_run, report)
+    except (IngestError, StoreError) as exc:
+        if again is None:
+            raise
         raise IngestError(f"{exc}; once that is mended, go on with: {again}") from exc
+    except KeyboardInterrupt as exc:
+        if again is None:
+            raise
+        print(f"interrupted; go on with: {again}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from exc
     if job_run.stopping.is_set():
         print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
@@ -51,14 +68,17 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
 
     rows: list[dict[str, Any]] = []
     counts: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     began = time.monotonic()
     try:
         with _finishes_on_interrupt(job_run), _progress(len(job_run.candidates)) as progress:
             for outcome in job_run:
                 counts[outcome.outcome] += 1
-                if report is not None or context.json or outcome.outcome == "failed":
+                if report is not None or context.json:
                     rows.append(outcome_row(outcome))
-                _show(outcome, progress, quiet=context.json)
+                if outcome.outcome == "skipped":
+                    skipped[Path(outcome.path).suffix.lower() or "without suffix"] += 1
+                _show(outcome, progress, quiet=context.json or counts["failed"] > SHOWN_FAILURES)
     finally:  # an import that ends early reports the files it took
         if report is not None:
             write_report(report, rows)
@@ -66,7 +86,7 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
     if context.json:
         print_json({**job_row(job_run.job), "files": rows})
     else:
-        _summarise(context, job_run, counts, time.monotonic() - began, rows)
+        _summarise(context, job_run, counts, skipped, time.monotonic() - began)
     return counts
 
 
@@ -150,7 +170,9 @@ def _progress(total: int) -> Iterator[Progress | None]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
+        TextColumn("elapsed,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         progress.add_task("importing", total=total, rate="")
@@ -164,7 +186,7 @@ def _show(outcome: Outcome, progress: Progress | None, *, quiet: bool) -> None:
             print(outcome_line(outcome), flush=True)
         return
     task = progress.tasks[0]
-    speed = f"{task.speed:.0f} files/s" if task.speed else ""
+    speed = f"{task.speed:.0f} files/s" if task.speed and (task.elapsed or 0.0) >= STEADY_SECONDS else ""
     progress.update(task.id, advance=1, rate=speed)
     remarkable = outcome.warnings or (outcome.reason and outcome.outcome in ("created", "updated", "duplicate"))
     if not quiet and (remarkable or outcome.outcome == "failed"):
@@ -173,16 +195,39 @@ def _show(outcome: Outcome, progress: Progress | None, *, quiet: bool) -> None:
         progress.console.print(Text(outcome_line(outcome), style="red" if outcome.outcome == "failed" else "yellow"))
 
 
-def _summarise(
-    context: Context, job_run: JobRun, counts: Counter[str], seconds: float, rows: Iterable[dict[str, Any]]
-) -> None:
+def _summarise(context: Context, job_run: JobRun, counts: Counter[str], skipped: Counter[str], seconds: float) -> None:
     job = job_run.job
-    failed = [row for row in rows if row["outcome"] == "failed"]
-    if sys.stderr.isatty() and failed:
-        print(f"{len(failed)} failed:")
-        for row in failed[:SHOWN_FAILURES]:
-            print(one_line(f"  {row['path']}: {row['reason']}"))
-        if len(failed) > SHOWN_FAILURES:
-            again = type_next(context, "import", "--status", str(job.id))
-            print(f"  and {len(failed) - SHOWN_FAILURES} more: {again}")
-    print(f"job {job.id}: {outcomes_text(counts) or 'no files found'} in {seconds:.1f} s")
+    if sys.stderr.isatty():  # elsewhere each file has its line
+        reasons = type_next(context, "import", "--status", str(job.id))
+        if counts["failed"] > SHOWN_FAILURES:
+            print(f"{counts['failed'] - SHOWN_FAILURES} more failed; why: {reasons}")
+        if skipped:
+            known = type_next(context, "formats")
+            print(one_line(f"skipped: {_by_suffix(skipped)}; what can be read: {known}"))
+            print(f"why each was skipped: {reasons} (or import with --report FILE)")
+    if named := _named_by_folder(job):
+        print(one_line(named))
+    found = outcomes_text(counts) or f"no files found in {job.root}"
+    print(one_line(f"job {job.id}: {found} in {seconds:.1f} s" if counts else f"job {job.id}: {found}"))
+
+
+def _by_suffix(skipped: Counter[str]) -> str:
+    most = skipped.most_common(SHOWN_SUFFIXES)
+    others = skipped.total() - sum(count for _, count in most)
+    return ", ".join([*(f"{count} {suffix}" for suffix, count in most), *([f"{others} others"] if others else [])])
+
+
+def _named_by_folder(job: ImportJob) -> str | None:
+    """Say where files of a job became one sample only because they lie in one folder."""
+    from battery_analysis.models import TestResult
+    from battery_analysis.store.access import visible
+
+    found = visible(TestResult).filter(import_job=job.id, sample_rule="folder")
+    if (count := found.count()) < 2:
+        return None
+    samples = sorted(found.distinct("sample_name"))
+    shown = ", ".join(samples[:SHOWN_SAMPLES]) + (", …" if len(samples) > SHOWN_SAMPLES else "")
+    return (
+        f"{count} files got their sample from the folder's name alone ({shown}); "
+        "if they are different cells, see --preview-samples and --sample-map"
+    )

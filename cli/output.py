@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from math import isfinite
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from battery_analysis.errors import one_line
@@ -32,7 +33,9 @@ _UNITS = {
 """Endings of names, longest first, and the units they mean."""
 
 FOLDED_WIDTH = 26
-"""Nothing this wide or narrower, such as an id, is folded in a drawn table."""
+"""No value this wide or narrower, such as an id or a time, is folded in a drawn table."""
+
+_GAP = 2
 
 
 def print_json(document: object) -> None:
@@ -72,7 +75,7 @@ def to_plain(value: object) -> Any:
 
 
 def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str] | Mapping[str, str]) -> None:
-    """Print rows as a table: drawn and fitted on a terminal, aligned and never cut in a pipe.
+    """Print rows as a table: drawn on a terminal and folded between words, aligned and never cut in a pipe.
 
     Args:
         rows: One mapping per row; keys that ``columns`` does not name are left out.
@@ -110,28 +113,66 @@ def cell_text(value: object) -> str:
 
 
 def _print_drawn(headings: list[str], cells: list[list[str]], numeric: list[bool]) -> None:
-    """Fold long texts until the table fits; where ids and numbers alone are too wide, leave folding to the terminal."""
+    """Fold long texts between words until the table fits; where it cannot, print each row as a block of lines."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console, table = Console(), Table(box=SIMPLE_HEAD, pad_edge=False)
-    widths = _widths(headings, cells)
-    if sum(min(width, FOLDED_WIDTH) for width in widths) + 3 * len(widths) > console.width:
-        _print_aligned(headings, cells, numeric)
+    console = Console()
+    widths = _fitted_widths(headings, cells, console.width)
+    if widths is None:
+        _print_blocks(headings, cells, console.width)
         return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for heading, right, width in zip(headings, numeric, widths, strict=True):
-        table.add_column(
-            Text(heading),
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=width <= FOLDED_WIDTH,
-            min_width=min(width, FOLDED_WIDTH),
-        )
+        table.add_column(Text(heading), justify="right" if right else "left", width=width)
     for row in cells:
         table.add_row(*map(Text, row))  # Text, because names of files may look like markup
     console.print(table)
+
+
+def _fitted_widths(headings: list[str], cells: list[list[str]], room: int) -> list[int] | None:
+    """Return a width for each column so that nothing is folded inside a word; None where that does not fit."""
+    wanted = _widths(headings, cells)
+    least = [max(_longest_word(headings[i]), *(_least_width(row[i]) for row in cells), 1) for i in range(len(headings))]
+    spare = room - sum(least) - _GAP * len(headings)
+    if spare < 0:
+        return None
+    fitted = list(least)
+    hungry = sorted(range(len(headings)), key=lambda i: wanted[i] - least[i])
+    for place, i in enumerate(hungry):
+        more = min(wanted[i] - least[i], spare // (len(hungry) - place))
+        fitted[i] += more
+        spare -= more
+    return fitted
+
+
+def _least_width(text: str) -> int:
+    from rich.cells import cell_len
+
+    width = cell_len(text)
+    return width if width <= FOLDED_WIDTH else _longest_word(text)
+
+
+def _longest_word(text: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _print_blocks(headings: list[str], cells: list[list[str]], room: int) -> None:
+    """Print each row as lines of heading and value, with an empty line between rows; what is not known is left out."""
+    width = max(map(len, headings))
+    for number, row in enumerate(cells):
+        if number:
+            print()
+        for heading, text in zip(headings, row, strict=True):
+            if text:
+                lines = textwrap.wrap(
+                    text, max(room - width - 2, 1), break_long_words=False, break_on_hyphens=False
+                ) or [text]
+                print(f"{heading:<{width}}  {lines[0]}", *(" " * (width + 2) + line for line in lines[1:]), sep="\n")
 
 
 def _widths(headings: list[str], cells: list[list[str]]) -> list[int]:
@@ -192,6 +233,12 @@ def counted(count: int, noun: str) -> str:
     ('1 cycle', '12000 records')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def say_written(path: Path) -> None:
+    """Say on standard error what was written to a file."""
+    size = f"{counted(path.stat().st_size, 'byte')} " if path.is_file() else ""
+    print(one_line(f"wrote {size}to {path}"), file=sys.stderr)
 
 
 def duration_text(seconds: float | None) -> str:

@@ -10,8 +10,8 @@ import typer
 
 from battery_analysis.errors import ArchiveError, NotFoundError
 from battery_analysis.files import replacing
-from cli.common import MOST, Context, command, new_app, open_store, run
-from cli.output import print_json, print_table
+from cli.common import MOST, Context, command, fail, new_app, open_store, run
+from cli.output import print_json, print_table, say_written
 
 if TYPE_CHECKING:
     from battery_analysis.models import RawDataFile
@@ -40,6 +40,7 @@ def download(
     version: Version = None,
 ) -> None:
     """Write the original bytes of a raw file."""
+    _refuse_terminal(out)
     from battery_analysis.models import RawDataFile
     from battery_analysis.store.access import by_id
 
@@ -59,6 +60,7 @@ def by_test(
     ] = None,
 ) -> None:
     """Write the original bytes that a test was read from."""
+    _refuse_terminal(out)
     from battery_analysis.models import RawDataFile, TestResult
     from battery_analysis.store.access import by_id
 
@@ -155,6 +157,12 @@ def _write(store: Store, raw: RawDataFile, out: Path | None, version: str | None
         return
     with replacing(out) as file:
         store.archive.copy(raw, file, version)
+    say_written(out)
+
+
+def _refuse_terminal(out: Path | None) -> None:
+    if out is None and sys.stdout.isatty():
+        fail("raw bytes are not for a terminal; name a file with --out, or pipe them on")
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import typer
 
 from battery_analysis.writing import FORMATS, SUFFIXES
 from cli.common import Context, command, new_app, run
-from cli.output import cell_text, duration_text, print_facts, print_json, print_table
+from cli.output import cell_text, duration_text, print_facts, print_json, print_table, say_written
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,6 +73,7 @@ def read(
     result = battery_analysis.read(file, reader=reader, time_zone=settings.time_zone)
     if out is not None:
         result.write(out)
+        say_written(out)
     if context.json:
         print_json(describe(result))
     else:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli.common import MOST, Context, command, new_app, open_store, run
+from cli.common import MOST, Context, command, new_app, open_store, run, type_next
 from cli.output import counted, print_json, print_table, to_plain
 
 TestType = Literal["cycling", "eis", "cv", "gitt", "hppc", "ocv", "other"]
@@ -105,6 +105,7 @@ def search(
     with open_store(context):
         rows = [asdict(found) for found in searching.search(query)]
         undated = searching.count_undated(query)
+        is_empty = not rows and searching.ordered(searching.Query(limit=1)).first() is None
     if context.json:
         print_json(rows)
     elif as_csv:
@@ -112,7 +113,8 @@ def search(
     elif rows:
         print_table(rows, _TABLE)
     else:
-        print("no test fits")
+        none_yet = f"there are no tests yet; import some: {type_next(context, 'import', 'FOLDER')}"
+        print(none_yet if is_empty else "no test fits")
     if undated:
         print(f"{counted(undated, 'test')} without a date left out by the date range", file=sys.stderr)
 
