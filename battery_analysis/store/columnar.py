@@ -18,6 +18,7 @@ import polars as pl
 RECORDS_PER_SEGMENT = 131_072
 BYTES_PER_SEGMENT = 8 << 20
 _WORTH_THREADS = 20_000
+_TOGETHER = "all"
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,19 @@ class Encoded:
     digest: str
 
 
-def encode(frame: pl.DataFrame) -> Iterator[Encoded]:
+def encode(frame: pl.DataFrame, *, together: bool = False) -> Iterator[Encoded]:
     """Cut a frame into runs of at most ``RECORDS_PER_SEGMENT`` rows and ``BYTES_PER_SEGMENT`` bytes, in order.
 
-    Cuts depend on the rows before them alone: a frame that grew gives the same first runs.
+    Cuts depend on the rows before them alone: a frame that grew gives the same first runs. Columns
+    that are always read together need no stream each: of a short table the streams would be the most.
     """
     for first in range(0, frame.height, RECORDS_PER_SEGMENT):
-        yield from _encode_run(frame.slice(first, RECORDS_PER_SEGMENT), first)
+        yield from _encode_run(frame.slice(first, RECORDS_PER_SEGMENT), first, together)
 
 
 def decode(columns: dict[str, bytes]) -> pl.DataFrame:
     """Return the rows that ``encode`` made these columns from."""
-    return pl.DataFrame([decode_column(data) for data in columns.values()])
+    return pl.DataFrame([column for data in columns.values() for column in pl.read_ipc_stream(data).get_columns()])
 
 
 def decode_column(data: bytes) -> pl.Series:
@@ -49,14 +51,16 @@ def decode_column(data: bytes) -> pl.Series:
     return pl.read_ipc_stream(data).to_series()
 
 
-def encode_columns(frame: pl.DataFrame) -> dict[str, bytes]:
-    """Compress every column of a frame."""
+def encode_columns(frame: pl.DataFrame, *, together: bool = False) -> dict[str, bytes]:
+    """Compress every column of a frame, or all of them in one stream."""
+    if together:
+        return {_TOGETHER: _encode_columns(frame)}
     columns = (frame.select(name) for name in frame.columns)
     if frame.height < _WORTH_THREADS:
-        return dict(zip(frame.columns, map(_encode_column, columns), strict=True))
+        return dict(zip(frame.columns, map(_encode_columns, columns), strict=True))
     # Compression leaves the interpreter alone, so columns are compressed side by side.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(frame.columns, pool.map(_encode_column, columns), strict=True))
+        return dict(zip(frame.columns, pool.map(_encode_columns, columns), strict=True))
 
 
 def digest(columns: dict[str, bytes]) -> str:
@@ -68,17 +72,17 @@ def digest(columns: dict[str, bytes]) -> str:
     return total.hexdigest()
 
 
-def _encode_run(rows: pl.DataFrame, first: int) -> Iterator[Encoded]:
-    columns = encode_columns(rows)
+def _encode_run(rows: pl.DataFrame, first: int, together: bool) -> Iterator[Encoded]:
+    columns = encode_columns(rows, together=together)
     if sum(map(len, columns.values())) > BYTES_PER_SEGMENT and rows.height > 1:
         half = rows.height // 2
-        yield from _encode_run(rows.head(half), first)
-        yield from _encode_run(rows.slice(half), first + half)
+        yield from _encode_run(rows.head(half), first, together)
+        yield from _encode_run(rows.slice(half), first + half, together)
         return
     yield Encoded(first, rows.height, columns, digest(columns))
 
 
-def _encode_column(column: pl.DataFrame) -> bytes:
+def _encode_columns(frame: pl.DataFrame) -> bytes:
     stream = io.BytesIO()
-    column.write_ipc_stream(stream, compression="zstd")
+    frame.write_ipc_stream(stream, compression="zstd")
     return stream.getvalue()

@@ -73,11 +73,11 @@ def pack(result: ReadResult, path: Path) -> Parcel:
         for run in columnar.encode(frame):
             rows = frame.slice(run.first, run.rows)
             file.write(bson.encode({"kind": "segment", **_described(run), **_ranges(rows, cycle_column)}))
-        for run in columnar.encode(result.cycles):
+        for run in columnar.encode(result.cycles, together=True):
             file.write(bson.encode({"kind": "cycles", **_described(run)}))
         thinned = overview(frame)
         if thinned.height:
-            file.write(bson.encode({"kind": "overview", "columns": columnar.encode_columns(thinned)}))
+            file.write(bson.encode({"kind": "overview", "columns": columnar.encode_columns(thinned, together=True)}))
     return Parcel(
         path=path,
         metadata=result.metadata,

@@ -203,7 +203,7 @@ def _facts(
         cycles = pl.concat([columnar.decode(run.columns) for run in runs] or [pl.DataFrame(schema=CYCLE_SCHEMA)])
         cycles, by_sample = _seen_by(sample, cycles, parcel.metadata.nominal_capacity_ah)
         summary |= by_sample
-        runs = columnar.encode(cycles)
+        runs = columnar.encode(cycles, together=True)
     for block in frames.write_cycles(database, runs):
         written.blocks.append(block)
     written.overview = frames.write_overview(database, parcel)
@@ -345,7 +345,7 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId) -> None:
         cycles, by_sample = _seen_by(sample, frames.cycle_table(store, test), test.nominal_capacity_ah)
         fields |= by_sample
         if by_sample["efficiency_convention"] != test.efficiency_convention:
-            blocks = frames.write_cycles(store.database, columnar.encode(cycles))
+            blocks = frames.write_cycles(store.database, columnar.encode(cycles, together=True))
             fields["cycle_blocks"] = [block.to_mongo() for block in blocks]
     _swap(test, fields)
 
