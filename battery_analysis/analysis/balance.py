@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.counters import SECONDS_PER_HOUR, counted
+from battery_analysis.analysis.counters import SECONDS_PER_HOUR
 from battery_analysis.analysis.findings import MOST_RANGES, Check, Fault, Ranges, concluded, not_applicable, ranges
-from battery_analysis.analysis.integration import gaps, integrated
+from battery_analysis.analysis.integration import integrated
 from battery_analysis.analysis.records import (
     CLEAR_FRACTION,
     NOISE_FRACTION,
@@ -93,36 +93,48 @@ def _against_states(records: Records, starts: IntArray, lasts: IntArray) -> Bool
 def _against_counters(records: Records, starts: IntArray, lasts: IntArray) -> BoolArray | None:
     """Runs in which the counters moved the other way, None where no counter tells the directions apart.
 
-    Runs of one record are no evidence, nor are those that together moved little.
+    What the first record of a run holds may have flowed before it, so runs are judged from there on. Those of one
+    record are no evidence, nor are those that together moved little.
     """
-    if not _tells_direction(records.frame):
+    moved = _counted_within(records.frame, starts, lasts)
+    if moved is None:
         return None
-    # What the first record of a run holds may have flowed before it.
-    within = starts[lasts > starts] + 1
-    runs = np.union1d(starts, within)
-    flows = counted(records, "capacity", runs)
-    if flows is None:
-        return None
-    told = integrated(records, "capacity", runs)
-    moved, summed = flows.charge - flows.discharge, told.charge - told.discharge
     weight = np.abs(moved)
-    # Where far more moved than the current explains, it was sampled too rarely to have a sign.
-    against = (moved * summed < 0) & (weight < LARGER * np.abs(summed)) & (weight > NOISE_FRACTION * weight.max())
+    against: BoolArray = moved * directions(records.signs[starts]) < 0
+    against &= weight > NOISE_FRACTION * weight.max()
     if weight[against].sum() <= LITTLE_FRACTION * weight.sum():
         against &= weight > CLEAR_FRACTION * weight.max()
-    wrong = np.zeros(starts.size, dtype=np.bool_)
-    wrong[np.searchsorted(starts, runs[against & np.isin(runs, within)], side="right") - 1] = True
-    return wrong
+    if against.any():
+        # Where far more moved than the current explains, it was sampled too rarely to have a sign.
+        seconds = records.time[lasts] - records.time[starts]
+        largest = np.maximum.reduceat(np.abs(records.current), starts)
+        against &= weight < LARGER * largest * seconds / SECONDS_PER_HOUR
+    return against
 
 
-def _tells_direction(frame: pl.DataFrame) -> bool:
-    """Whether a counter of one direction, or of both with their sign, ever moved."""
-    names = [each.name for each in _present(frame, "capacity") if each.direction != "cumulative"]
-    return any(frame[name].min() != frame[name].max() for name in names)
+def _counted_within(frame: pl.DataFrame, starts: IntArray, lasts: IntArray) -> FloatArray | None:
+    """Charge minus discharge (Ah) by the counters from first to last record of each run; 0 where they were reset."""
+    names = {each.name for each in _present(frame, "capacity")}
+    for scope in ("", "schedule_", "cycle_", "step_"):
+        charging, discharging = f"{scope}charging_capacity_ah", f"{scope}discharging_capacity_ah"
+        if {charging, discharging} <= names:
+            values = held_numbers(frame, charging, before=0.0), held_numbers(frame, discharging, before=0.0)
+            grown = [each[lasts] - each[starts] for each in values]
+            if grown[0].any() or grown[1].any():
+                return np.where((grown[0] >= 0) & (grown[1] >= 0), grown[0] - grown[1], 0.0)
+    for scope in ("", "cycle_", "step_"):
+        if f"{scope}net_capacity_ah" in names:
+            net = held_numbers(frame, f"{scope}net_capacity_ah", before=0.0)
+            moved: FloatArray = net[lasts] - net[starts]
+            if moved.any():
+                return moved
+    return None
 
 
-def check_balance(name: str, records: Records | None, cycles: pl.DataFrame, quantity: Quantity) -> Check:
-    """Check the integral of current (of power) against the tester's counters, per cycle and direction."""
+def check_balance(
+    name: str, records: Records | None, cycles: pl.DataFrame, quantity: Quantity, gaps: IntArray
+) -> Check:
+    """Check the integral of current (of power) against the tester's counters; ``gaps`` end in these records."""
     unit = {"capacity": "ah", "energy": "wh"}[quantity]
     if records is None or not records.largest or not cycles.height:
         return not_applicable(name, "no current was recorded")
@@ -135,7 +147,7 @@ def check_balance(name: str, records: Records | None, cycles: pl.DataFrame, quan
     summed = np.array([blocks.total(flows.charge), blocks.total(flows.discharge)])
     counted_up = np.array([cycles[f"{way}_{quantity}_{unit}"].to_numpy() for way in ("charge", "discharge")])
     beyond = np.abs(summed - counted_up) - BALANCE_FRACTION * counted_up - NOISE_FRACTION * np.nanmax(counted_up)
-    edges, inside = _unseen(records, quantity, blocks)
+    edges, inside = _unseen(records, quantity, blocks, gaps)
     allowed = edges + np.minimum(inside, CHANGING_FRACTION * counted_up)
     if (beyond > allowed).any():  # only then is it worth while to look at how finely the counters are written
         beyond -= _resolution(records.frame, quantity)
@@ -183,7 +195,7 @@ def _resolution(frame: pl.DataFrame, quantity: Quantity) -> float:
     return coarsest
 
 
-def _unseen(records: Records, quantity: Quantity, blocks: _Blocks) -> tuple[FloatArray, FloatArray]:
+def _unseen(records: Records, quantity: Quantity, blocks: _Blocks, gaps: IntArray) -> tuple[FloatArray, FloatArray]:
     """What may have flowed in each cycle (Ah or Wh) unseen.
 
     Returns:
@@ -192,7 +204,7 @@ def _unseen(records: Records, quantity: Quantity, blocks: _Blocks) -> tuple[Floa
     rate = np.abs(records.current)
     if quantity == "energy":
         rate *= np.abs(held_numbers(records.frame, VOLTAGE.name, before=0.0))
-    ends = np.union1d(records.steps, gaps(records))
+    ends = np.union1d(records.steps, gaps)
     hours = records.seconds[ends] / SECONDS_PER_HOUR
     flowed = np.maximum(rate[ends], rate[np.maximum(ends - 1, 0)]) * hours
     edges = np.bincount(blocks.of(ends), flowed, blocks.starts.size).astype(np.float64, copy=False)

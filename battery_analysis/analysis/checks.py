@@ -85,21 +85,22 @@ def run_checks(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: TestMetadata
     """
     timed = CURRENT.name in frame.columns and has_values(frame, TEST_TIME.name)
     records = Records.of(frame, continuation=metadata.continuation) if timed else None
+    in_gaps = gaps(records) if records is not None else np.empty(0, dtype=np.int64)
     return [
         check_sign(records),
-        check_balance("charge_balance", records, cycles, "capacity"),
-        check_balance("energy_balance", records, cycles, "energy"),
-        _clock(records),
+        check_balance("charge_balance", records, cycles, "capacity", in_gaps),
+        check_balance("energy_balance", records, cycles, "energy", in_gaps),
+        _clock(records, in_gaps),
         _plausibility(frame, cycles, metadata),
         _completeness(frame, records, metadata),
     ]
 
 
-def _clock(records: Records | None) -> Check:
+def _clock(records: Records | None, in_gaps: IntArray) -> Check:
     if records is None:
         return not_applicable("clock", "no test time was recorded")
     breaks, stopped, jumps = records.clock_breaks, pauses(records), record_jumps(records)
-    silent = np.setdiff1d(gaps(records), np.concatenate((breaks, stopped, jumps)))
+    silent = np.setdiff1d(in_gaps, np.concatenate((breaks, stopped, jumps)))
     faults = []
     for ends, what, label in (
         (breaks, "the test time ran backwards or was missing, and was repaired,", "repairs"),
