@@ -7,6 +7,7 @@ spreadsheets. Nothing here knows a vendor. ``table`` makes columns of the rows.
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ def load_text(path: Path) -> Text:
     return Text(text, encoding, warnings)
 
 
+@functools.lru_cache(maxsize=4)  # every reader in turn asks for the same text
 def head_text(head: bytes) -> str:
     """Decode the beginning of a file, which may end inside a character, with LF line ends."""
     text = _as_utf8(head, guess_encoding(head)).decode("utf-8", "replace")
