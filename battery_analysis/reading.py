@@ -1,20 +1,24 @@
-"""Read one file without a database: find its reader, read, conform, steady the clock, summarise the cycles."""
+"""Read one file without a database: find its reader, read, conform, steady the clock, summarise, check."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from battery_analysis.analysis.checks import Check, run_checks
 from battery_analysis.analysis.clock import steady_time
 from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention, number_cycles, summarise_cycles
 from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
-from battery_analysis.readers import READERS
+from battery_analysis.readers import READERS, plug_ins
 from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata
+from battery_analysis.readers.delimited import delimited_readers
+from battery_analysis.readers.workbook import fault
 from battery_analysis.writing import write
 
 if TYPE_CHECKING:
@@ -22,6 +26,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
+_BESIDE_DATA = (
+    (re.compile(rb"EC-LAB SETTING FILE|BT-LAB SETTING FILE"), "an EC-Lab settings file (.mps)"),
+    (re.compile(rb"(EC|BT)-Lab LOG FILE"), "an EC-Lab log (.mpl)"),
+    (re.compile(rb"\s*<\?maccor-application\b[^>]*Maccor Procedure File"), "a Maccor procedure"),
+    (re.compile(rb"(?s).*?^\[Schedule(_\w+)?\]", re.MULTILINE), "an Arbin schedule (.sdu)"),
+)
+"""How files begin that testers write beside those with records."""
+_DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
 
 
 @dataclass
@@ -29,7 +41,7 @@ class ReadResult:
     """One file, read: records, cycles, metadata and everything that had to be said about them.
 
     ``frame`` holds one row per record in the columns of ``battery_analysis.columns``, ``cycles``
-    one row per cycle (empty where no current was recorded).
+    one row per cycle (empty where no current was recorded), ``checks`` how each check of the numbers ended.
     """
 
     frame: pl.DataFrame
@@ -40,6 +52,7 @@ class ReadResult:
     warnings: list[str] = field(default_factory=list)
     cycle_method: CycleMethod | None = None
     efficiency_convention: EfficiencyConvention = "same_cycle"
+    checks: list[Check] = field(default_factory=list)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the records as a pandas DataFrame."""
@@ -54,23 +67,31 @@ class ReadResult:
         return write(Path(path), self.frame, self.cycles, self.metadata)
 
 
-def read(path: str | os.PathLike[str], *, reader: str | None = None, time_zone: str = "UTC") -> ReadResult:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    reader: str | None = None,
+    time_zone: str = "UTC",
+    mappings: Path | None = None,
+) -> ReadResult:
     """Read one cycler or impedance file.
 
     Args:
         path: The file.
         reader: Name of the reader to use, such as ``arbin_csv``; without it the content decides.
         time_zone: IANA zone of time stamps that carry none.
+        mappings: Folder of mapping files for delimited text that no reader knows.
 
     Raises:
         UnknownFormatError: No reader recognises the content.
         CorruptFileError: The file is damaged, incomplete beyond use or has no records.
         MissingExtraError: The format needs an optional package.
         ReadError: The file cannot be opened.
+        SettingsError: A mapping file is malformed.
     """
     path = Path(path)
     head = read_head(path)
-    chosen = _named(path, reader) if reader else find_reader(path, head)
+    chosen = _named(path, reader, mappings) if reader else find_reader(path, head, mappings)
     try:
         reading = chosen.read(path, time_zone=time_zone)
         frame, conform_warnings = conform(reading.frame)
@@ -90,15 +111,19 @@ def read(path: str | os.PathLike[str], *, reader: str | None = None, time_zone: 
     frame, cycle_method = number_cycles(frame)
     cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
     warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings, *clock_warnings]
-    return ReadResult(frame, cycles, metadata, chosen.name, chosen.version, warnings, cycle_method)
+    checks = run_checks(frame, cycles, metadata)
+    return ReadResult(frame, cycles, metadata, chosen.name, chosen.version, warnings, cycle_method, checks=checks)
 
 
-def find_reader(path: Path, head: bytes) -> Reader:
+def find_reader(path: Path, head: bytes, mappings: Path | None = None) -> Reader:
     """Return the reader that recognises the content; those whose suffix fits are asked first.
+
+    Readers of other packages come after those of this one, the mapping files of a folder last.
 
     Raises:
         UnknownFormatError: None does; the reason says what the content looks like.
-        CorruptFileError: The file is empty, or a pointer to data that was never fetched.
+        CorruptFileError: The file is empty, a damaged workbook, or a pointer to data that was never fetched.
+        SettingsError: A mapping file is malformed.
     """
     if not head:
         raise CorruptFileError(path, "the file is empty (0 bytes)")
@@ -108,6 +133,14 @@ def find_reader(path: Path, head: bytes) -> Reader:
     for candidate in sorted(READERS, key=lambda each: suffix not in each.suffixes):
         if candidate.recognises(head, path):
             return candidate
+    for plug_in in plug_ins().readers:
+        if _plug_in_recognises(plug_in, head, path):
+            return plug_in
+    for delimited in delimited_readers(mappings):
+        if delimited.recognises(head, path):
+            return delimited
+    if damage := fault(head, path):
+        raise CorruptFileError(path, damage)
     raise UnknownFormatError(path, _unrecognised(suffix, head))
 
 
@@ -124,22 +157,32 @@ def read_head(path: Path) -> bytes:
         raise ReadError(path, exc.strerror or str(exc)) from exc
 
 
-def _named(path: Path, name: str) -> Reader:
-    for each in READERS:
+def _named(path: Path, name: str, mappings: Path | None) -> Reader:
+    known: list[Reader] = [*READERS, *plug_ins().readers, *delimited_readers(mappings)]
+    for each in known:
         if each.name == name:
             return each
-    raise UnknownFormatError(path, f"there is no reader {name!r}; there are {', '.join(each.name for each in READERS)}")
+    raise UnknownFormatError(path, f"there is no reader {name!r}; there are {', '.join(each.name for each in known)}")
+
+
+def _plug_in_recognises(reader: Reader, head: bytes, path: Path) -> bool:
+    try:
+        return bool(reader.recognises(head, path))
+    except Exception as exc:
+        raise ReadError(path, f"could not say whether it reads it: {type(exc).__name__}: {exc}", reader.name) from exc
 
 
 def _unrecognised(suffix: str, head: bytes) -> str:
     claimed = [each for each in READERS if suffix in each.suffixes]
     start = _start(head)
-    if head.startswith(b"EC-LAB SETTING FILE"):
-        return "an EC-Lab settings file, which holds no records"
+    for beginning, what in _BESIDE_DATA:
+        if beginning.match(head.removeprefix(b"\xef\xbb\xbf")):
+            return f"{what}, which holds no records"
+    hint = "; a mapping can say what its columns hold (see --suggest-mapping)" if suffix in _DELIMITED else ""
     if claimed:
         names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)
-        return f"named {suffix} but its content is not {names}; it starts with {start}"
-    return f"no reader knows the suffix {suffix!r} or recognises content that starts with {start}"
+        return f"named {suffix} but its content is not {names}; it starts with {start}{hint}"
+    return f"no reader knows the suffix {suffix!r} or recognises content that starts with {start}{hint}"
 
 
 def _start(head: bytes) -> str:

@@ -14,7 +14,8 @@ app = new_app()
 @command(app, "formats")
 def formats(context: Context) -> None:
     """List what can be read, and how it is recognised."""
-    from battery_analysis.readers import READERS
+    from battery_analysis.readers import READERS, plug_ins
+    from battery_analysis.readers.delimited import delimited_readers
 
     known: list[dict[str, Any]] = [
         {
@@ -25,7 +26,18 @@ def formats(context: Context) -> None:
             "suffixes": sorted(reader.suffixes),
             "description": reader.description,
         }
-        for reader in READERS
+        for reader in (*READERS, *plug_ins().readers, *delimited_readers(context.settings.mappings))
+    ]
+    known += [
+        {
+            "id": refused.name,
+            "name": refused.name,
+            "version": None,
+            "tester": None,
+            "suffixes": [],
+            "description": f"refused, from package {refused.package}: {refused.reason}",
+        }
+        for refused in plug_ins().refused
     ]
     if context.json:
         print_json(known)

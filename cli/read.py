@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from battery_analysis.errors import one_line
 from battery_analysis.writing import FORMATS, SUFFIXES
 from cli.common import Context, command, new_app, run
 from cli.output import cell_text, duration_text, print_facts, print_json, print_table, say_written
@@ -65,12 +66,19 @@ def read(
         Path | None,
         typer.Option(metavar="OUT", callback=_writable, help=f"Also write the records: {FORMATS} (see docs/formats)."),
     ] = None,
+    suggest_mapping: Annotated[
+        bool,
+        typer.Option("--suggest-mapping", help="Print a first mapping for delimited text (see docs/readers) and end."),
+    ] = False,
 ) -> None:
     """Parse FILE without a database: metadata, columns, cycle table."""
     import battery_analysis
 
     settings = context.load_settings(time_zone=time_zone)
-    result = battery_analysis.read(file, reader=reader, time_zone=settings.time_zone)
+    if suggest_mapping:
+        _print_suggestion(context, file, settings.mappings)
+        return
+    result = battery_analysis.read(file, reader=reader, time_zone=settings.time_zone, mappings=settings.mappings)
     if out is not None:
         result.write(out)
         say_written(out)
@@ -78,6 +86,17 @@ def read(
         print_json(describe(result))
     else:
         _print_result(file, result)
+
+
+def _print_suggestion(context: Context, file: Path, folder: Path) -> None:
+    from battery_analysis.readers.mapping_suggestion import suggest_mapping
+    from battery_analysis.reading import read_head
+
+    text = suggest_mapping(read_head(file), file)
+    if context.json:
+        print_json({"folder": str(folder), "mapping": text})
+    else:
+        print(f"# Save as a .toml file in {one_line(str(folder))}\n{text}", end="")
 
 
 def describe(result: ReadResult) -> dict[str, Any]:
@@ -92,6 +111,7 @@ def describe(result: ReadResult) -> dict[str, Any]:
         "columns": _describe_columns(result),
         "metadata": metadata,
         "warnings": result.warnings,
+        "checks": [asdict(check) for check in result.checks],
         "cycle_method": result.cycle_method,
         "efficiency_convention": result.efficiency_convention,
         "cycles": result.cycles.to_dicts(),
@@ -149,6 +169,9 @@ def _print_result(file: Path, result: ReadResult) -> None:
     _print_cycles(result)
     for warning in result.warnings:
         print_facts({"warning": warning})
+    for check in result.checks:
+        if check.status == "failed":
+            print_facts({"check": f"{check.name} failed: {check.message}"})
 
 
 def _print_cycles(result: ReadResult) -> None:

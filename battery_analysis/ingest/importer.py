@@ -34,6 +34,7 @@ from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.models import TestResult
+from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.reading import find_reader, read_head
 from battery_analysis.store import Store, raw_files, samples, tests
 from battery_analysis.store.parcel import Parcel
@@ -58,6 +59,7 @@ class ImportOptions:
     labels: Labels = field(default_factory=Labels)
     workers: int = 1
     time_zone: str = "UTC"
+    mappings: Path | None = None
     archive: bool = True
     reset: bool = False
 
@@ -94,8 +96,14 @@ def import_files(
 
 @contextmanager
 def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
-    """Start spool and reading processes for as long as files come; sample aggregates are up to date at the end."""
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers) as pool:
+    """Start spool and reading processes for as long as files come; sample aggregates are up to date at the end.
+
+    Raises:
+        SettingsError: A mapping file is malformed.
+        IngestError: The spool cannot be written.
+    """
+    delimited_readers(options.mappings)  # whatever is wrong with them shows before the first file is taken
+    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
         importer = Importer(store, options, spool, pool)
         yield importer
         importer.refresh_samples()
@@ -103,12 +111,12 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
 
 def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
     """Read files and yield to which sample each would go and why; nothing is stored."""
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers) as pool:
+    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
 
         def preview(candidate: Candidate) -> Preview:
             seen = Preview(candidate.source, str(candidate.relative), None, None)
             try:
-                if damage := _check(candidate):
+                if damage := _check(candidate, options.mappings):
                     raise damage
                 with spool.copy(candidate.path) as spooled:
                     parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
@@ -124,7 +132,7 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
     with open_spool(options.data_dir) as spool:
         for candidate in candidates:
             try:
-                if damage := _check(candidate):
+                if damage := _check(candidate, options.mappings):
                     raise damage
                 with spool.copy(candidate.path) as spooled:
                     yield _planned(candidate, spooled, options)
@@ -176,7 +184,7 @@ class Importer:
         samples.refresh_aggregates(self._touched)
 
     def _tried(self, candidate: Candidate) -> Outcome:
-        damage = _check(candidate)
+        damage = _check(candidate, self._options.mappings)
         for number in range(CONFLICT_TRIES):
             # Copied anew each time: what another process stored meanwhile may be a later state of this file.
             with self._spool.copy(candidate.path) as spooled, suppress(ConflictError):
@@ -304,7 +312,7 @@ class Importer:
         return reason
 
 
-def _check(candidate: Candidate) -> CorruptFileError | None:
+def _check(candidate: Candidate, mappings: Path | None) -> CorruptFileError | None:
     """Return the damage that the beginning of a file shows, if it shows any.
 
     Raises:
@@ -314,7 +322,7 @@ def _check(candidate: Candidate) -> CorruptFileError | None:
     if candidate.problem:
         raise UnknownFormatError(candidate.source, candidate.problem)
     try:
-        find_reader(candidate.path, read_head(candidate.path))
+        find_reader(candidate.path, read_head(candidate.path), mappings)
     except CorruptFileError as exc:
         return exc
     except ReadError as exc:

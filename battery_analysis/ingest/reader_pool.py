@@ -22,7 +22,8 @@ MEMORY_BYTES = 6 << 30
 class ReaderPool:
     """Processes that read files and leave encoded parcels in the spool."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, mappings: Path | None = None) -> None:
+        self._mappings = mappings
         # Spawned, not forked: the importing process runs threads, and a fork would copy their locks.
         self._pool = ProcessPool(
             max_workers=workers,
@@ -45,7 +46,8 @@ class ReaderPool:
 
     def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading:
         """Start reading ``path``, known to people as ``source``."""
-        return Reading(self._pool.schedule(read_parcel, (path, parcel, time_zone), timeout=READ_SECONDS), source)
+        task = (path, parcel, time_zone, self._mappings)
+        return Reading(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
 
 
 class Reading:
@@ -74,12 +76,12 @@ class Reading:
         return parcel
 
 
-def read_parcel(path: Path, parcel: Path, time_zone: str) -> Parcel:
+def read_parcel(path: Path, parcel: Path, time_zone: str, mappings: Path | None = None) -> Parcel:
     """Read a file and pack the result; runs in a worker process."""
     from battery_analysis.reading import read
 
     try:
-        return pack(read(path, time_zone=time_zone), parcel)
+        return pack(read(path, time_zone=time_zone, mappings=mappings), parcel)
     except (BatteryAnalysisError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:

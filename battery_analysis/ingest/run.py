@@ -68,6 +68,7 @@ class ImportRequest:
             labels=Labels(self.tags, self.operator, self.device, self.metadata, import_job=job),
             workers=self.workers or settings.workers,
             time_zone=settings.time_zone,
+            mappings=settings.mappings,
             archive=self.archive,
             reset=self.reset,
         )

@@ -1,9 +1,12 @@
 """Readers: bytes of one file format to canonical columns.
 
-``READERS`` is the registry: order is visible, content decides, a suffix is only a hint.
+``READERS`` is the registry: order is visible, content decides, a suffix is only a hint. ``plug_ins()`` are the
+readers that other packages bring along.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from battery_analysis.readers.arbin import ArbinCsv
 from battery_analysis.readers.arbin_h5 import ArbinH5
@@ -38,6 +41,9 @@ from battery_analysis.readers.tomato import TomatoJson, TomatoNetCdf
 from battery_analysis.readers.versastudio import VersaStudioPar
 from battery_analysis.readers.voltaiq import VoltaiqCsv
 from battery_analysis.readers.zplot import ZPlotText
+
+if TYPE_CHECKING:
+    from battery_analysis.readers.plugins import Plugins
 
 READERS: tuple[Reader, ...] = (
     NewareNdax(),
@@ -80,3 +86,10 @@ READERS: tuple[Reader, ...] = (
     LandtCex(),
     IndigoH5(),
 )
+
+
+def plug_ins() -> Plugins:
+    """Return the readers of other packages, and those that were refused; they are looked for once."""
+    from battery_analysis.readers.plugins import plugins
+
+    return plugins(frozenset(reader.name for reader in READERS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -66,7 +66,7 @@ def to_canonical(
     return raw.select(chosen.values()), sources
 
 
-def unused_name(name: str, taken: dict[str, pl.Expr]) -> str:
+def unused_name(name: str, taken: Container[str]) -> str:
     """Return ``name``, numbered where two vendor columns come out under the same name."""
     number = 2
     candidate = name
