@@ -118,7 +118,9 @@ class TestResult(StoredDocument):
     cycle_method = StringField(choices=("tester", "derived"))
     efficiency_convention = StringField()
     gap_cycles = LongField(default=0, help_text="Number of cycles with a gap")
-    quality_flags = ListField(DictField(), help_text="What the import checks found")
+    quality_flags = ListField(
+        DictField(), help_text="Checks that failed on import: name, message, numbers, records (first and last, from 0)"
+    )
     warnings = ListField(StringField())
     columns = DictField(help_text="For each frame column: dtype, minimum, maximum, and its source and unit in the file")
     header = EmbeddedDocumentListField(HeaderLine, help_text="Every key and value of the file's own header")

@@ -15,6 +15,7 @@ import bson
 import polars as pl
 
 from battery_analysis import columns
+from battery_analysis.analysis.checks import Check
 from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention
 from battery_analysis.analysis.summary import TestSummary, summarise_test
 from battery_analysis.analysis.thinning import overview
@@ -49,6 +50,7 @@ class Parcel:
     reader: str
     reader_version: str
     warnings: list[str]
+    checks: list[Check]
     record_count: int
     cycle_method: CycleMethod | None
     efficiency_convention: EfficiencyConvention
@@ -84,6 +86,7 @@ def pack(result: ReadResult, path: Path) -> Parcel:
         reader=result.reader,
         reader_version=result.reader_version,
         warnings=result.warnings,
+        checks=result.checks,
         record_count=frame.height,
         cycle_method=result.cycle_method,
         efficiency_convention=result.efficiency_convention,

@@ -20,6 +20,7 @@ from pymongo.database import Database
 from pymongo.errors import DocumentTooLarge
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
+from battery_analysis.analysis.checks import Check
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA, EfficiencyConvention
 from battery_analysis.analysis.efficiency import efficiency_convention, with_efficiencies
 from battery_analysis.analysis.summary import summarise_test
@@ -232,6 +233,7 @@ def _facts(
         "cycle_method": parcel.cycle_method,
         "gap_cycles": parcel.gap_cycles,
         "warnings": parcel.warnings,
+        "quality_flags": [_flag(check) for check in parcel.checks if check.status == "failed"],
         "columns": _column_facts(parcel),
         "header": [HeaderLine(key=key, value=value) for key, value in metadata.header.items()],
         "reader": parcel.reader,
@@ -251,6 +253,12 @@ def _seen_by(
     summary = asdict(summarise_test(cycles, nominal_capacity_ah=sample.nominal_capacity_ah or nominal_in_file))
     dependent = ("mean_coulombic_efficiency", "mean_energy_efficiency", "mean_voltage_efficiency", "c_rates")
     return cycles, {"efficiency_convention": convention, **{name: summary[name] for name in dependent}}
+
+
+def _flag(check: Check) -> dict[str, Any]:
+    """What a test says of a check that failed; ``records`` are pairs of first and last position, from 0."""
+    records = [list(span) for span in check.records]
+    return {"name": check.name, "message": check.message, "numbers": check.numbers, "records": records}
 
 
 def _column_facts(parcel: Parcel) -> dict[str, dict[str, Any]]:
