@@ -24,8 +24,6 @@ _TABLE = {
     "id": "test",
     "sample": "sample",
     "tester": "tester",
-    "type": "type",
-    "started_at": "date",
     "cycles": "cycles",
     "initial_capacity_ah": "initial / Ah",
     "capacity_retention": "retention",

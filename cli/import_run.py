@@ -78,7 +78,11 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
                     rows.append(outcome_row(outcome))
                 if outcome.outcome == "skipped":
                     skipped[Path(outcome.path).suffix.lower() or "without suffix"] += 1
-                _show(outcome, progress, quiet=context.json or counts["failed"] > SHOWN_FAILURES)
+                is_one_too_many = outcome.outcome == "failed" and counts["failed"] > SHOWN_FAILURES
+                if not context.json and not (progress is not None and is_one_too_many):
+                    _show(outcome, progress)
+                if progress is not None:
+                    _advance(progress)
     finally:  # an import that ends early reports the files it took
         if report is not None:
             write_report(report, rows)
@@ -179,20 +183,23 @@ def _progress(total: int) -> Iterator[Progress | None]:
         yield progress
 
 
-def _show(outcome: Outcome, progress: Progress | None, *, quiet: bool) -> None:
-    """Print a file as a line; with a bar, count it there and print only what a person should see."""
+def _show(outcome: Outcome, progress: Progress | None) -> None:
+    """Print a file as a line; beside a bar only what a person should see."""
     if progress is None:
-        if not quiet:
-            print(outcome_line(outcome), flush=True)
+        print(outcome_line(outcome), flush=True)
         return
+    remarkable = outcome.warnings or (outcome.reason and outcome.outcome in ("created", "updated", "duplicate"))
+    if remarkable or outcome.outcome == "failed":
+        from rich.text import Text
+
+        line = Text(outcome_line(outcome), style="red" if outcome.outcome == "failed" else "yellow")
+        progress.console.print(line, soft_wrap=True)
+
+
+def _advance(progress: Progress) -> None:
     task = progress.tasks[0]
     speed = f"{task.speed:.0f} files/s" if task.speed and (task.elapsed or 0.0) >= STEADY_SECONDS else ""
     progress.update(task.id, advance=1, rate=speed)
-    remarkable = outcome.warnings or (outcome.reason and outcome.outcome in ("created", "updated", "duplicate"))
-    if not quiet and (remarkable or outcome.outcome == "failed"):
-        from rich.text import Text
-
-        progress.console.print(Text(outcome_line(outcome), style="red" if outcome.outcome == "failed" else "yellow"))
 
 
 def _summarise(context: Context, job_run: JobRun, counts: Counter[str], skipped: Counter[str], seconds: float) -> None:

@@ -136,7 +136,7 @@ def _fitted_widths(headings: list[str], cells: list[list[str]], room: int) -> li
     """Return a width for each column so that nothing is folded inside a word; None where that does not fit."""
     wanted = _widths(headings, cells)
     least = [max(_longest_word(headings[i]), *(_least_width(row[i]) for row in cells), 1) for i in range(len(headings))]
-    spare = room - sum(least) - _GAP * len(headings)
+    spare = room - sum(least) - _GAP * (len(headings) - 1)
     if spare < 0:
         return None
     fitted = list(least)

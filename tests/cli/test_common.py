@@ -193,6 +193,36 @@ def test_an_id_is_never_folded_so_that_it_can_be_copied(
     assert width == 60 or max(map(len, shown.splitlines())) <= width
 
 
+def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int) -> list[str]:
+    """Draw a table with a long word, a long text and a number, without colours."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = {"path": "/data/" + "x" * 40, "reason": "some words " * 8 + "last", "capacity": 0.00123456}
+    print_table([row], list(row))
+    return re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+
+
+@pytest.mark.parametrize("width", [70, 80, 120])
+def test_a_table_is_folded_between_words(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = drawn(monkeypatch, capsys, width)
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    assert (words.count("some"), words.count("words")) == (8, 8)
+    assert {"/data/" + "x" * 40, "0.00123456", "capacity"} <= set(words)
+
+
+def test_where_no_table_fits_each_row_is_a_block(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = drawn(monkeypatch, capsys, 60)
+    assert lines[0] == "path      /data/" + "x" * 40
+    assert lines[1] == "reason    some words some words some words some words some"
+    assert lines[-1] == "capacity  0.00123456"
+    assert max(map(len, lines)) <= 60
+
+
 def test_facts_leave_out_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     print_facts({"sample": "cell7", "device": None, "active_mass_gram": 0.0123})
     assert capsys.readouterr().out == "sample           cell7\nactive mass / g  0.0123\n"

@@ -13,6 +13,7 @@ import pymongo
 import pytest
 
 from battery_analysis.store.server import stop
+from battery_analysis.store.server_folder import Layout
 from cli import db
 from cli.common import run
 
@@ -76,3 +77,13 @@ def test_with_another_server_in_the_settings_there_is_nothing_to_start(
     assert capsys.readouterr().err == (
         "error: the settings name another database (db.example.org); there is nothing to start\n"
     )
+
+
+def test_a_server_in_use_is_stopped_only_by_force(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    json_of(capsys, "start")
+    with pymongo.MongoClient(Layout.of(data_dir).uri) as client:
+        client.admin.command("ping")
+        assert run(db.app, ["stop"]) == 2
+        assert capsys.readouterr().err.startswith("error: 1 other program is connected to the database; ")
+        assert json_of(capsys, "status")["running"] is True
+        assert json_of(capsys, "stop", "--force")["stopped"] is True

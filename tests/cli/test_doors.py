@@ -64,6 +64,49 @@ def test_ctrl_c_finishes_the_files_in_hand_and_the_job_goes_on_where_it_stopped(
     assert cli.json("import", "--status", job["id"])["state"] == "completed"
 
 
+def many_files(lab: Path) -> Path:
+    lab.mkdir()
+    for number in range(150):
+        (lab / f"AB{number + 100}.csv").write_text(arbin_csv(2, records=20 + 2 * number))
+    return lab
+
+
+def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
+    child = cli.process("import", many_files(tmp_path / "lab"), start_new_session=True)
+    child.stdout.readline()
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.stderr.readline().startswith(b"finishing the files in hand")
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate()
+    [job] = cli.json("import", "--status")
+    assert child.returncode == 130
+    assert err.decode().startswith("interrupted; go on with: ")
+    assert err.decode().count("\n") == 1
+    assert f"import --resume {job['id']}" in err.decode()
+    assert job["state"] == "interrupted"
+
+
+def test_an_import_whose_server_goes_away_ends_with_one_line_and_can_go_on(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="ba-") as folder:
+        monkeypatch.setenv("BATTERY_DATA_DIR", folder)
+        cli.database = ()
+        try:
+            child = cli.process("import", many_files(tmp_path / "lab"))
+            child.stdout.readline()
+            assert cli("db", "stop", "--force").status == 0
+            _, err = child.communicate()
+            assert child.returncode == 2
+            assert err.count(b"\n") == 1
+            command = err.decode().partition("go on with: ")[2]
+            again = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)
+            assert (again.returncode, again.stderr) == (0, b"")
+            assert len(cli.json("search")) == 150
+        finally:
+            cli("db", "stop", "--force")
+
+
 def test_a_killed_import_shows_as_interrupted_and_can_be_resumed(cli: Cli, lab: Path) -> None:
     for number in range(40):
         (lab / f"EF{number + 10}.csv").write_text(arbin_csv(2, records=20 + 2 * number))

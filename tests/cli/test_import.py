@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,62 @@ def test_hostile_files_get_their_outcome_and_the_job_goes_on(cli: Cli, tmp_path:
     assert problems == []
     linked = {name: row for name, row in seen.items() if name.startswith("symlink_loop")}
     assert sorted(row["outcome"] for row in linked.values()) == ["created", "skipped", "skipped", "skipped"]
+
+
+def test_what_was_skipped_is_kept_with_its_reason(cli: Cli, lab: Path) -> None:
+    for number in range(25):
+        (lab / f"note{number:02}.doc").write_text("nothing to see")
+    job = cli("import", lab, "--json").json
+    skipped = cli.json("import", "--status", job["id"])["skipped"]
+    assert len(skipped) == 26
+    assert skipped[0]["path"] == f"{lab}/note00.doc"
+    assert "no reader knows the suffix '.doc'" in skipped[0]["reason"]
+    shown = cli.ok("import", "--status", job["id"]).lines
+    assert sum("no reader knows" in line for line in shown) == 20
+    assert shown[-1].startswith("and 6 more skipped; all of them: ")
+
+
+def test_on_a_terminal_a_failure_is_shown_once_and_what_was_skipped_is_summed_up(
+    cli: Cli, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
+    done = cli("import", lab)
+    skipped, why, last = done.lines[-3:]
+    assert (done.out + done.err).count(f"{lab}/rate/broken.csv") == 1
+    assert skipped.startswith("skipped: 1 .doc; what can be read: ")
+    assert "import --status" in why
+    assert "2 created, 1 failed, 1 skipped" in last
+
+
+def test_files_named_by_their_folder_alone_are_pointed_out(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "assorted cells"
+    folder.mkdir()
+    (folder / "left.csv").write_text(arbin_csv(2))
+    assert len(cli.ok("import", folder).lines) == 2
+    for number in (3, 4):
+        (folder / f"cell{number}.csv").write_text(arbin_csv(number))
+    *_, hint, last = cli.ok("import", folder).lines
+    assert hint.startswith("2 files got their sample from the folder's name alone (assorted cells);")
+    assert "--preview-samples" in hint
+    assert "2 created, 1 unchanged" in last
+
+
+def test_a_folder_without_files_is_said_to_be_empty(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert cli.ok("import", tmp_path / "empty").out.endswith(f": no files found in {tmp_path}/empty\n")
+    assert cli.ok("import", tmp_path / "empty", "--dry-run").out == f"no files found in {tmp_path}/empty\n"
+
+
+def test_on_a_terminal_the_list_of_failures_is_bounded_and_elsewhere_it_is_whole(
+    cli: Cli, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(24):
+        (lab / f"broken{number:02}.csv").write_bytes(b"")
+    done = cli("import", lab)
+    assert done.out.count("the file is empty") == 25
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
+    done = cli("import", lab)
+    assert (done.out + done.err).count("the file is empty") == 20
+    assert done.out.startswith("5 more failed; why: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,11 @@ def test_verify_names_what_is_damaged_and_ends_with_1(cli: Cli, kept: tuple[str,
 def test_what_is_not_there_is_one_line(cli: Cli, kept: tuple[str, str], words: tuple[str, ...], message: str) -> None:
     named = {"TEST": kept[0], "FILE": kept[1]}
     assert message in cli.refused("raw", *(named.get(word, word) for word in words))
+
+
+@pytest.mark.parametrize("words", [("download", 1), ("by-test", 0)])
+def test_bytes_are_not_poured_onto_a_terminal(
+    cli: Cli, kept: tuple[str, str], words: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert "name a file with --out" in cli.refused("raw", words[0], kept[words[1]])

@@ -144,3 +144,13 @@ def test_within_one_process_the_database_in_memory_keeps_what_was_imported(
     assert dict(zip(head.split(","), row.split(","), strict=True))["cycles"] == "3"
     assert main(["raw", "verify", *database]) == 0
     assert main(["sample", "set", "AB12", "cell_type=full", *database]) == 0
+
+
+def test_an_empty_database_says_what_to_do(cli: Cli) -> None:
+    out = cli.ok("search").out
+    assert out.startswith("there are no tests yet; import some: ")
+    assert "import FOLDER" in out
+
+
+def test_an_unknown_type_is_refused_in_plain_words(cli: Cli) -> None:
+    assert "Invalid value for '--type': 'foo' is not one of 'cycling', " in cli.refused("search", "--type", "foo")
