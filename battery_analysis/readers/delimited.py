@@ -30,6 +30,7 @@ from battery_analysis.readers.terms import as_numbers, keep_words
 from battery_analysis.readers.typed import date_by_clock
 
 _UNNAMED = "unnamed "
+_HOUR = 3600.0
 
 
 def delimited_readers(folder: Path | None) -> tuple[DelimitedText, ...]:
@@ -200,4 +201,6 @@ def _elapsed(frame: pl.DataFrame, clock: pl.Series) -> pl.Series:
     """What tells stamps apart in an hour that the clock repeats: the test time, else the clock itself."""
     if columns.TEST_TIME.name in frame.columns:
         return frame[columns.TEST_TIME.name].cast(pl.Float64)
-    return (clock.dt.epoch("us") / 1e6).fill_null(strategy="forward").fill_null(0.0)
+    seconds = (clock.dt.epoch("us") / 1e6).fill_null(strategy="forward").fill_null(0.0)
+    turned_back = seconds.diff().is_between(-_HOUR, 0.0, closed="left").fill_null(False)
+    return seconds + _HOUR * turned_back.cum_sum()

@@ -287,3 +287,9 @@ def test_real_cycles_agree_with_an_independent_reader() -> None:
     assert result.cycles["discharge_capacity_ah"].to_list() == pytest.approx(
         [each["discharge_Ah"] for each in per_cycle]
     )
+
+
+def test_a_pec_file_is_not_neware_s() -> None:
+    neware = b"Cycle Index,Step Index,DataPoint,Time,Total Time,Voltage(V),Current(A),Step Type\n"
+    assert NewareText().recognises(neware, Path("x.csv"))
+    assert not NewareText().recognises(b"Test,Cell,Rack,Shelf,Position," + neware, Path("x.csv"))
