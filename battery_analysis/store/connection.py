@@ -126,7 +126,7 @@ def _one_line_errors(where: str) -> Iterator[None]:
 def _explained(where: str, error: Exception) -> StoreError:
     match error:
         case pymongo.errors.ServerSelectionTimeoutError() | pymongo.errors.AutoReconnect():
-            return StoreUnavailableError(f"no MongoDB answers at {where}: {_first_reason(error)}")
+            return StoreUnavailableError(f"no answer from {where}: {_first_reason(error)}")
         case pymongo.errors.ConfigurationError():
             return StoreUnavailableError(f"the address of the database is not usable ({where}): {error}")
         case pymongo.errors.OperationFailure() if error.code in _REFUSALS:
