@@ -12,6 +12,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Protocol
+
 import numpy as np
 import polars as pl
 
@@ -45,7 +48,6 @@ from battery_analysis.columns import (
     UNIX_TIME,
     VOLTAGE,
 )
-from battery_analysis.readers.base import TestMetadata
 
 __all__ = ["Check", "run_checks"]
 
@@ -60,7 +62,46 @@ _SPAN_RECORDS = 1024
 _STAMP_SECONDS = 2.0
 
 
-def run_checks(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: TestMetadata) -> list[Check]:
+class FileFacts(Protocol):
+    """What a file says of its test beside the records, as far as the checks compare it; ``TestMetadata`` has it."""
+
+    @property
+    def continuation(self) -> bool:
+        """Whether the counters of the first record go on from another file."""
+        ...
+
+    @property
+    def nominal_capacity_ah(self) -> float | None:
+        """Nominal capacity."""
+        ...
+
+    @property
+    def voltage_limits_volt(self) -> tuple[float, float] | None:
+        """Lower and upper limit."""
+        ...
+
+    @property
+    def announced_records(self) -> int | None:
+        """Number of records that the file announces."""
+        ...
+
+    @property
+    def finished(self) -> bool | None:
+        """Whether the test has ended; None where the file does not say."""
+        ...
+
+    @property
+    def started_at(self) -> datetime | None:
+        """Start, UTC."""
+        ...
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """End, UTC."""
+        ...
+
+
+def run_checks(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: FileFacts) -> list[Check]:
     """Check a test against itself.
 
     Args:
@@ -72,6 +113,7 @@ def run_checks(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: TestMetadata
         An hour at 1 A by the current, of which the tester's counter knows 1 mAh:
 
         >>> from battery_analysis.analysis.cycles import summarise_cycles
+        >>> from battery_analysis.readers.base import TestMetadata
         >>> frame = pl.DataFrame({
         ...     "test_time_second": [0.0, 1800.0, 3600.0],
         ...     "current_ampere": [1.0, 1.0, 1.0],
@@ -162,7 +204,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _plausibility(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: TestMetadata) -> Check:
+def _plausibility(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: FileFacts) -> Check:
     faults = []
     limits, nominal = metadata.voltage_limits_volt, metadata.nominal_capacity_ah
     if limits and has_values(frame, VOLTAGE.name) and (fault := _beyond(frame[VOLTAGE.name], limits)):
@@ -208,7 +250,7 @@ def _of_cycles(cycles: pl.DataFrame) -> Ranges:
     return ranges(firsts, firsts + cycles["records"].to_numpy() - 1)
 
 
-def _completeness(frame: pl.DataFrame, records: Records | None, metadata: TestMetadata) -> Check:
+def _completeness(frame: pl.DataFrame, records: Records | None, metadata: FileFacts) -> Check:
     found = {"records": float(frame.height)}
     faults, announced = [], metadata.announced_records
     if announced is not None:
@@ -246,7 +288,7 @@ def _skipped_steps(frame: pl.DataFrame) -> list[Fault]:
     return [Fault(message, {"skipped": float(skips.size)}, intervals(skips))] if skips.size else []
 
 
-def _early_end(frame: pl.DataFrame, metadata: TestMetadata) -> float | None:
+def _early_end(frame: pl.DataFrame, metadata: FileFacts) -> float | None:
     """Seconds from the last record to the end that the file gives, None where it gives none."""
     if metadata.ended_at is None or not frame.height:
         return None
