@@ -36,6 +36,8 @@ from battery_analysis.columns import COUNTERS, STEP_TYPE, VOLTAGE, Counter, Quan
 BALANCE_FRACTION = 0.02
 CHANGING_FRACTION = 0.1
 """More than this of a counter no change of the current between two records of a step excuses."""
+MOST_UNSEEN = 0.75
+"""Of the larger of integral and counter: that one is four times the other no logging interval explains."""
 UNDERSAMPLED = 2.0
 """A current is undersampled if this times what it changes between records explains how far it is off."""
 LARGER = 3.0
@@ -147,8 +149,13 @@ def check_balance(
     summed = np.array([blocks.total(flows.charge), blocks.total(flows.discharge)])
     counted_up = np.array([cycles[f"{way}_{quantity}_{unit}"].to_numpy() for way in ("charge", "discharge")])
     beyond = np.abs(summed - counted_up) - BALANCE_FRACTION * counted_up - NOISE_FRACTION * np.nanmax(counted_up)
+    if not records.continuation:  # what the counters of the first record hold flowed before it
+        first = (abs(records.frame[each.name][0] or 0.0) for each in _present(records.frame, quantity))
+        beyond[:, blocks.row[0]] -= max(first)
     edges, inside = _unseen(records, quantity, blocks, gaps)
     allowed = edges + np.minimum(inside, CHANGING_FRACTION * counted_up)
+    larger = np.maximum(summed, counted_up)
+    allowed = np.minimum(allowed, MOST_UNSEEN * larger + CLEAR_FRACTION * larger.sum(axis=0))
     if (beyond > allowed).any():  # only then is it worth while to look at how finely the counters are written
         beyond -= _resolution(records.frame, quantity)
     known = ~blocks.holding(records.clock_breaks)
@@ -214,10 +221,6 @@ def _unseen(records: Records, quantity: Quantity, blocks: _Blocks, gaps: IntArra
     change *= records.seconds
     change[records.steps] = 0.0
     inside = np.add.reduceat(change, blocks.starts) / (2 * SECONDS_PER_HOUR)
-    if not records.continuation:  # what the counters of the first record hold flowed before it
-        edges[0] += max(
-            (abs(records.frame[each.name][0] or 0.0) for each in _present(records.frame, quantity)), default=0
-        )
     return blocks.total(edges), blocks.total(inside)
 
 
