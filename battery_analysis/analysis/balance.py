@@ -155,7 +155,8 @@ def check_balance(
     edges, inside = _unseen(records, quantity, blocks, gaps)
     allowed = edges + np.minimum(inside, CHANGING_FRACTION * counted_up)
     larger = np.maximum(summed, counted_up)
-    allowed = np.minimum(allowed, MOST_UNSEEN * larger + CLEAR_FRACTION * larger.sum(axis=0))
+    most = MOST_UNSEEN * larger + CLEAR_FRACTION * larger.sum(axis=0)
+    allowed = np.where(blocks.holding(gaps), allowed, np.minimum(allowed, most))
     if (beyond > allowed).any():  # only then is it worth while to look at how finely the counters are written
         beyond -= _resolution(records.frame, quantity)
     known = ~blocks.holding(records.clock_breaks)
