@@ -16,7 +16,7 @@ import polars as pl
 
 from battery_analysis.analysis.counters import SECONDS_PER_HOUR
 from battery_analysis.analysis.findings import MOST_RANGES, Check, Fault, Ranges, concluded, not_applicable, ranges
-from battery_analysis.analysis.integration import integrated
+from battery_analysis.analysis.integration import integrated, parts
 from battery_analysis.analysis.records import (
     CLEAR_FRACTION,
     NOISE_FRACTION,
@@ -209,20 +209,24 @@ def _unseen(records: Records, quantity: Quantity, blocks: _Blocks, gaps: IntArra
     Returns:
         Where steps begin between two records and in gaps; and inside steps, by changes between two records.
     """
-    rate = np.abs(records.current)
-    if quantity == "energy":
-        rate *= np.abs(held_numbers(records.frame, VOLTAGE.name, before=0.0))
+    voltage = held_numbers(records.frame, VOLTAGE.name, before=0.0) if quantity == "energy" else None
+
+    def rate(at: IntArray | slice) -> FloatArray:
+        return np.abs(records.current[at] if voltage is None else records.current[at] * voltage[at])
+
     ends = np.union1d(records.steps, gaps)
     hours = records.seconds[ends] / SECONDS_PER_HOUR
-    flowed = np.maximum(rate[ends], rate[np.maximum(ends - 1, 0)]) * hours
+    flowed = np.maximum(rate(ends), rate(np.maximum(ends - 1, 0))) * hours
     edges = np.bincount(blocks.of(ends), flowed, blocks.starts.size).astype(np.float64, copy=False)
-    change = np.zeros_like(rate)
-    np.subtract(rate[1:], rate[:-1], out=change[1:])
-    np.abs(change, out=change)
-    change *= records.seconds
-    change[records.steps] = 0.0
-    inside = np.add.reduceat(change, blocks.starts) / (2 * SECONDS_PER_HOUR)
-    return blocks.total(edges), blocks.total(inside)
+    inside = np.zeros(blocks.starts.size)
+    for part in parts(records.time.size, blocks.starts):
+        reached = rate(part.reach)
+        change = np.zeros(part.size)
+        np.abs(np.diff(reached), out=change[part.size - reached.size + 1 :])
+        change *= records.seconds[part.own]
+        change[records.new_step[part.own]] = 0.0
+        inside[part.runs] += np.add.reduceat(change, part.starts)
+    return blocks.total(edges), blocks.total(inside) / (2 * SECONDS_PER_HOUR)
 
 
 def _present(frame: pl.DataFrame, quantity: Quantity) -> list[Counter]:
@@ -245,6 +249,8 @@ class _Blocks:
             starts = np.zeros(1, dtype=np.int64)
             return cls(starts, starts + records.time.size - 1, starts, cycles.height)
         column = records.frame[name]
+        if column.null_count():
+            column = column.fill_null(strategy="forward").fill_null(strategy="backward")
         starts = np.append(0, np.flatnonzero(changes(column)))
         firsts = cycles["first_record"].to_numpy()
         rows = {number: row for row, number in enumerate(column.gather(firsts).to_list())}

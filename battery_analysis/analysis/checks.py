@@ -31,11 +31,13 @@ from battery_analysis.analysis.findings import (
     ranges_of,
 )
 from battery_analysis.analysis.integration import gaps, pauses, record_jumps
+from battery_analysis.analysis.numbering import number_cycles
 from battery_analysis.analysis.records import (
     REPORTED_TIME,
     FloatArray,
     IntArray,
     Records,
+    cycle_column,
     has_values,
     held_numbers,
 )
@@ -125,6 +127,8 @@ def run_checks(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: FileFacts) -
         >>> [check.name for check in checks if check.status == "failed"]
         ['charge_balance']
     """
+    if cycles.height and cycle_column(frame) is None:
+        frame, _ = number_cycles(frame)
     timed = CURRENT.name in frame.columns and has_values(frame, TEST_TIME.name)
     records = Records.of(frame, continuation=metadata.continuation) if timed else None
     in_gaps = gaps(records) if records is not None else np.empty(0, dtype=np.int64)

@@ -240,7 +240,10 @@ class Records:
     @cached_property
     def seconds(self) -> FloatArray:
         """Length of the interval that ends at each record, in s."""
-        return np.diff(self.time, prepend=self.time[0] - self.first_seconds)
+        seconds = np.empty_like(self.time)
+        seconds[0] = self.first_seconds
+        np.subtract(self.time[1:], self.time[:-1], out=seconds[1:])
+        return seconds
 
     @cached_property
     def clock_breaks(self) -> IntArray:

@@ -248,3 +248,8 @@ def test_records_dropped_from_a_real_file_are_found(path: str) -> None:
         if "record_index" not in rest.columns and metadata.announced_records is None:
             pytest.fail(f"{path} neither numbers nor announces its records")
         assert "completeness" in failed(checked(rest, metadata)), first
+
+
+def test_records_without_a_cycle_number_belong_to_the_cycle_before() -> None:
+    number = pl.when(pl.col("record_index") % 50 != 7).then(pl.col("cycle_count"))
+    assert failed(checked(cell(cycle_count=number))) == set()
