@@ -176,3 +176,17 @@ def test_a_real_file_is_described(vendor: str, capsys: pytest.CaptureFixture[str
     entry = next(each for each in real_entries(vendor) if Path(each["path"]).suffix.lower() in readable)
     seen = read_json(capsys, str(real(entry["path"])))
     assert seen["records"] == entry["reference"]["rows"]
+
+
+def test_what_the_checks_found_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    right = arbin_csv(tmp_path)
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text(right.read_text(encoding="utf-8").replace(",2.0,4.0,", ",-2.0,4.0,"), encoding="utf-8")
+    checks = {check["name"]: check for check in read_json(capsys, str(right))["checks"]}
+    assert checks["sign"]["status"] == "passed"
+    checks = {check["name"]: check for check in read_json(capsys, str(wrong))["checks"]}
+    assert checks["sign"]["status"] == "failed"
+    assert checks["sign"]["numbers"] == {"records_against_counters": 4}
+    assert checks["sign"]["records"] == [[0, 1], [4, 5]]
+    assert main(["read", str(wrong)]) == 0
+    assert "sign failed: " in capsys.readouterr().out
