@@ -171,10 +171,9 @@ def _against_wall(records: Records, stopped: IntArray) -> Fault | None:
     wall = held_numbers(records.frame, UNIX_TIME.name)
     posts = np.unique(np.append(np.arange(0, wall.size, _SPAN_RECORDS), wall.size - 1))
     ahead = np.diff(wall[posts] - records.time[posts])
-    for pause in stopped:
-        span = np.searchsorted(posts, pause) - 1
-        ahead[span] -= (wall[pause] - wall[pause - 1]) - (records.time[pause] - records.time[pause - 1])
-    return _drift("the wall clock", np.diff(records.time[posts]), ahead, posts[:-1], posts[1:])
+    paused = (wall[stopped] - wall[stopped - 1]) - (records.time[stopped] - records.time[stopped - 1])
+    np.subtract.at(ahead, np.searchsorted(posts, stopped) - 1, paused)
+    return _drift("wall", np.diff(records.time[posts]), ahead, posts[:-1], posts[1:])
 
 
 def _against_steps(records: Records) -> Fault | None:
@@ -185,21 +184,20 @@ def _against_steps(records: Records) -> Fault | None:
     firsts, lasts = records.steps, np.append(records.steps[1:], records.time.size) - 1
     told, passed = within[lasts] - within[firsts], records.time[lasts] - records.time[firsts]
     usable = told >= 0  # a step's number that comes back at once hides where its clock began again
-    return _drift("the step's clock", passed[usable], (told - passed)[usable], firsts[usable], lasts[usable])
+    return _drift("step", passed[usable], (told - passed)[usable], firsts[usable], lasts[usable])
 
 
-def _drift(clock: str, passed: FloatArray, ahead: FloatArray, firsts: IntArray, lasts: IntArray) -> Fault | None:
+def _drift(label: str, passed: FloatArray, ahead: FloatArray, firsts: IntArray, lasts: IntArray) -> Fault | None:
     off = np.abs(ahead) > CLOCK_SECONDS + CLOCK_FRACTION * np.maximum(passed, passed + ahead)
     total, length = float(ahead.sum()), float(passed.sum())
     all_off = abs(total) > CLOCK_SECONDS + CLOCK_FRACTION * max(length, length + total)
     if not (off.any() or all_off):
         return None
     chosen = off if off.any() else np.ones_like(off)
-    label = clock.split()[-1] if clock.startswith("the wall") else "step"
     gone, shown = float(passed[chosen].sum()), float((passed + ahead)[chosen].sum())
     hour = np.abs(np.abs(ahead[chosen]) - SECONDS_PER_HOUR) <= _STAMP_SECONDS
     why = ", as at a change of daylight-saving time: give the tester's time zone" if hour.all() else ""
-    message = f"{clock} advances by {shown:.6g} s while the test time advances by {gone:.6g} s{why}"
+    message = f"the {label} clock advances by {shown:.6g} s while the test time advances by {gone:.6g} s{why}"
     told = {f"{label}_second": shown, f"{label}_test_second": gone}
     return Fault(message, told, ranges(firsts[chosen], lasts[chosen]))
 

@@ -61,8 +61,8 @@ def ranges(starts: IntArray, lasts: IntArray) -> Ranges:
     if not starts.size:
         return []
     apart = np.flatnonzero(starts[1:] > lasts[:-1] + 1)
-    firsts = starts[np.append(0, apart + 1)]
-    ends = lasts[np.append(apart, lasts.size - 1)]
+    firsts = starts[np.append(0, apart + 1)][:MOST_RANGES]
+    ends = lasts[np.append(apart, lasts.size - 1)][:MOST_RANGES]
     return [(int(first), int(last)) for first, last in zip(firsts, ends, strict=True)]
 
 
@@ -73,4 +73,4 @@ def ranges_of(positions: IntArray) -> Ranges:
 
 def intervals(ends: IntArray) -> Ranges:
     """The two records of each interval that ends at one of these."""
-    return [(int(end) - 1, int(end)) for end in ends]
+    return [(int(end) - 1, int(end)) for end in ends[:MOST_RANGES]]
