@@ -98,7 +98,7 @@ def _print_test(facts: dict[str, Any], cycles: list[dict[str, Any]] | None) -> N
     for part in facts["raw_files"]:
         print(one_line(f"raw file {part['raw_file']}  {part['filename']}, {counted(len(part['versions']), 'version')}"))
     for flag in facts["quality_flags"] or ():
-        print_facts({"check": flag})
+        print(f"check {flag['name']} failed: {one_line(flag['message'])}")
     for warning in facts["warnings"] or ():
         print(one_line(f"warning: {warning}"))
     for key, value in (facts["metadata"] or {}).items():
