@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import polars as pl
 
+from battery_analysis.store.ahead import in_order
+
 RECORDS_PER_SEGMENT = 131_072
 BYTES_PER_SEGMENT = 8 << 20
-_WORTH_THREADS = 20_000
 _TOGETHER = "all"
 
 
@@ -37,8 +36,14 @@ def encode(frame: pl.DataFrame, *, together: bool = False) -> Iterator[Encoded]:
     Cuts depend on the rows before them alone: a frame that grew gives the same first runs. Columns
     that are always read together need no stream each: of a short table the streams would be the most.
     """
-    for first in range(0, frame.height, RECORDS_PER_SEGMENT):
-        yield from _encode_run(frame.slice(first, RECORDS_PER_SEGMENT), first, together)
+    starts = range(0, frame.height, RECORDS_PER_SEGMENT)
+
+    def encode_run(first: int) -> list[Encoded]:
+        return _encode_run(frame.slice(first, RECORDS_PER_SEGMENT), first, together)
+
+    # Compression leaves the interpreter alone, so runs are compressed side by side.
+    for runs in in_order(encode_run, starts) if len(starts) > 1 else map(encode_run, starts):
+        yield from runs
 
 
 def decode(columns: dict[str, bytes]) -> pl.DataFrame:
@@ -55,12 +60,7 @@ def encode_columns(frame: pl.DataFrame, *, together: bool = False) -> dict[str, 
     """Compress every column of a frame, or all of them in one stream."""
     if together:
         return {_TOGETHER: _encode_columns(frame)}
-    columns = (frame.select(name) for name in frame.columns)
-    if frame.height < _WORTH_THREADS:
-        return dict(zip(frame.columns, map(_encode_columns, columns), strict=True))
-    # Compression leaves the interpreter alone, so columns are compressed side by side.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(frame.columns, pool.map(_encode_columns, columns), strict=True))
+    return {name: _encode_columns(frame.select(name)) for name in frame.columns}
 
 
 def digest(columns: dict[str, bytes]) -> str:
@@ -72,14 +72,15 @@ def digest(columns: dict[str, bytes]) -> str:
     return total.hexdigest()
 
 
-def _encode_run(rows: pl.DataFrame, first: int, together: bool) -> Iterator[Encoded]:
+def _encode_run(rows: pl.DataFrame, first: int, together: bool) -> list[Encoded]:
     columns = encode_columns(rows, together=together)
     if sum(map(len, columns.values())) > BYTES_PER_SEGMENT and rows.height > 1:
         half = rows.height // 2
-        yield from _encode_run(rows.head(half), first, together)
-        yield from _encode_run(rows.slice(half), first + half, together)
-        return
-    yield Encoded(first, rows.height, columns, digest(columns))
+        return [
+            *_encode_run(rows.head(half), first, together),
+            *_encode_run(rows.slice(half), first + half, together),
+        ]
+    return [Encoded(first, rows.height, columns, digest(columns))]
 
 
 def _encode_columns(frame: pl.DataFrame) -> bytes:

@@ -19,6 +19,7 @@ from battery_analysis.errors import ArchiveError, NotFoundError
 from battery_analysis.models import BlockRef, SegmentRef, TestResult
 from battery_analysis.store import columnar
 from battery_analysis.store.access import by_id
+from battery_analysis.store.ahead import in_order
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import CYCLE_COLUMN, Parcel
 
@@ -137,11 +138,15 @@ def write_segments(
 ) -> Iterator[SegmentRef]:
     """Store the segments of a parcel and yield them in order; those that ``kept`` holds are not written again."""
     known = {(segment.first_record, segment.digest): segment for segment in kept}
-    for item in parcel.items("segment"):
+
+    def write(item: dict[str, Any]) -> SegmentRef:
         columns, first, rows = item.pop("columns"), item.pop("first"), item.pop("rows")
-        yield known.get((first, item["digest"])) or SegmentRef(
+        return known.get((first, item["digest"])) or SegmentRef(
             id=_insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
         )
+
+    # The server takes one segment while the next is read from the spool.
+    yield from in_order(write, parcel.items("segment"))
 
 
 def write_cycles(database: Database[dict[str, Any]], runs: Iterable[columnar.Encoded]) -> Iterator[BlockRef]:
