@@ -218,9 +218,7 @@ class Importer:
         self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, *, raced: bool
     ) -> Outcome:
         """Note bytes that are imported already."""
-        if self._options.archive:
-            raw_files.archive_late(self._store, owner, arrival)
-        raw_files.note_source(owner, arrival)
+        self._note(owner, arrival)
         raw_files.add_labels(owner, self._options.labels)
         tests.add_labels(test.id, self._options.labels)
         # A race for the same bytes may put this path beside the winner's before it is lost.
@@ -239,11 +237,9 @@ class Importer:
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
             return _failed(arrival, exc, holding or self._keep_unread(arrival, past))
-        test_id = holding.test_id if holding else None
-        if holding is None:
-            holding, test_id = self._place(arrival, past, parcel, decision)
+        holding, test_id = (holding, holding.test_id) if holding else self._place(arrival, past, parcel, decision)
         try:
-            test, written = self._save(arrival, holding, test_id or holding.test_id, parcel, decision)
+            test, written = self._save(arrival, holding, test_id, parcel, decision)
         except InvalidDocumentError as exc:
             return _failed(arrival, exc, holding)
         outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
@@ -261,9 +257,7 @@ class Importer:
         )
         same = next(later, None)
         if past.owner is not None:
-            if self._options.archive:
-                raw_files.archive_late(self._store, past.owner, arrival)
-            raw_files.note_source(past.owner, arrival)
+            self._note(past.owner, arrival)
             of_its_own = past.owner if past.owner.test_id in stored else same or past.owner
             return past.owner, of_its_own.test_id
         unread = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
@@ -276,6 +270,7 @@ class Importer:
         if not arrival.size:
             return None
         if past.owner is not None:
+            self._note(past.owner, arrival)
             return past.owner
         stored = raw_files.tests_of(past.seen_here)
         earlier = (each for each in past.seen_here if each.test_id not in stored or each.grew_into(arrival))
@@ -293,6 +288,12 @@ class Importer:
         raw_files.belongs_to(holding, test.id, test.sample.id)
         self._touched.add(test.sample.id)
         return test, written
+
+    def _note(self, owner: Holding, arrival: Arrival) -> None:
+        """Remember where stored bytes were seen, and put them away if an earlier import did not."""
+        if self._options.archive:
+            raw_files.archive_late(self._store, owner, arrival)
+        raw_files.note_source(owner, arrival)
 
     def _create(self, arrival: Arrival) -> Holding:
         return raw_files.create(self._store, arrival, self._options.labels, archive=self._options.archive)

@@ -329,6 +329,7 @@ def test_two_runs_that_began_with_equal_bytes_stay_two_tests(lab: Path, importin
     for name in ("AB12.csv", "AB12 copy.csv"):
         (lab / name).write_text(HEADER)
     assert {outcome.outcome for outcome in importing(sample="AB12").values()} == {"failed"}
+    assert {Path(place.path).name for place in RawDataFile.objects.get().sources} == {"AB12.csv", "AB12 copy.csv"}
     (lab / "AB12.csv").write_text(arbin_csv(cycles=2))
     (lab / "AB12 copy.csv").write_text(arbin_csv(cycles=3, records=30))
     outcomes = importing(sample="AB12")
