@@ -46,6 +46,7 @@ TERMS: Terms = {
 _LABELS = re.compile(r"(?:Freq/Hz|Time/s(?:ec)?|Potential/V)\s*,.*\S", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?P<key>[^=]+?)\s*=\s*(?P<value>.*)")
 _OWN = re.compile(r"^(Instrument Model:\s+CHI|Init E \(V\) = |High Frequency \(Hz\) = )", re.MULTILINE)
+_OWN_WORDS = ("Model:", "(V) = ", "(Hz) = ")
 _MOST_HEADER_LINES = 2_000
 _SCAN_RATE = "Scan Rate (V/s)"
 
@@ -62,6 +63,8 @@ class ChInstrumentsText:
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether CHI's parameters stand above a line of its labels."""
         text = head_text(head)
+        if not any(word in text for word in _OWN_WORDS):
+            return False
         found = re.search(f"^{_LABELS.pattern}$", text, re.MULTILINE | re.IGNORECASE)
         return bool(found and _OWN.search(text[: found.start()]))
 

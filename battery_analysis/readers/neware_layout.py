@@ -26,6 +26,7 @@ from battery_analysis.readers.neware_headings import describes_records, describe
 from battery_analysis.readers.sniff import (
     DELIMITERS,
     column_names,
+    may_name,
     sample_lines,
     sniff_decimal,
     sniff_delimiter,
@@ -77,6 +78,8 @@ class Layers(NamedTuple):
 def find_names(lines: Sequence[str]) -> Names | None:
     """Find the line with the names of the records and, where it is indented, those above it; None where none is."""
     for place, line in enumerate(lines[:HEAD_LINES]):
+        if not may_name(line, b"vol", "电"):
+            continue
         delimiter = sniff_delimiter(line, lines[place + 1 : place + _SAMPLED_LINES])
         if delimiter is None:
             continue
@@ -96,7 +99,8 @@ def find_names(lines: Sequence[str]) -> Names | None:
 
 def is_table_of_totals(lines: Sequence[str]) -> bool:
     """Say whether one of the first lines names totals of cycles or steps."""
-    return any(describes_totals(_filled_cells(line, delimiter)) for line in lines[:3] for delimiter in DELIMITERS)
+    named = [line for line in lines[:3] if may_name(line, b"cap", "容")]
+    return any(describes_totals(_filled_cells(line, delimiter)) for line in named for delimiter in DELIMITERS)
 
 
 def flat_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:

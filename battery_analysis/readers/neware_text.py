@@ -10,7 +10,6 @@ Seen in:
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from battery_analysis.errors import CorruptFileError, SchemaError
@@ -27,8 +26,11 @@ from battery_analysis.readers.pec import PecCsv
 from battery_analysis.readers.sniff import guess_encoding, head_text, load_text
 
 _HEAD_BYTES = 65_536
+_NAME_LINES = 100
+_SIGN_BYTES = 16_384
 _SINGLE_BYTE = ("cp1252", "latin-1")
-_CHINESE = re.compile(r"电压|电流|循环|工步|容量|记录|[μ℃Ω]")
+_CHINESE = ("电压", "电流", "循环", "工步", "容量", "记录", "μ", "℃", "Ω")
+_CHINESE_BYTES = tuple(word.encode("gb18030") for word in _CHINESE)
 
 
 class NewareText:
@@ -44,7 +46,7 @@ class NewareText:
         """Say whether one of the first lines holds Neware's names of records, or of totals of cycles or steps."""
         if PecCsv().recognises(head, path):  # some of whose names are Neware's
             return False
-        lines = _decoded_head(head).split("\n")
+        lines = _decoded_head(head).split("\n", _NAME_LINES)[:_NAME_LINES]
         return find_names(lines) is not None or is_table_of_totals(lines)
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
@@ -79,11 +81,12 @@ def _load(path: Path) -> tuple[bytes, list[str]]:
 
 
 def _decoded_head(head: bytes) -> str:
-    if guess_encoding(head) in _SINGLE_BYTE and _is_chinese(head):
+    if not head.isascii() and guess_encoding(head) in _SINGLE_BYTE and _is_chinese(head[:_SIGN_BYTES]):
         return head.decode("gb18030", "replace").replace("\r\n", "\n").replace("\r", "\n")
     return head_text(head)
 
 
 def _is_chinese(head: bytes) -> bool:
     """Say whether the head, read in the encoding of Chinese Windows, holds words or signs of its reports."""
-    return _CHINESE.search(head.decode("gb18030", "replace")) is not None
+    words = any(word in head for word in _CHINESE_BYTES)  # cheap, but may find halves of two characters
+    return words and any(word in head.decode("gb18030", "replace") for word in _CHINESE)

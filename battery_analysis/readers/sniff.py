@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import functools
 import re
+import string
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ _SAMPLE_BYTES = 16_384
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _NUL_BLOCK = re.compile(rb"\0+")
+_NAME_LINES = 200
+_SMALL = bytes(range(256)).lower()
+_NO_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode() + b"\n"))
 
 
 class Text(NamedTuple):
@@ -51,11 +55,43 @@ def load_text(path: Path) -> Text:
     return Text(text, encoding, warnings)
 
 
-@functools.lru_cache(maxsize=4)  # every reader in turn asks for the same text
+@functools.lru_cache(maxsize=8)  # every reader in turn asks for the same text, or a shorter beginning of it
 def head_text(head: bytes) -> str:
     """Decode the beginning of a file, which may end inside a character, with LF line ends."""
     text = _as_utf8(head, guess_encoding(head)).decode("utf-8", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+
+
+@functools.lru_cache(maxsize=4)
+def head_lines(head: bytes) -> tuple[str, ...]:
+    """The lines of ``head_text``."""
+    return tuple(head_text(head).split("\n"))
+
+
+@functools.lru_cache(maxsize=4)
+def voltage_lines(head: bytes) -> tuple[tuple[int, str], ...]:
+    r"""Position and text of the lines that may name a voltage: no other line can hold the names of a cycler's columns.
+
+    >>> voltage_lines(b"Cell: A1\nt(s);Vol_tage(V)\n0;3.6\n")
+    ((1, 't(s);Vol_tage(V)'),)
+    """
+    lines = head_lines(head)[:_NAME_LINES]
+    letters = _letters("\n".join(lines)).split(b"\n")
+    return tuple((at, line) for at, line in enumerate(lines) if b"vol" in letters[at] or "电" in line)
+
+
+def may_name(line: str, letters: bytes, sign: str) -> bool:
+    """Say whether a line has the letters in this order, whatever signs stand between them, or the Chinese sign.
+
+    >>> may_name("Time,Vol_tage(V)", b"vol", "电"), may_name("0,3.7", b"vol", "电")
+    (True, False)
+    """
+    return letters in _letters(line) or sign in line
+
+
+def _letters(text: str) -> bytes:
+    """Letters from a to z and line ends of a text."""
+    return text.encode("utf-8", "replace").translate(_SMALL, _NO_LETTERS)
 
 
 def guess_encoding(raw: bytes) -> str:
