@@ -27,6 +27,9 @@ _NUL_BLOCK = re.compile(rb"\0+")
 _NAME_LINES = 200
 _SMALL = bytes(range(256)).lower()
 _NO_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode() + b"\n"))
+_CHINESE = ("电压", "电流", "循环", "工步", "容量", "记录", "时间", "℃", "°C", "μ", "Ω")
+_CHINESE_BYTES = tuple(word.encode("gb18030") for word in _CHINESE)
+_SIGN_BYTES = 65_536
 
 
 class Text(NamedTuple):
@@ -40,8 +43,9 @@ class Text(NamedTuple):
 def load_text(path: Path) -> Text:
     """Load a text file of any encoding and line end.
 
-    UTF-8 and UTF-16 are recognised, everything else is taken as Windows-1252 (or Latin-1, where a byte has no
-    meaning there). NUL bytes, as a power failure leaves them, are removed with a warning.
+    UTF-8 and UTF-16 are recognised, and GB 18030 (Chinese Windows) by words and signs of test reports; everything else
+    is taken as Windows-1252 (or Latin-1, where a byte has no meaning there). NUL bytes, as a power failure leaves
+    them, are removed with a warning.
     """
     raw = path.read_bytes()
     encoding = guess_encoding(raw)
@@ -95,10 +99,10 @@ def _letters(text: str) -> bytes:
 
 
 def guess_encoding(raw: bytes) -> str:
-    """Name the encoding: ``utf-8``, ``utf-8-sig``, ``utf-16…``, ``cp1252`` or ``latin-1``.
+    """Name the encoding: ``utf-8``, ``utf-8-sig``, ``utf-16…``, ``gb18030``, ``cp1252`` or ``latin-1``.
 
-    >>> guess_encoding("Temperature (°C)".encode("latin-1"))
-    'cp1252'
+    >>> guess_encoding("Temperature (°C)".encode("latin-1")), guess_encoding("温度(℃),电压(V)".encode("gbk"))
+    ('cp1252', 'gb18030')
     """
     if raw.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
@@ -115,6 +119,8 @@ def guess_encoding(raw: bytes) -> str:
         raw.decode("utf-8")
     except UnicodeDecodeError as exc:
         if exc.end < len(raw) or exc.reason != "unexpected end of data":
+            if _is_chinese(raw[:_SIGN_BYTES]):
+                return "gb18030"
             return "cp1252" if _decodes(raw, "cp1252") else "latin-1"
     return "utf-8"
 
@@ -208,7 +214,14 @@ def _as_utf8(raw: bytes, encoding: str) -> bytes:
         if body.isascii() or _decodes(body, "utf-8"):
             return body
         return body.decode("utf-8", "replace").encode()  # cut inside the last character, or two encodings in one file
-    return raw.decode(encoding, "ignore").encode("utf-8", "replace")  # UTF-16 may be cut inside a character
+    damaged = "replace" if encoding == "gb18030" else "ignore"  # UTF-16 may be cut inside a character
+    return raw.decode(encoding, damaged).encode("utf-8", "replace")
+
+
+def _is_chinese(head: bytes) -> bool:
+    """Say whether bytes, read in the encoding of Chinese Windows, hold words or signs of test reports."""
+    words = any(word in head for word in _CHINESE_BYTES)  # cheap, but may find halves of two characters
+    return words and any(word in head.decode("gb18030", "replace") for word in _CHINESE)
 
 
 def _decodes(raw: bytes, encoding: str) -> bool:
