@@ -25,11 +25,9 @@ from typing import NamedTuple
 import polars as pl
 
 from battery_analysis import columns
-from battery_analysis.errors import CorruptFileError, SchemaError
-from battery_analysis.readers.arbin import unit_scale
-from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
-from battery_analysis.readers.mapping import Map, to_canonical
-from battery_analysis.readers.potentiostat import moment
+from battery_analysis.errors import CorruptFileError
+from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.headings import Heading
 from battery_analysis.readers.sniff import (
     column_names,
     head_text,
@@ -39,8 +37,8 @@ from battery_analysis.readers.sniff import (
     sniff_delimiter,
     split_cells,
 )
-from battery_analysis.readers.stamps import certain_ends, unix_time
 from battery_analysis.readers.table import parse_table
+from battery_analysis.readers.terms import to_frame, with_clock
 
 TERMS = {
     "Prog Time": columns.TEST_TIME,
@@ -55,7 +53,6 @@ TERMS = {
 _MARKS = ("Prog Time", "Step Time", "Cycle Level", "Procedure")
 _REQUIRED = ("Prog Time", "Voltage", "Current")
 _STAMP = "Time Stamp"
-_CLOCK = r"^(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
 _MOST_HEADER_LINES = 1_000
 
 
@@ -72,7 +69,8 @@ class DigatronCsv:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether a line holds Digatron's labels."""
-        return _split(head_text(head).encode()) is not None
+        text = head_text(head)
+        return all(mark in text for mark in _MARKS) and _split(text.encode()) is not None
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export.
@@ -103,11 +101,13 @@ class DigatronCsv:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
         metadata = TestMetadata(tester=self.tester, test_type="cycling", header=_header(found.lines[:-1], delimiter))
         _describe(metadata, raw)
-        frame, metadata.sources = to_canonical(_in_seconds(raw), _maps(raw, units), units)
-        clock_warnings: list[str] = []
+        headings = [Heading(name, name, units[name]) for name in names]
+        frame, metadata.sources, term_warnings = to_frame(raw, headings, TERMS)
+        warnings += [*name_warnings, *table_warnings, *term_warnings]
         if _STAMP in raw.columns:
-            frame, clock_warnings = _with_clock(frame, raw[_STAMP], time_zone, metadata)
-        return Reading(frame, metadata, [*warnings, *name_warnings, *table_warnings, *clock_warnings])
+            frame, clock_warnings = with_clock(frame, raw[_STAMP], time_zone, metadata)
+            warnings += clock_warnings
+        return Reading(frame, metadata, warnings)
 
 
 class _Split(NamedTuple):
@@ -148,50 +148,3 @@ def _describe(metadata: TestMetadata, raw: pl.DataFrame) -> None:
     metadata.test_name = header.get("Test section") or None
     if "Procedure" in raw.columns and raw.schema["Procedure"] == pl.String:
         metadata.protocol = "; ".join(raw["Procedure"].drop_nulls().unique(maintain_order=True).head(10)) or None
-
-
-def _in_seconds(raw: pl.DataFrame) -> pl.DataFrame:
-    """Convert the clocks of programme and step, ``25:19:08.386``, to seconds."""
-    for name in ("Prog Time", "Step Time"):
-        if raw.schema.get(name) != pl.String:
-            continue
-        parts = raw[name].str.strip_chars().str.extract_groups(_CLOCK).struct.unnest()
-        hours, minutes, seconds = (part.str.replace(",", ".").cast(pl.Float64) for part in parts.iter_columns())
-        raw = raw.with_columns(((hours * 60 + minutes) * 60 + seconds).alias(name))
-    return raw
-
-
-def _maps(raw: pl.DataFrame, units: dict[str, str]) -> list[Map]:
-    """Declare which column holds what.
-
-    Raises:
-        SchemaError: Time, voltage or current is absent or has a unit that is not known.
-    """
-    maps = []
-    for name, column in TERMS.items():
-        scale = unit_scale(units.get(name, ""), column)
-        if name in raw.columns and scale is not None:
-            maps.append(Map(name, column, scale, units[name]))
-        elif name in _REQUIRED:
-            unit = (
-                f"its unit {units[name]!r} is not known" if name in units else f"the file has {', '.join(raw.columns)}"
-            )
-            raise SchemaError(f"the column {name!r} cannot be read; {unit}")
-    return maps
-
-
-def _with_clock(
-    frame: pl.DataFrame, stamps: pl.Series, time_zone: str, metadata: TestMetadata
-) -> tuple[pl.DataFrame, list[str]]:
-    """Add the clock time, and to the metadata when the test started and ended."""
-    test_time = frame[columns.TEST_TIME.name]
-    clock, local, warnings = unix_time(stamps, test_time, time_zone)
-    ends = certain_ends(clock, test_time)
-    if ends is None:
-        return frame, warnings
-    (first, since_start), (last, _) = ends
-    metadata.started_at = moment(first - since_start)
-    metadata.ended_at = moment(last)
-    metadata.time_zone = time_zone if local else None
-    metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
-    return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings

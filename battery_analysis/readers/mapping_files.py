@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME
 from battery_analysis.errors import SettingsError
-from battery_analysis.readers.arbin import unit_scale
+from battery_analysis.readers.headings import unit_scale
 from battery_analysis.readers.sniff import DELIMITERS
 
 AUX = "aux"

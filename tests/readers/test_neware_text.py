@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import HEAD_BYTES
+from battery_analysis.readers.headings import clock_seconds
 from battery_analysis.readers.neware_headings import heading, unit_scale
-from battery_analysis.readers.neware_report import clock_seconds
 from battery_analysis.readers.neware_text import NewareText
 from battery_analysis.reading import ReadResult
 from tests.readers import neware_reports as reports

@@ -470,9 +470,9 @@ def test_digatron_keeps_what_the_header_says(open_text: Open) -> None:
 def test_digatron_units_count_and_unknown_ones_are_refused(open_text: Open) -> None:
     result = open_text(ideal_cell(300).replace("[A]", "[mA]"), "cell.csv")
     assert result.frame["current_ampere"].max() == pytest.approx(1e-3)
-    with pytest.raises(CorruptFileError, match="'Current' cannot be read; its unit 'furlong' is not known"):
+    with pytest.raises(CorruptFileError, match="the unit 'furlong' of column 'Current' is not known"):
         open_text(ideal_cell(300).replace("[A]", "[furlong]"), "cell.csv")
-    with pytest.raises(CorruptFileError, match="'Voltage' cannot be read; the file has Time Stamp"):
+    with pytest.raises(CorruptFileError, match="the voltage column is missing; the file has Time Stamp"):
         open_text(ideal_cell(300).replace("Voltage,", "Tension,"), "cell.csv")
 
 
