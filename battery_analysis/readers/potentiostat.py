@@ -263,9 +263,9 @@ def _scale(unit: str, column: Column) -> float | None:
 
 
 def _is_unconnected(values: pl.Series, column: Column) -> bool:
-    """Say whether a temperature was read without a sensor: such values lie below absolute zero."""
+    """Say whether a temperature was read without a sensor: such values lie at absolute zero or below."""
     lowest = values.min() if column.unit == "degC" else None
-    return isinstance(lowest, int | float) and lowest < -_KELVIN
+    return isinstance(lowest, int | float) and lowest <= -_KELVIN
 
 
 def _is_filler(name: str, values: pl.Series) -> bool:

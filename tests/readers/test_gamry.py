@@ -114,6 +114,12 @@ def test_joins_the_delay_before_a_spectrum_as_a_step_of_its_own(read_text: Read)
     assert reading.metadata.header["Over"] == "...a"
 
 
+def test_absolute_zero_is_no_temperature(read_text: Read) -> None:
+    frame = read_text(setup() + OCV.replace("-327.67", "-273.15")).frame
+    assert "temperature_t1_celsius" not in frame.columns
+    assert frame["aux_temp"][0] == -273.15
+
+
 def test_several_spectra_keep_their_order(read_text: Read) -> None:
     text = setup("MULTIEIS") + SPECTRUM.replace("ZCURVE", "ZCURVE1") + SPECTRUM.replace("ZCURVE", "ZCURVE2")
     frame = read_text(text).frame
