@@ -146,12 +146,10 @@ def sniff_delimiter(header_line: str, sample: Sequence[str]) -> str | None:
 def sniff_decimal(sample_lines: Sequence[str], delimiter: str) -> str:
     """Say whether the numbers of the sample are written with a comma or a point.
 
-    >>> sniff_decimal(["1,5;3,7"], ";")
-    ','
+    >>> sniff_decimal(["1,5;3,7"], ";"), sniff_decimal(['"1,5","3,7"'], ","), sniff_decimal(['"2,640",3.7,25.1'], ",")
+    (',', ',', '.')
     """
-    if delimiter == ",":
-        return "," if _quoted_commas([line for line in sample_lines if '"' in line]) else "."
-    cells = [cell.strip(' \t"') for line in sample_lines for cell in line.split(delimiter)]
+    cells = [cell.strip(' \t"') for line in sample_lines for cell in split_cells(line, delimiter)]
     commas = sum(_COMMA_NUMBER.fullmatch(cell) is not None for cell in cells)
     points = sum(_POINT_NUMBER.fullmatch(cell) is not None for cell in cells)
     return "," if commas > points else "."
@@ -243,8 +241,3 @@ def _without_nul(text: bytes) -> tuple[bytes, str]:
         return b"\n" if inside_line and len(block[0]) > 1 and block.end() < len(text) else b""
 
     return _NUL_BLOCK.sub(fill, text), f"{text.count(0)} NUL bytes removed {where}"
-
-
-def _quoted_commas(lines: Sequence[str]) -> bool:
-    cells = [cell.strip(' \t"') for line in lines for cell in split_cells(line, ",") if cell.startswith('"')]
-    return any(_COMMA_NUMBER.fullmatch(cell) for cell in cells)
