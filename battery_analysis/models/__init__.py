@@ -1,15 +1,18 @@
 """Documents: shape and validation only."""
 
+from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import Note, StoredDocument, checked, now
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
 from battery_analysis.models.test_result import BlockRef, HeaderLine, RawPart, SegmentRef, TestResult
 
-DOCUMENTS: tuple[type[StoredDocument], ...] = (Sample, TestResult, RawDataFile, ImportJob, ImportedFile)
+DOCUMENTS: tuple[type[StoredDocument], ...] = (Sample, TestResult, RawDataFile, Attachment, ImportJob, ImportedFile)
 
 __all__ = [
     "DOCUMENTS",
+    "Attachment",
+    "AttachmentSource",
     "BlockRef",
     "Extent",
     "HeaderLine",

@@ -135,6 +135,7 @@ class TestResult(StoredDocument):
     cycle_blocks = EmbeddedDocumentListField(BlockRef)
     overview = ObjectIdField()
     raw_files = EmbeddedDocumentListField(RawPart)
+    companions = ListField(ObjectIdField(), help_text="Attachments read along with the raw file, such as its .mpl")
     import_job = ObjectIdField()
     words = ListField(StringField(), help_text="Lower-case words of names, tags and protocol, for text search")
 

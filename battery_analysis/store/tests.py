@@ -69,12 +69,13 @@ _KEPT_ON_UPDATE = frozenset(
 
 @dataclass(frozen=True)
 class Source:
-    """Which bytes of which raw file a test was read from."""
+    """Which bytes of which raw file a test was read from, and the attachments that were read along with them."""
 
     test_id: ObjectId
     raw_file: ObjectId
     filename: str
     sha256: str
+    companions: Sequence[ObjectId] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def save_test(
             sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
             raw_files=[_part(current, source)],
+            companions=list(source.companions),
             import_job=labels.import_job,
             **facts,
         )
