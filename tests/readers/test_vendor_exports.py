@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ LAYOUTS: dict[str, tuple[str, str, Export]] = {
     "basytec tabs": ("basytec_txt", "txt", exports.basytec),
     "basytec spaces": ("basytec_txt", "txt", lambda **options: exports.basytec(" ", **options)),
     "basytec decimal comma": ("basytec_txt", "txt", lambda **options: exports.basytec("\t", ",", **options)),
+    "basytec date and time": ("basytec_txt", "txt", lambda **options: exports.basytec(parted=True, **options)),
     "basytec semicolons": ("basytec_txt", "txt", lambda **options: exports.basytec(";", ",", hours=False, **options)),
     "novonix uhpc": ("novonix_csv", "csv", exports.novonix),
     "novonix hpc": ("novonix_csv", "csv", lambda **options: exports.novonix(quoted=True, **options)),
@@ -69,6 +71,13 @@ def test_an_ideal_cell_has_an_efficiency_of_one(tmp_path: Path, layout: str, eve
     assert result.frame["step_time_second"].to_list() == pytest.approx([each["step_time_second"] for each in expected])
     assert result.frame["current_ampere"].to_list() == [each["current_ampere"] for each in expected]
     assert result.frame["voltage_volt"].to_list() == pytest.approx([each["voltage_volt"] for each in expected])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_clock_of_records_agrees_with_their_test_time(tmp_path: Path, layout: str) -> None:
+    frame = ba.read(saved(tmp_path, layout)).frame
+    started = frame["unix_time_second"] - frame["test_time_second"]
+    assert started.to_list() == pytest.approx([exports.START.replace(tzinfo=UTC).timestamp()] * frame.height)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
