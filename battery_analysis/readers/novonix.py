@@ -6,13 +6,15 @@ File structure:
     and spreadsheets add commas to the section marks. A channel that was started anew appends all of it once more.
 
     Times are hours, current is in A and positive on charge. ``Capacity (Ah)`` and ``Energy (Wh)`` are signed nets: up
-    on charge, down on discharge, set to zero only by a new start. Dates follow the computer's locale.
+    on charge, down on discharge, set to zero by a new start, in some versions also by each step (of which the energy
+    alone has been seen). Dates follow the computer's locale. A temperature without a sensor is -9999.
 
 Choices:
     ``Step Number`` is kept as the step in the programme (``step_id``): nothing says that it never repeats, and a step
     so numbered changes its type between its constant-current and its constant-voltage part. Where there is no ``Step
     Type`` (HPC 3.0), ``Step Number`` holds the code of the type, and code 1 both charges and discharges. The codes are
-    spelled out in ``step_type`` and kept as ``aux_``. Mass and area of exactly 1 are the program's own and nobody's.
+    spelled out in ``step_type`` and kept as ``aux_``. Whether a net begins with each step is seen in its values.
+    Temperatures below absolute zero are missing. Mass and area of exactly 1 are the program's own and nobody's.
 
 Seen in:
     UHPC 2.13, HPC 2.2 and HPC 3.0.
@@ -61,6 +63,11 @@ STEP_TYPES = {
     10: "CV hold discharge",
 }
 
+_NETS = {"net_capacity_ah", "net_energy_wh"}
+_LEAST_NET = 1e-6
+"""Ah or Wh from which on a step counts as evidence."""
+_RESET_SHARE = 0.05
+_ABSOLUTE_ZERO = -273.15
 _REQUIRED = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
 _BOTH_DIRECTIONS = {1: "CC"}
 _MARK = re.compile(rb'(?m)^"?\[(Summary|Data)\]"?[,;\t ]*$')
@@ -121,6 +128,9 @@ def _reading(
     if kinds is not None and type_name is not None:
         frame = frame.with_columns(kinds)
         metadata.sources[columns.STEP_TYPE.name] = ColumnSource(type_name)
+    frame = _by_step(frame, metadata)
+    frame, cold_warnings = _without_cold(frame)
+    warnings += cold_warnings
     keep_words(raw, metadata)
     started = in_utc(parse_stamp(metadata.header.get("Started", "")), time_zone)
     if stamps is not None:
@@ -129,6 +139,31 @@ def _reading(
     if started:
         metadata.started_at, metadata.time_zone = started, time_zone
     return Reading(frame, metadata, warnings)
+
+
+def _by_step(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
+    """Call nets that begin with each step by their name, where most steps show that they do."""
+    step_time = pl.col(columns.STEP_TIME.name)
+    for name in _NETS & set(frame.columns) if columns.STEP_TIME.name in frame.columns else ():
+        reached = pl.col(name).shift().abs()
+        starts = (step_time < step_time.shift()) & (reached > _LEAST_NET)
+        from_zero = starts & (pl.col(name).abs() < _RESET_SHARE * reached)
+        steps, anew = frame.select(starts.sum().alias("steps"), from_zero.sum().alias("anew")).row(0)
+        if steps and 2 * anew > steps:
+            frame = frame.rename({name: f"step_{name}"})
+            metadata.sources[f"step_{name}"] = metadata.sources.pop(name)
+    return frame
+
+
+def _without_cold(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Leave temperatures empty that no sensor has measured."""
+    names = [column.name for column in columns.SENSOR_TEMPERATURES if column.name in frame.columns]
+    measured = pl.col(names) >= _ABSOLUTE_ZERO
+    cold = frame.select((~measured).sum()).row(0) if names else ()
+    if not any(cold):
+        return frame, []
+    said = f"{sum(cold)} temperatures below absolute zero, as without a sensor, are kept as missing"
+    return frame.with_columns(pl.when(measured).then(pl.col(names))), [said]
 
 
 def _section(text: bytes, start: int, end: int | None) -> Below:
