@@ -9,6 +9,7 @@ the prefix ``aux_``.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -209,6 +210,21 @@ def is_aux(name: str) -> bool:
     return name.startswith(AUX_PREFIX) and name.isidentifier() and name == name.lower() and name != AUX_PREFIX
 
 
+def infinite_values(frame: pl.DataFrame) -> dict[str, int]:
+    """Count, in the columns that have some, the values that are infinite or not a number.
+
+    >>> infinite_values(pl.DataFrame({"a": [1.0, float("nan")], "b": [1.0, None], "c": [1, 2]}))
+    {'a': 1}
+    """
+    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+    totals = frame.select(pl.col(floats).sum()).row(0, named=True) if floats else {}
+    suspects = [name for name, total in totals.items() if not math.isfinite(total)]  # one such value spoils the sum
+    if not suspects:
+        return {}
+    counts = frame.select((~pl.col(suspects).is_finite()).sum()).row(0, named=True)
+    return {name: count for name, count in counts.items() if count}
+
+
 def conform(frame: pl.DataFrame) -> Conformed:
     """Bring a frame to canonical dtypes and order, and set values that are no numbers to null.
 
@@ -242,11 +258,8 @@ def conform(frame: pl.DataFrame) -> Conformed:
     except pl.exceptions.PolarsError as exc:
         raise SchemaError(f"a column does not hold its type: {exc}") from exc
 
-    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
-    sums = frame.select((~pl.col(floats).is_finite()).sum()).row(0) if floats else ()
-    lost = {name: count for name, count in zip(floats, sums, strict=True) if count}
     warnings = []
-    if lost:
+    if lost := infinite_values(frame):
         frame = frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in lost)
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
         warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")

@@ -175,16 +175,17 @@ def _set_apart(below: Below) -> tuple[Below, str | None]:
     widths = [line.count(" ") + 1 for line in sample_lines(rows)]
     if "DateTime" in names and statistics.multimode(widths)[:1] == [len(names) + 1]:
         names.insert(names.index("DateTime") + 1, _TIME_OF_DAY)
-    return below._replace(header=" ".join(names), rows=rows), " "
+    return below._replace(header=" ".join(names), text=rows, start=0), " "
 
 
 def _without_marks(below: Below) -> Below:
     """Take the marks off the names, so that a repeated line of names is seen as such."""
     header = re.sub(rf"(^|[{_DELIMITERS}])\"?[{_MARKS}]", r"\1", below.header)
-    rows = below.rows
+    below = below._replace(header=header)
     for mark in _MARKS.encode():
-        rows = rows.replace(b"\n%c" % mark, b"\n")
-    return below._replace(header=header, rows=rows)
+        if below.text.find(b"\n%c" % mark, below.start) >= 0:
+            below = below._replace(text=below.rows.replace(b"\n%c" % mark, b"\n"), start=0)
+    return below
 
 
 def _per_mass(headings: list[Heading]) -> tuple[list[Heading], dict[str, Column], list[str]]:

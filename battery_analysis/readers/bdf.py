@@ -76,15 +76,15 @@ class BdfCsv:
         line, _ = _header_line(text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore"))
         encoded = line.encode()
         header_at = text.index(encoded)
-        rows = text[header_at + len(encoded) + 1 :]
-        sample = sample_lines(rows)
+        start = header_at + len(encoded) + 1
+        sample = sample_lines(text, start=start)
         delimiter = sniff_delimiter(line, sample)
         if delimiter is None or len(encoded) > MAX_LINE_BYTES:
             raise CorruptFileError(path, "no table found: its first line is not a line of column names", self.name)
         names, name_warnings = column_names(line, delimiter, sample)
         terms = {name: term for name in names if (term := term_of(name))}
         raw, table_warnings = parse_table(
-            rows,
+            text,
             names,
             delimiter=delimiter,
             decimal=sniff_decimal(sample, delimiter),
@@ -92,6 +92,7 @@ class BdfCsv:
             required=[name for name, term in terms.items() if term.column.name in _SERIES],
             real={name for name, term in terms.items() if term.column.dtype.is_float()},
             words={name for name, term in terms.items() if term.column.dtype == pl.String},
+            start=start,
         )
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)

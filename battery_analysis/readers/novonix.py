@@ -97,7 +97,7 @@ class NovonixCsv:
             SchemaError: Time, voltage or current is absent.
         """
         text, _, warnings = load_text(path)
-        marks = [(mark[1].decode(), mark.start(), mark.end()) for mark in _MARK.finditer(text)]
+        marks = _marks(text)
         starts = [(at, end) for kind, at, end in marks if kind == "Data"]
         if not starts:
             raise CorruptFileError(path, "there is no [Data] section", self.name)
@@ -105,7 +105,7 @@ class NovonixCsv:
         sections = [_section(text, start, end) for (_, start), end in zip(starts, ends, strict=True)]
         metadata = _metadata(text[: starts[0][0]].decode("utf-8", "replace").split("\n")[:_MOST_HEADER_LINES])
 
-        tables = [read_table(section, heading, TERMS, _REQUIRED) for section in sections if section.rows.strip()]
+        tables = [read_table(section, heading, TERMS, _REQUIRED) for section in sections if section.holds_rows()]
         warnings += [warning for table in tables for warning in table.warnings]
         if not any(table.frame.height for table in tables):
             raise CorruptFileError(path, "the [Data] section has no data rows", self.name)
@@ -166,18 +166,32 @@ def _without_cold(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return frame.with_columns(pl.when(measured).then(pl.col(names))), [said]
 
 
+def _marks(text: bytes) -> list[tuple[str, int, int]]:
+    """The lines [Summary] and [Data], in order: what stands in them, and where they begin and end."""
+    found = []
+    for word in (b"[Summary]", b"[Data]"):
+        at = text.find(word)
+        while at >= 0:
+            if mark := _MARK.match(text, text.rfind(b"\n", 0, at) + 1):
+                found.append((mark[1].decode(), mark.start(), mark.end()))
+            at = text.find(word, at + 1)
+    return sorted(found, key=lambda mark: mark[1])
+
+
 def _section(text: bytes, start: int, end: int | None) -> Below:
     """Cut out one data section and take the quotes off rows that stand in them as a whole."""
-    body = text[start:end].lstrip(b"\n")
-    skipped = len(text[start:end]) - len(body)
-    line, _, rows = body.partition(b"\n")
-    header = line.decode("utf-8", "replace")
+    while text.startswith(b"\n", start):
+        start += 1
+    first_line = text.count(b"\n", 0, start) + 2
+    if end is not None:
+        text, start = text[start:end], 0
+    rows_at = text.find(b"\n", start) + 1 or len(text)
+    header = text[start:rows_at].decode("utf-8", "replace").rstrip("\n")
+    below = Below([], header, text, first_line, rows_at)
     if header.startswith('"') and header.endswith('"') and header.count('"') == 2:
-        header = header.strip('"')
-        rows = rows.replace(b'"\n', b"\n").replace(b'\n"', b"\n").removeprefix(b'"')
-        if rows.endswith(b'"'):
-            rows = rows[:-1]
-    return Below([], header, rows, text.count(b"\n", 0, start + skipped) + 2)
+        rows = below.rows.replace(b'"\n', b"\n").replace(b'\n"', b"\n").removeprefix(b'"').removesuffix(b'"')
+        below = below._replace(header=header.strip('"'), text=rows, start=0)
+    return below
 
 
 def _joined(tables: list[Table]) -> tuple[pl.DataFrame, list[Heading]]:
