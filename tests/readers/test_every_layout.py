@@ -116,7 +116,7 @@ def test_cycles_are_the_testers_own_or_derived(tmp_path: Path, layout: Layout, n
 
 def test_no_layout_is_forgotten() -> None:
     """Readers of nothing but spectra, and those whose own tests hold the generated truth, are named here."""
-    spectra = {"maccor_impedance", "zplot_z", "powersuite_text", "ivium_idf"}
+    spectra = {"maccor_impedance", "zplot_z", "powersuite_text", "ivium_idf", "autolab_fra"}
     elsewhere = {"neware_nda", "biologic_mpr", "arbin_res", "arbin_h5", "cellpy_h5", "tomato_netcdf", "indigo_h5"}
     no_current = {"chinstruments_text", "landt_cex"}
     read_here = {layout.reader for layout in LAYOUTS}
