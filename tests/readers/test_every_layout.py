@@ -16,6 +16,8 @@ from tests.layouts import LAYOUTS
 from tests.layouts.cell import CAPACITIES_AH, CHARGE, DISCHARGE, ENERGIES_WH, START, Numbering, Record, records
 from tests.layouts.table import Layout
 
+DERIVED = {"derived_cycle_count", "step_kind"}
+"""Columns that ``read`` adds to those of the file."""
 NUMBERED = [
     pytest.param(layout, numbering, id=f"{layout.name}-{numbering}")
     for layout in LAYOUTS
@@ -99,7 +101,7 @@ def test_what_was_logged_comes_back(tmp_path: Path, layout: Layout, every: float
     assert_capacities(result.cycles, layout)
     assert_energies(result.cycles, layout)
     assert_integral(result.frame)
-    assert set(result.frame.columns) - {"derived_cycle_count"} <= set(result.metadata.sources)
+    assert set(result.frame.columns) - DERIVED <= set(result.metadata.sources)
     if layout.numberings:
         assert_numbered(result, layout.numberings[0], truth)
     else:
