@@ -74,6 +74,9 @@ DERIVED_CYCLE_COUNT = _whole(
 STEP_COUNT = _whole("step_count", "Number of the step in order of execution; never repeats.")
 STEP_ID = _whole("step_id", "Number of the step in the tester's programme; repeats in every cycle.")
 STEP_TYPE = Column("step_type", "", pl.String(), "Kind of step in the tester's own words.")
+STEP_KIND = Column(
+    "step_kind", "", pl.String(), "Kind of step in words that are the same for all testers; empty for unknown words."
+)
 STEP_TIME = _real("step_time_second", "s", "Time since the start of the step.")
 RECORD_INDEX = _whole("record_index", "Number of the record as the tester counts.")
 STEP_RECORD_INDEX = _whole("step_record_index", "Number of the record within its step.")
@@ -144,6 +147,7 @@ CANONICAL: tuple[Column, ...] = (
     STEP_COUNT,
     STEP_ID,
     STEP_TYPE,
+    STEP_KIND,
     STEP_TIME,
     RECORD_INDEX,
     STEP_RECORD_INDEX,
@@ -165,6 +169,8 @@ CANONICAL: tuple[Column, ...] = (
     PHASE,
 )
 BY_NAME: dict[str, Column] = {column.name: column for column in CANONICAL}
+DERIVED = (DERIVED_CYCLE_COUNT, STEP_KIND)
+"""Columns that no file has: they are derived from others once a file was read."""
 
 _SERIES = (TEST_TIME.name, VOLTAGE.name)
 _SPECTRUM = (FREQUENCY.name, REAL_IMPEDANCE.name, IMAGINARY_IMPEDANCE.name)
@@ -210,6 +216,18 @@ def is_aux(name: str) -> bool:
     return name.startswith(AUX_PREFIX) and name.isidentifier() and name == name.lower() and name != AUX_PREFIX
 
 
+def insert(frame: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
+    """Insert a canonical column where it belongs; the frame has none of that name.
+
+    >>> frame = pl.DataFrame({"voltage_volt": [3.7], "step_id": [1]})
+    >>> insert(frame, pl.Series("current_ampere", [1.0])).columns
+    ['voltage_volt', 'current_ampere', 'step_id']
+    """
+    earlier = {column.name for column in CANONICAL[: CANONICAL.index(BY_NAME[values.name])]}
+    place = sum(name in earlier for name in frame.columns)
+    return frame.clone().insert_column(place, values)
+
+
 def infinite_values(frame: pl.DataFrame) -> dict[str, int]:
     """Count, in the columns that have some, the values that are infinite or not a number.
 
@@ -248,11 +266,9 @@ def conform(frame: pl.DataFrame) -> Conformed:
     if not absent and CURRENT.name not in frame.columns:
         frame = frame.with_columns(pl.lit(None, CURRENT.dtype).alias(CURRENT.name))
 
-    casts = [
-        pl.col(column.name).cast(column.dtype)
-        for column in CANONICAL
-        if column.name in frame.columns and frame.schema[column.name] != column.dtype
-    ]
+    schema = frame.schema
+    present = [column for column in CANONICAL if column.name in schema]
+    casts = [pl.col(column.name).cast(column.dtype) for column in present if schema[column.name] != column.dtype]
     try:
         frame = frame.with_columns(casts)
     except pl.exceptions.PolarsError as exc:
@@ -264,5 +280,5 @@ def conform(frame: pl.DataFrame) -> Conformed:
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
         warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")
 
-    ordered = [column.name for column in CANONICAL if column.name in frame.columns]
-    return Conformed(frame.select(*ordered, *(name for name in frame.columns if name not in BY_NAME)), warnings)
+    others = [name for name in frame.columns if name not in BY_NAME]
+    return Conformed(frame.select(*(column.name for column in present), *others), warnings)

@@ -12,6 +12,7 @@ import polars as pl
 from battery_analysis.analysis.checks import Check, run_checks
 from battery_analysis.analysis.clock import steady_time
 from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention, number_cycles, summarise_cycles
+from battery_analysis.analysis.steps import with_step_kind
 from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
 from battery_analysis.readers import READERS, plug_ins
@@ -101,7 +102,7 @@ def read(
 
     metadata = reading.metadata
     frame, clock_warnings = steady_time(frame)
-    frame, cycle_method = number_cycles(frame)
+    frame, cycle_method = number_cycles(with_step_kind(frame))
     cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
     warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings, *clock_warnings]
     checks = run_checks(frame, cycles, metadata)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from battery_analysis.analysis.records import IntArray, Records, directions_of_runs, has_values, phases
-from battery_analysis.columns import CANONICAL, CURRENT, CYCLE_COUNT, DERIVED_CYCLE_COUNT, TEST_TIME
+from battery_analysis.columns import CURRENT, CYCLE_COUNT, DERIVED_CYCLE_COUNT, TEST_TIME, insert
 
 CycleMethod = Literal["tester", "derived"]
 
@@ -44,9 +44,7 @@ def number_cycles(frame: pl.DataFrame) -> tuple[pl.DataFrame, CycleMethod | None
     number = np.zeros(frame.height, dtype=np.int64)
     number[starts] = 1
     derived = pl.Series(DERIVED_CYCLE_COUNT.name, np.cumsum(number) + 1)
-    earlier = {column.name for column in CANONICAL[: CANONICAL.index(DERIVED_CYCLE_COUNT)]}
-    place = sum(name in earlier for name in frame.columns)
-    return frame.clone().insert_column(place, derived), "derived"
+    return insert(frame, derived), "derived"
 
 
 def _derived_starts(records: Records) -> tuple[IntArray, int]:

@@ -8,9 +8,10 @@ File structure:
 Choices:
     A file must hold a time and a voltage (or the three columns of an impedance spectrum) under names of the format.
     Where two columns are the same term, the present name wins over an older one. The format does not say which
-    tester recorded; files that this project wrote as Parquet carry what the original said. ``derived_cycle_count`` is
-    left out, since it is derived again. Published files exist whose times are 3600 times too large: values are kept,
-    and a current that flows in one direction for longer than any test lasts is named in a warning.
+    tester recorded; files that this project wrote as Parquet carry what the original said. ``derived_cycle_count``
+    and ``step_kind`` are left out, since they are derived again. Published files exist whose times are 3600 times too
+    large: values are kept, and a current that flows in one direction for longer than any test lasts is named in a
+    warning.
 
 Seen in:
     Reference data and test files of the Battery Data Alliance (Basytec, Neware, Landt, Maccor, Novonix, Arbin data).
@@ -143,7 +144,7 @@ def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> R
     """Map a table in terms of the format; ``metadata`` gets sources, dates, and what is left to say."""
     terms = {name: term for name in table.columns if (term := term_of(name))}
     told = metadata.started_at, metadata.ended_at
-    table = table.drop(columns.DERIVED_CYCLE_COUNT.name, strict=False)
+    table = table.drop((column.name for column in columns.DERIVED), strict=False)
     texts = {name for name, term in terms.items() if term.column.dtype == pl.String}
     table, warnings = plain(table, texts, metadata, time_zone)
     table, terms, number_warnings = _whole_counts(table, terms)
