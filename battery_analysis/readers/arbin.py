@@ -70,7 +70,7 @@ TERMS: dict[str, Column] = {
     "environmenttemperature": columns.AMBIENT_TEMPERATURE,
     "ambienttemperature": columns.AMBIENT_TEMPERATURE,
     "celltemperature": columns.SURFACE_TEMPERATURE,
-    "surfacetemperature": columns.SURFACE_TEMPERATURE,
+    **dict.fromkeys(("surfacetemperature", "surfacetemp"), columns.SURFACE_TEMPERATURE),
     **_SENSORS,
     "auxtemperature": columns.SENSOR_TEMPERATURES[0],
     "temperature": columns.SENSOR_TEMPERATURES[0],
