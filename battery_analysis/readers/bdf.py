@@ -97,6 +97,7 @@ class BdfCsv:
         )
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
+        del text  # many megabytes of which nothing more is needed
         reading = to_reading(_with_truth(raw), TestMetadata(tester=self.tester), time_zone)
         reading.warnings[:0] = [*warnings, *name_warnings, *table_warnings]
         return reading

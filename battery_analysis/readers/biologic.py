@@ -77,6 +77,7 @@ class BiologicText:
         """
         text, _, warnings = load_text(path)
         found = _split(text)
+        del text
         if not found:
             raise CorruptFileError(path, "no line of column labels such as time/s, Ewe/V, freq/Hz", self.name)
         if not _CONTENT.search(found.text, found.start):
@@ -87,6 +88,7 @@ class BiologicText:
         raw, table_warnings = _table(found)
         if not raw.height:
             raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
+        found = found._replace(text=b"")  # many megabytes of which nothing more is needed
         metadata = _metadata(_header(found.lines[:-1]), found.lines[:-1], time_zone)
         loops = [(int(first), int(last)) for first, last in _LOOP.findall("\n".join(found.lines))]
         metadata.announced_records = loops[-1][1] + 1 if loops else None

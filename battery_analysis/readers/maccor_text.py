@@ -75,6 +75,7 @@ class MaccorText:
             raise CorruptFileError(path, str(exc), self.name) from exc
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
+        del text  # many megabytes of which nothing more is needed
         metadata = TestMetadata(tester=self.tester)
         header = read_header([line.split(found.delimiter) for line in found.lines[:-1]])
         describe(metadata, header, path, time_zone)
