@@ -37,6 +37,10 @@ _MONTHS = {
     **{name: at for at, name in enumerate(_ENGLISH, 1)},
     **{"mai": 5, "okt": 10, "dez": 12, "mrz": 3, "mär": 3},
 }
+_TIME_OF_DAY = r"\d{1,2}:\d{2}:\d{2}( [AaPp][Mm])?"
+_DAY = 86_400
+_CLOCK_SET = 7_200
+"""Seconds by which a clock may be set back, as at the end of summer time, without a day having gone by."""
 _NAMED_MONTH = r"^(?:[A-Za-z]+, *)?(\d{1,2})[- ]([A-Za-zä]{3})[A-Za-z]*[- ](\d{2,4}),?( .*)?$"
 _MONTH_FIRST = r"^(?:[A-Za-z]+, *)?([A-Za-zä]{3})[A-Za-z]* +(\d{1,2}), *(\d{4}),?( .*)?$"
 
@@ -116,6 +120,35 @@ def plain_stamps(stamps: pl.Series) -> pl.Series:
             stamps.name
         )
     ).to_series()
+
+
+def dated_stamps(stamps: pl.Series, day: str, test_time: pl.Series) -> pl.Series:
+    """Put the date before stamps that are times of day only; leave all others.
+
+    Args:
+        stamps: The stamps of the records.
+        day: When the test began, as the header writes it.
+        test_time: Seconds since then, which tell how many days have gone by.
+
+    >>> dated_stamps(pl.Series(["23:59:50", "00:00:10"]), "11/23/2023", pl.Series([0.0, 20.0])).to_list()
+    ['2023-11-23 23:59:50', '2023-11-24 00:00:10']
+    """
+    first = stamps.drop_nulls().first()
+    began = read_stamp(day, "UTC")
+    if began is None or not isinstance(first, str) or not re.fullmatch(_TIME_OF_DAY, first.strip()):
+        return stamps
+    texts = pl.lit(stamps.str.strip_chars())
+    clock = pl.coalesce(texts.str.to_time("%I:%M:%S %p", strict=False), texts.str.to_time("%H:%M:%S", strict=False))
+    table = pl.select(second=clock.cast(pl.Duration).dt.total_seconds(), time=pl.lit(test_time)).fill_null(
+        strategy="forward"
+    )
+    second, time = pl.col("second"), pl.col("time")
+    midnights = ((time.diff() - _CLOCK_SET - second.diff()) / _DAY).ceil().clip(0.0).fill_null(0.0).cum_sum()
+    since_midnight = (second - time).drop_nulls().first() % _DAY  # of the day on which the test began
+    first_day = ((since_midnight + time - second) / _DAY).round().drop_nulls().first()
+    dated = began.timestamp() // _DAY * _DAY + (first_day + midnights) * _DAY + second
+    shown = (dated * 1e6).cast(pl.Int64).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
+    return table.select(pl.when(pl.lit(stamps).is_not_null()).then(shown).alias(stamps.name)).to_series()
 
 
 def _clean(cell: str) -> str:
