@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 from battery_analysis import columns
 from battery_analysis.columns import Column
@@ -109,12 +108,8 @@ _CLOCK = re.compile(r".*h.*:.*m.*", re.IGNORECASE)
 _LOST_LETTER = re.compile(r"^[?\ufffd](?=[A-Za-z])")
 
 
-class Heading(NamedTuple):
-    """A column name of the file, what it is called without spelling, and its unit as written."""
-
-    name: str
-    key: str
-    unit: str
+class Heading(headings.Heading):
+    """A column name of the file, and what it means in a Neware report."""
 
     @property
     def column(self) -> Column | None:
