@@ -32,17 +32,10 @@ _KEY = re.compile(rf"(?P<key>{_KEYS}):?", re.IGNORECASE)
 _TODAY = re.compile(r"(?P<key>Today'{1,2}s Date)\s*:?\s*", re.IGNORECASE)
 _PROCEDURE = re.compile(r"(?P<name>.*?\.\d{3})(?P<description>\D.*)", re.DOTALL)
 _CHANNEL = re.compile(r"\.(\d{3})")
-_ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {
-    **{name: at for at, name in enumerate(_ENGLISH, 1)},
-    **{"mai": 5, "okt": 10, "dez": 12, "mrz": 3, "mär": 3},
-}
 _TIME_OF_DAY = r"\d{1,2}:\d{2}:\d{2}( [AaPp][Mm])?"
 _DAY = 86_400
 _CLOCK_SET = 7_200
 """Seconds by which a clock may be set back, as at the end of summer time, without a day having gone by."""
-_NAMED_MONTH = r"^(?:[A-Za-z]+, *)?(\d{1,2})[- ]([A-Za-zä]{3})[A-Za-z]*[- ](\d{2,4}),?( .*)?$"
-_MONTH_FIRST = r"^(?:[A-Za-z]+, *)?([A-Za-zä]{3})[A-Za-z]* +(\d{1,2}), *(\d{4}),?( .*)?$"
 
 
 def read_header(lines: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -93,33 +86,9 @@ def read_stamp(stamp: str, time_zone: str) -> datetime | None:
     >>> read_stamp("11 December 2020, 12:22:12 PM", "UTC").isoformat()
     '2020-12-11T12:22:12+00:00'
     """
-    clock = unix_time(plain_stamps(pl.Series("stamp", [stamp])), pl.Series([0.0]), time_zone).unix_time
+    clock = unix_time(pl.Series("stamp", [stamp]), pl.Series([0.0]), time_zone).unix_time
     ends = certain_ends(clock, pl.Series([0.0]))
     return moment(ends[0][0]) if ends else None
-
-
-def plain_stamps(stamps: pl.Series) -> pl.Series:
-    """Write stamps with the name of a month (``23-Nov-23 3:56:11 PM``) year first; leave all others.
-
-    >>> plain_stamps(pl.Series(["23-Nov-23 3:56:11 PM"]))[0]
-    '2023-11-23 3:56:11 PM'
-    """
-    first = stamps.drop_nulls().first()
-    if stamps.dtype != pl.String or not isinstance(first, str) or not re.search(r"[A-Za-zä]{3}", first.strip()):
-        return stamps
-    day_first = re.match(_NAMED_MONTH, first.strip()) is not None
-    parts = stamps.str.strip_chars().str.extract_groups(_NAMED_MONTH if day_first else _MONTH_FIRST).struct.unnest()
-    one, two, year, time = parts.iter_columns()
-    day, month = (one, two) if day_first else (two, one)
-    number = month.str.to_lowercase().replace_strict(_MONTHS, default=None, return_dtype=pl.Int64)
-    table = pl.DataFrame({"year": year, "month": number, "day": day, "time": time.fill_null("")})
-    century = pl.when(pl.col("year").str.len_chars() == 2).then(pl.lit("20")).otherwise(pl.lit(""))
-    two_digits = (pl.col(name).cast(pl.String).str.zfill(2) for name in ("month", "day"))
-    return table.select(
-        (pl.concat_str(pl.concat_str(century, pl.col("year")), *two_digits, separator="-") + pl.col("time")).alias(
-            stamps.name
-        )
-    ).to_series()
 
 
 def dated_stamps(stamps: pl.Series, day: str, test_time: pl.Series) -> pl.Series:

@@ -32,7 +32,6 @@ from battery_analysis.readers.maccor_columns import (
     scale_of,
 )
 from battery_analysis.readers.maccor_evidence import MINUTE, TIME_SCALES, time_scale, voltage_scale
-from battery_analysis.readers.maccor_header import plain_stamps
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.stamps import unix_time
 from battery_analysis.readers.terms import fault
@@ -77,7 +76,7 @@ def map_table(raw: pl.DataFrame) -> Mapped:
     """
     raw, units = _without_units(raw)
     stamp_name = next((name for key in STAMP_KEYS for name in raw.columns if heading(name).key == key), None)
-    stamps = plain_stamps(raw.drop_in_place(stamp_name)) if stamp_name else None
+    stamps = raw.drop_in_place(stamp_name) if stamp_name else None
     raw, clock_times = _as_numbers(raw)
     headings = [each._replace(unit="s") if each.name in clock_times else each for each in map(heading, raw.columns)]
     milli = {each.name for each in headings if each.in_milli}
