@@ -1,10 +1,10 @@
 """The largest file of each format beside the established readers for it.
 
 Every reader runs in a process of its own: one read, whose peak memory is measured as growth over the imports (and over
-a first frame of two rows, where polars is used), then the median of five. Frames below 4 MB get no verdict on memory:
-what libraries take once in a process outweighs them. `reader and conform` is the way from the file to the canonical
-frame, `battery_analysis.read` adds cycles and checks. Real files are those below `BATTERY_TEST_DATA`; large text
-exports come from the cell model.
+a first frame of two rows, where polars is used); then all read in turn, five times, and the medians are compared.
+Frames below 4 MB get no verdict on memory: what libraries take once in a process outweighs them. `reader and conform`
+is the way from the file to the canonical frame, `battery_analysis.read` adds cycles and checks. Real files are those
+below `BATTERY_TEST_DATA`; large text exports come from the cell model.
 
 Peers do less: they give the file's columns as they stand, without units, signs, time stamps or metadata. Bare
 `polars.read_csv` is no peer, but what the fastest parser at hand takes for the text alone; it bounds what can be
@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks import exports
 from benchmarks.contenders import MDB_EXPORT, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, WHOLE
 from benchmarks.measuring import Row
-from benchmarks.one_reader import Cost, cost
+from benchmarks.one_reader import Cost, costs
 from benchmarks.peers import peer_python
 
 DATA = Path(os.environ.get("BATTERY_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "real"
@@ -117,10 +117,8 @@ def _file(case: Case, folder: Path) -> Path | None:
 
 
 def _compared(case: Case, path: Path) -> Iterator[Row]:
-    python = peer_python()
-    own = cost(READER_AND_CONFORM, path, {}, python)
-    whole = cost(WHOLE, path, {}, python)
-    peers = {name: cost(name, path, options, python) for name, options in case.peers.items()}
+    peers = costs(path, {READER_AND_CONFORM: {}, WHOLE: {}} | case.peers, peer_python())
+    own, whole = peers.pop(READER_AND_CONFORM), peers.pop(WHOLE)
     size = path.stat().st_size
     yield Row(f"**{case.what}**", f"{own.records or 0:,} records, {size / 1e6:.1f} MB")
     for name, peer in peers.items():

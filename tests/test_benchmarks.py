@@ -10,7 +10,7 @@ import pytest
 import battery_analysis as ba
 from benchmarks import exports
 from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, load
-from benchmarks.one_reader import Cost, cost
+from benchmarks.one_reader import Cost, costs
 from benchmarks.read_formats import CASES, Case, _verdicts
 
 RECORDS = 2_500
@@ -53,7 +53,7 @@ def test_every_peer_of_a_case_is_known() -> None:
 def test_a_reader_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "BM001.csv"
     exports.large_neware_csv(path, RECORDS)
-    measured = cost(READER_AND_CONFORM, path, {}, peers=None)
+    measured = costs(path, {READER_AND_CONFORM: {}}, peers=None)[READER_AND_CONFORM]
     assert measured.fault is None
     assert measured.records == RECORDS
     assert measured.seconds > 0
@@ -63,8 +63,9 @@ def test_a_reader_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
 def test_an_absent_peer_and_one_that_fails_are_said_to_be_so(tmp_path: Path) -> None:
     path = tmp_path / "BM001.nda"
     path.write_bytes(b"no nda file")
-    assert cost("yadg", path, {"filetype": "eclab.mpr"}, peers=None).fault == "not installed"
-    assert str(cost("fastnda", path, {}, peers=None).fault).startswith("fails (")
+    measured = costs(path, {"yadg": {"filetype": "eclab.mpr"}, "fastnda": {}}, peers=None)
+    assert measured["yadg"].fault == "not installed"
+    assert str(measured["fastnda"].fault).startswith("fails (")
 
 
 def test_a_row_holds_only_where_the_reach_is_met() -> None:
