@@ -25,7 +25,6 @@ Seen in:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -189,7 +188,7 @@ def _with_true_units(
     clock = unix_time(stamps.head(_SAMPLES), time / 1e3, "UTC").unix_time
     steps = pl.DataFrame({"clock": clock.diff(), "time": time.diff()}).filter(pl.col("clock") > 0, pl.col("time") > 0)
     ratio = (steps["clock"] / steps["time"]).median()
-    if not isinstance(ratio, float) or abs(math.log(ratio / 1e-3)) > math.log(_SURE_FACTOR):
+    if not isinstance(ratio, float) or not 1e-3 / _SURE_FACTOR < ratio < 1e-3 * _SURE_FACTOR:
         return headings, []
     said = ", ".join(each.name for each in labelled)
     return (

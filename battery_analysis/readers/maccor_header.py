@@ -34,6 +34,7 @@ _PROCEDURE = re.compile(r"(?P<name>.*?\.\d{3})(?P<description>\D.*)", re.DOTALL)
 _CHANNEL = re.compile(r"\.(\d{3})")
 _TIME_OF_DAY = r"\d{1,2}:\d{2}:\d{2}( [AaPp][Mm])?"
 _DAY = 86_400
+_LATEST = 1e11
 _CLOCK_SET = 7_200
 """Seconds by which a clock may be set back, as at the end of summer time, without a day having gone by."""
 
@@ -116,7 +117,8 @@ def dated_stamps(stamps: pl.Series, day: str, test_time: pl.Series) -> pl.Series
     since_midnight = (second - time).drop_nulls().first() % _DAY  # of the day on which the test began
     first_day = ((since_midnight + time - second) / _DAY).round().drop_nulls().first()
     dated = began.timestamp() // _DAY * _DAY + (first_day + midnights) * _DAY + second
-    shown = (dated * 1e6).cast(pl.Int64).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
+    sound = pl.when(dated.is_between(0.0, _LATEST)).then(dated)  # whatever damage has made of the test time
+    shown = (sound * 1e6).cast(pl.Int64).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
     return table.select(pl.when(pl.lit(stamps).is_not_null()).then(shown).alias(stamps.name)).to_series()
 
 

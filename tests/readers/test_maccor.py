@@ -75,6 +75,14 @@ def test_stamps_without_a_date_get_that_of_the_test_and_go_on_over_midnight(
     assert result.metadata.started_at == START.replace(tzinfo=UTC)
 
 
+def test_times_that_damage_has_made_impossible_get_no_date(tmp_path: Path) -> None:
+    path = tmp_path / "cell.001"
+    rows = ["1\t1\t1\t0\t0.5\t3.7\tC\t09:30:00", "2\t1\t1\t1e300\t0.5\t3.7\tC\t09:30:10"]
+    path.write_text("\n".join(["Date of Test:\t11/23/2023", "\t".join([*HEADER, "DPt Time"]), *rows, ""]))
+    clock = ba.read(path).frame["unix_time_second"]
+    assert clock.to_list() == [START.replace(tzinfo=UTC).timestamp(), None]
+
+
 def test_the_header_says_channel_procedure_and_comment(tmp_path: Path) -> None:
     metadata = ba.read(write(tmp_path, amps)).metadata
     assert (metadata.channel, metadata.test_name, metadata.protocol, metadata.comment) == (
