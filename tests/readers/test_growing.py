@@ -29,6 +29,8 @@ GROWING = [layout for layout in TEXTS if not layout.lines_like]
 BEGINNING = 6
 """Records after which a half line no longer outweighs the whole ones by which width and decimal mark are judged."""
 ELSEWHERE = 12
+NAMED_AGAIN = {"versastudio_par"}
+"""Readers of files whose columns are named anew below records, where half a line of names still gives a column."""
 BEGUN = re.compile(rb"[0-9]\0?[\t,; ]|[\t,; ]\0?[0-9]")
 """A number beside a delimiter: the last line is one of records, and holds something."""
 
@@ -123,10 +125,11 @@ def test_a_file_cut_at_any_byte_holds_the_first_records_of_the_whole(tmp_path: P
         cut_short = {whole.sources[name] for name in differing(now.frame[last], whole.frame[last])}
         label = min(cut_short, key=len, default="")
         assert all(label in source for source in cut_short), f"{cut_short} differ, {where}"
-        if length >= file.last_line():
+        if length >= file.last_line() or layout.reader not in NAMED_AGAIN:
             assert now.frame.schema == whole.frame.schema, where
-            if now.frame.height == certain_height and BEGUN.search(file.content[file.last_line() : length]):
-                assert any("the last line is incomplete" in said for said in now.warnings), where
+        begun_line = file.content[file.last_line() : length]
+        if now.frame.height == certain_height and BEGUN.search(begun_line):
+            assert any("the last line is incomplete" in said for said in now.warnings), where
 
 
 @pytest.mark.parametrize("layout", GROWING, ids=lambda layout: layout.name)
