@@ -15,9 +15,12 @@ app = new_app()
 def formats(context: Context) -> None:
     """List what can be read, what is attached to tests, and how it is recognised."""
     from battery_analysis.readers import READERS, plug_ins
+    from battery_analysis.readers.base import Reader
     from battery_analysis.readers.beside import BESIDE, BesideFormat
     from battery_analysis.readers.delimited import delimited_readers
 
+    listed: list[Reader | BesideFormat] = [*READERS, *BESIDE, *plug_ins().readers]
+    listed += delimited_readers(context.settings.mappings)
     known: list[dict[str, Any]] = [
         {
             "id": each.name,
@@ -27,7 +30,7 @@ def formats(context: Context) -> None:
             "suffixes": sorted(each.suffixes),
             "description": each.description,
         }
-        for each in (*READERS, *BESIDE, *plug_ins().readers, *delimited_readers(context.settings.mappings))
+        for each in listed
     ]
     known += [
         {
