@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from battery_analysis.readers.base import HEAD_BYTES, Reader, Reading
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_columns import to_frame
 from examples.bulk import many_records, write_large_ndax
+from tests.layouts import binaries
+from tests.layouts.cell import DISCHARGE, records
 from tests.readers.neware_bytes import archive, repacked
 from tests.realdata import hostile, hostile_entries, real, real_entries
 
@@ -344,3 +347,13 @@ def test_decoders_keep_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     read(hostile("aux_member_unlisted.ndax"))
     read(real(PULSES))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_discharge_below_zero_volt_has_its_own_energy(tmp_path: Path) -> None:
+    """As in a symmetric cell; records between rows of run information are filled in from their power."""
+    truth = [replace(each, voltage=-each.voltage) if each.kind == DISCHARGE else each for each in records(60.0)]
+    binaries.ndax(tmp_path / "test.ndax", truth)
+    frame = read(tmp_path / "test.ndax").frame
+    since = [each.since["step"] for each in truth]
+    assert frame["step_charging_energy_wh"].to_list() == approx([each.charge_wh for each in since], abs=1e-2)
+    assert frame["step_discharging_energy_wh"].to_list() == approx([each.discharge_wh for each in since], abs=1e-2)
