@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,8 @@ def read(
     except SchemaError as exc:
         raise CorruptFileError(path, str(exc), chosen.name) from exc
     except OSError as exc:
+        if exc.errno == errno.EINVAL:  # of a seek to before the beginning, as damaged containers ask for
+            raise CorruptFileError(path, "damaged: a part of it is said to lie outside the file", chosen.name) from exc
         raise ReadError(path, exc.strerror or str(exc), chosen.name) from exc
     except ReadError as exc:
         if warning := _suffix_warning(path, chosen):

@@ -14,6 +14,7 @@ Cells:
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import zipfile
@@ -356,7 +357,9 @@ def _archive(key: _Key) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(key.path) as archive:
             _check_size(key, archive)
             yield archive
-    except inflate_errors(EOFError, NotImplementedError, RuntimeError, ValueError) as exc:
+    except inflate_errors(EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as exc:
+        if isinstance(exc, OSError) and exc.errno != errno.EINVAL:  # of a member that is said to lie before the file
+            raise
         if zipfile.is_zipfile(key.path):
             raise CorruptFileError(key.path, f"the workbook is damaged ({exc})") from exc
         raise CorruptFileError(key.path, "the workbook is incomplete (no central directory)") from exc

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from pytest import approx
 
+import battery_analysis as ba
 from battery_analysis.columns import COUNTERS, conform
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers import neware_decoding
@@ -216,6 +217,14 @@ def test_an_unsafe_member_is_written_nowhere() -> None:
     read(path)
     assert not Path("/tmp/escaped_abs_by_ndax.txt").exists()
     assert not (path.parents[2] / "escaped_by_ndax.txt").exists()
+
+
+def test_an_archive_with_a_hole_is_named_damaged(tmp_path: Path) -> None:
+    """The places in its directory then lie before its beginning."""
+    binaries.ndax(tmp_path / "whole.ndax", records(60.0))
+    whole = (tmp_path / "whole.ndax").read_bytes()
+    with pytest.raises(CorruptFileError, match=r"test\.ndax .*damaged"):
+        ba.read(written(tmp_path, whole[:1000] + whole[3000:]))
 
 
 def test_records_before_the_cut_survive_with_a_warning(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import HEAD_BYTES
 from battery_analysis.readers.workbook import HEAD_ROWS, fault, peek, read_sheet, sheet_names, sheet_table
@@ -178,6 +179,15 @@ def test_a_cut_archive_is_named_incomplete(tmp_path: Path) -> None:
     cut.write_bytes(whole[: len(whole) // 2])
     assert look(cut) == {}
     assert fault(cut.read_bytes(), cut) == "the workbook is incomplete (no central directory)"
+
+
+def test_an_archive_with_a_hole_is_named_damaged(tmp_path: Path) -> None:
+    """The places in its directory then lie before its beginning."""
+    whole = write(tmp_path / "book.xlsx", {"data": [[1.0]]}).read_bytes()
+    holed = tmp_path / "holed.xlsx"
+    holed.write_bytes(whole[:200] + whole[300:])
+    with pytest.raises(CorruptFileError, match=r"holed\.xlsx: the workbook is damaged"):
+        ba.read(holed)
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
