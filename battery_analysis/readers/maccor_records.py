@@ -94,12 +94,13 @@ def _signed(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     within_step = pl.col("aux_direction").forward_fill()
     direction = within_step.over(_STEP) if _STEP in frame.columns else within_step
     frame = frame.with_columns(direction.alias("aux_direction"))
-    unknown = frame.filter(pl.col("aux_direction").is_null() & (_CURRENT != 0))
+    untold = pl.col("aux_direction").is_null() & (_CURRENT != 0)
+    unknown = frame.select(pl.col(columns.STEP_TYPE.name).filter(untold)).to_series()
     frame = frame.with_columns((_CURRENT * pl.col("aux_direction").fill_null(1.0) + 0.0).alias(columns.CURRENT.name))
     warnings = []
-    if unknown.height:
-        states = ", ".join(unknown[columns.STEP_TYPE.name].drop_nulls().unique(maintain_order=True).head(5))
-        records = f"{unknown.height} record" + ("s" if unknown.height > 1 else "")
+    if unknown.len():
+        states = ", ".join(unknown.drop_nulls().unique(maintain_order=True).head(5))
+        records = f"{unknown.len()} record" + ("s" if unknown.len() > 1 else "")
         warnings.append(f"the direction of the current is not told in {records} of state {states}; kept as written")
     return frame.drop("aux_direction"), warnings
 
