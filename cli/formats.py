@@ -55,10 +55,12 @@ def _suffixes_text(suffixes: list[str]) -> str:
 
     >>> _suffixes_text([".001", ".002", ".999", ".txt"])
     '.001 to .999, .txt'
+    >>> _suffixes_text([".000"])
+    '.000'
     """
     numbers = [suffix for suffix in suffixes if suffix[1:].isdigit()]
     words = [suffix for suffix in suffixes if suffix not in set(numbers)]
-    return ", ".join([*([f"{numbers[0]} to {numbers[-1]}"] if numbers else []), *words])
+    return ", ".join([" to ".join(dict.fromkeys((numbers[0], numbers[-1]))), *words] if numbers else words)
 
 
 if __name__ == "__main__":
