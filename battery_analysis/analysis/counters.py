@@ -122,7 +122,8 @@ def _differences(records: Records, counter: Counter, starts: IntArray) -> FloatA
     lasts = np.append(starts[1:], values.size) - 1
     before = values[0] if records.continuation else 0.0
     added_back = np.bincount(np.searchsorted(lasts, resets), values[resets - 1], lasts.size)
-    return np.diff(values[lasts], prepend=before) + added_back
+    growth: FloatArray = np.diff(values[lasts], prepend=before) + added_back
+    return growth
 
 
 def _by_current(moved: FloatArray, signs: SignArray) -> Flows:
