@@ -104,15 +104,6 @@ def fault(head: bytes, path: Path) -> str | None:
     return None
 
 
-def sheet_names(path: Path) -> list[str]:
-    """Names of the sheets that hold cells, in order.
-
-    Raises:
-        CorruptFileError: The workbook cannot be opened, or must not be.
-    """
-    return list(_heads(_key(path)))
-
-
 def read_sheet(path: Path, name: str) -> Rows:
     """Every cell of a sheet, from its first row and column on, all rows equally long.
 
