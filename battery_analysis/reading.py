@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
+_MOST_NAMED = 3
 
 
 @dataclass
@@ -190,6 +191,8 @@ def _unrecognised(suffix: str, head: bytes) -> str:
     if beside := beside_format(head):
         return f"{beside.what}, which holds no records"
     hint = "; a mapping can say what its columns hold (see --suggest-mapping)" if suffix in _DELIMITED else ""
+    if len(claimed) > _MOST_NAMED:
+        return f"none of the {len(claimed)} formats named {suffix} (see 'formats'); it starts with {start}{hint}"
     if claimed:
         names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)
         return f"named {suffix} but its content is not {names}; it starts with {start}{hint}"
