@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from battery_analysis.analysis.checks import Check, run_checks
@@ -105,11 +106,12 @@ def read(
         raise CorruptFileError(path, "the file has no data rows", chosen.name)
 
     metadata = reading.metadata
-    frame, clock_warnings = steady_time(frame)
-    frame, cycle_method = number_cycles(with_step_kind(frame))
-    cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
+    with np.errstate(over="ignore", invalid="ignore"):  # damage may make numbers that are too large to multiply
+        frame, clock_warnings = steady_time(frame)
+        frame, cycle_method = number_cycles(with_step_kind(frame))
+        cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
+        checks = run_checks(frame, cycles, metadata)
     warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings, *clock_warnings]
-    checks = run_checks(frame, cycles, metadata)
     return ReadResult(frame, cycles, metadata, chosen.name, chosen.version, warnings, cycle_method, checks=checks)
 
 

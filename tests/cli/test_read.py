@@ -192,3 +192,11 @@ def test_what_the_checks_found_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert checks["sign"]["records"] == [[0, 1], [4, 5]]
     assert main(["read", str(wrong)]) == 0
     assert "sign failed: " in capsys.readouterr().out
+
+
+def test_numbers_too_large_to_multiply_end_in_no_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.csv"
+    rows = [f"{60 * at},{current},{current},1" for at, current in enumerate(("1", "1e300", "1"))]
+    path.write_text("\n".join(["Test_Time(s),Current(A),Voltage(V),Cycle_Index", *rows, ""]))
+    assert main(["read", str(path), "--json"]) == 0
+    assert capsys.readouterr().err == ""
