@@ -155,11 +155,12 @@ def _while_flowing(name: str, direction: int) -> pl.Expr:
 
 def _complete(metadata: TestMetadata, frame: pl.DataFrame) -> None:
     """Say what kind of test it was, whether it has ended, and whether an earlier file holds its beginning."""
-    states = set(frame.select(_STATE.unique()).to_series()) if columns.STEP_TYPE.name in frame.columns else set()
+    state = columns.STEP_TYPE.name
+    states = set(frame[state].unique().str.to_uppercase()) if state in frame.columns else set()
     flows = columns.CURRENT.name in frame.columns and frame.select((_CURRENT != 0).any()).item()
     kind: TestType = "cycling" if flows or states & {CHARGES, DISCHARGES} else "eis" if IMPEDANCE in states else "ocv"
     metadata.test_type = kind
-    if states and frame.select(_STATE.drop_nulls().last()).item() == ENDS:
+    if states and str(frame[state].drop_nulls().last() or "").upper() == ENDS:
         metadata.finished = True
     if columns.RECORD_INDEX.name in frame.columns:
         first = frame[columns.RECORD_INDEX.name].drop_nulls().first()

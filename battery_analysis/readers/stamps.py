@@ -58,29 +58,13 @@ def unix_time(stamps: pl.Series, test_time: pl.Series, time_zone: str) -> Stamps
     _check_zone(time_zone)
     if stamps.dtype.is_numeric():
         return _from_numbers(stamps.cast(pl.Float64), test_time, time_zone)
-    bare = pl.col(stamps.name).cast(pl.String).str.strip_chars(" \t\"'")
-    texts = stamps.to_frame().select(pl.when(bare != "").then(bare)).to_series()
-    first = texts[0] if texts.len() and texts[0] else texts.drop_nulls().first()
-    written = texts.len() - texts.null_count()
-    shape = _SHAPE.fullmatch(first) if isinstance(first, str) else None
-    if shape is None and isinstance(first, str):
-        texts = in_numbers(texts)
-        numbered = texts.drop_nulls().first()
-        shape = _SHAPE.fullmatch(numbered) if isinstance(numbered, str) else None
-    if shape is None:
-        nothing = pl.Series(stamps.name, [None] * stamps.len(), pl.Float64)
-        there = [f"the clock stamps could not be read, such as {first!r}"] if first else []
-        return Stamps(nothing, False, there)
-    if shape["mark"] in (",", ":"):
-        texts = texts.str.replace(r"(:\d\d:\d\d)[,:](\d+)", "${1}.${2}")
-
-    clock, warnings = _parse(texts, shape, test_time)
-    lost = written - clock.count()
-    if lost:
-        warnings.append(f"{lost} clock stamps could not be read and are kept as missing")
-    if shape["zone"]:
-        return Stamps(_epoch(clock), False, warnings)
-    return Stamps(local_to_unix(clock, test_time, time_zone), True, warnings)
+    texts = stamps.cast(pl.String)
+    parsed = _from_texts(texts, test_time, time_zone)
+    if parsed.unix_time.null_count() == texts.null_count():
+        return parsed
+    bare = pl.col(stamps.name).str.strip_chars(" \t\"'")  # only now, since few testers pad or quote their stamps
+    texts = texts.to_frame().select(pl.when(bare != "").then(bare)).to_series()
+    return _from_texts(texts, test_time, time_zone)
 
 
 def local_to_unix(clock: pl.Series, test_time: pl.Series, time_zone: str) -> pl.Series:
@@ -162,6 +146,31 @@ def _from_numbers(stamps: pl.Series, test_time: pl.Series, time_zone: str) -> St
         nothing = pl.Series(stamps.name, [None] * stamps.len(), pl.Float64)
         return Stamps(nothing, False, [f"the clock stamps are no dates, such as {typical}"])
     return Stamps(stamps / 1e3 if typical > _UNIX_MILLISECONDS else stamps, False, [])
+
+
+def _from_texts(texts: pl.Series, test_time: pl.Series, time_zone: str) -> Stamps:
+    """Convert stamps of one notation."""
+    first = texts[0] if texts.len() and texts[0] else texts.drop_nulls().first()
+    written = texts.len() - texts.null_count()
+    shape = _SHAPE.fullmatch(first) if isinstance(first, str) else None
+    if shape is None and isinstance(first, str):
+        texts = in_numbers(texts)
+        numbered = texts.drop_nulls().first()
+        shape = _SHAPE.fullmatch(numbered) if isinstance(numbered, str) else None
+    if shape is None:
+        nothing = pl.Series(texts.name, [None] * texts.len(), pl.Float64)
+        there = [f"the clock stamps could not be read, such as {first!r}"] if first else []
+        return Stamps(nothing, False, there)
+    if shape["mark"] in (",", ":"):
+        texts = texts.str.replace(r"(:\d\d:\d\d)[,:](\d+)", "${1}.${2}")
+
+    clock, warnings = _parse(texts, shape, test_time)
+    lost = written - clock.count()
+    if lost:
+        warnings.append(f"{lost} clock stamps could not be read and are kept as missing")
+    if shape["zone"]:
+        return Stamps(_epoch(clock), False, warnings)
+    return Stamps(local_to_unix(clock, test_time, time_zone), True, warnings)
 
 
 def _parse(texts: pl.Series, shape: re.Match[str], test_time: pl.Series) -> tuple[pl.Series, list[str]]:

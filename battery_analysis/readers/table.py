@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from battery_analysis.columns import infinite_values
@@ -20,6 +21,7 @@ from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_c
 
 _NAMED_LINES = 10
 _MANY_LINES = 40
+_BLOCK_BYTES = 1 << 18
 _NUMBER = re.compile(
     r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|\d{1,3}([.,]\d{3}){2,}|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(\.\d{3})+,\d*"
     r"|nan|inf|infinity)",
@@ -220,17 +222,25 @@ def _may_have_empty_rows(frame: pl.DataFrame) -> bool:
 
 def _totals_fit(text: bytes, start: int, lines: int, layout: _Layout) -> bool:
     """Say whether there are as many delimiters as the lines need, not counting those inside quotes."""
-    marks = text.count(layout.mark, start)
-    quotes = text.count(b'"', start)
-    if quotes:
-        for quoted in _QUOTED.finditer(text, start):
-            marks -= quoted[0].count(layout.mark)
-            quotes -= 2
+    marks = _count(text, layout.mark, start)
+    if text.find(b'"', start) < 0:
+        return marks == lines * layout.marks_per_line
+    quotes = _count(text, b'"', start)
+    for quoted in _QUOTED.finditer(text, start):
+        marks -= quoted[0].count(layout.mark)
+        quotes -= 2
     return not quotes and marks == lines * layout.marks_per_line
 
 
 def _count_lines(text: bytes, start: int) -> int:
-    return text.count(b"\n", start) + (not text.endswith(b"\n")) if start < len(text) else 0
+    return _count(text, b"\n", start) + (not text.endswith(b"\n")) if start < len(text) else 0
+
+
+def _count(text: bytes, mark: bytes, start: int) -> int:
+    """Count one byte from ``start`` on, several times faster than ``bytes.count`` does."""
+    codes = np.frombuffer(text, np.uint8)
+    blocks = (codes[at : at + _BLOCK_BYTES] for at in range(start, codes.size, _BLOCK_BYTES))
+    return sum(int(np.count_nonzero(block == mark[0])) for block in blocks)
 
 
 def _has_long_line(text: bytes, start: int) -> bool:
