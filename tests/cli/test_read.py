@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -123,8 +124,13 @@ def test_out_that_cannot_be_written_is_one_line(
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "the file is empty (0 bytes)"), (b"a,b\n1,2\n", "formats named .csv"), (None, "No such file or directory")],
-    ids=["empty", "unknown", "absent"],
+    [
+        (b"", "the file is empty (0 bytes)"),
+        (b"a,b\n1,2\n", "a mapping can say what its columns hold"),
+        (struct.pack("<500i", *range(500)), "export it as text"),
+        (None, "No such file or directory"),
+    ],
+    ids=["empty", "unknown", "binary", "absent"],
 )
 def test_a_file_that_cannot_be_read_is_one_line(
     content: bytes | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
