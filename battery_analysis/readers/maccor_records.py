@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from battery_analysis import columns
@@ -33,7 +35,13 @@ _PAIRS = {
 }
 
 
-def to_reading(raw: pl.DataFrame, metadata: TestMetadata, warnings: list[str], time_zone: str) -> Reading:
+def to_reading(
+    raw: pl.DataFrame,
+    metadata: TestMetadata,
+    warnings: list[str],
+    time_zone: str,
+    units: Mapping[str, str] | None = None,
+) -> Reading:
     """Bring a table under Maccor's names to canonical and ``aux_`` columns.
 
     Args:
@@ -41,11 +49,12 @@ def to_reading(raw: pl.DataFrame, metadata: TestMetadata, warnings: list[str], t
         metadata: What the header says; completed with what the records say.
         warnings: What had to be said so far.
         time_zone: IANA zone of the stamps.
+        units: For columns without a column Units behind them, what stood in it.
 
     Raises:
         SchemaError: Test time or voltage is absent, or one of them or the current has an unknown unit or no numbers.
     """
-    frame, metadata.sources, stamps, map_warnings = map_table(raw)
+    frame, metadata.sources, stamps, map_warnings = map_table(raw, units or {})
     if columns.STEP_TYPE.name in frame.columns:
         frame = frame.with_columns(pl.col(columns.STEP_TYPE.name).cast(pl.String).str.strip_chars())
     frame = _numbered_steps(frame, metadata)
