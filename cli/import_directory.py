@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from battery_analysis.errors import IngestError, one_line
-from cli.common import MOST, Context, command, new_app, open_store, run
+from cli import import_options
+from cli.common import Context, command, new_app, open_store, run
 from cli.import_jobs import job_and_root, outcomes_text, show_job, show_jobs
 from cli.import_run import check_report, outcome_line, run_and_end
 from cli.output import print_json, print_table
@@ -33,23 +34,13 @@ def import_directory(
         typer.Argument(metavar="[ROOT]", help="Folder or file; may be left out with --status, --history and --resume."),
     ] = None,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="With --status, the job to show.")] = None,
-    include: Annotated[list[str] | None, typer.Option(metavar="PAT", help="Glob of files to take; repeatable.")] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="PAT", help="Glob of files and folders to leave out; repeatable.")
-    ] = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(min=0, max=MOST, metavar="N", help="Folder levels below ROOT; 0: files in ROOT alone."),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="Reading processes.")] = None,
-    sample_lookup: Annotated[
-        bool, typer.Option("--sample-lookup", help="Take the sample from the file's header alone, or fail the file.")
-    ] = False,
-    sample_map: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="CSV (file_path,sample) or TOML ([samples]) of files and samples."),
-    ] = None,
-    sample: Annotated[str | None, typer.Option(metavar="NAME", help="One sample for all files.")] = None,
+    include: import_options.Include = None,
+    exclude: import_options.Exclude = None,
+    depth: import_options.Depth = None,
+    workers: import_options.Workers = None,
+    sample_lookup: import_options.SampleLookup = False,
+    sample_map: import_options.SampleMap = None,
+    sample: import_options.SampleName = None,
     preview_samples: Annotated[
         bool,
         typer.Option(
@@ -60,16 +51,12 @@ def import_directory(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be imported, updated or skipped.")
     ] = False,
-    no_archive: Annotated[bool, typer.Option("--no-archive", help="Do not keep the original bytes.")] = False,
+    no_archive: import_options.NoArchive = False,
     reset: Annotated[bool, typer.Option("--reset", help="Import again what was imported before.")] = False,
-    tags: Annotated[
-        list[str] | None, typer.Option(metavar="T", help="Tag of files, tests and new samples; repeatable.")
-    ] = None,
-    operator: Annotated[str | None, typer.Option(metavar="NAME", help="Who ran the tests.")] = None,
-    device: Annotated[str | None, typer.Option(metavar="NAME", help="On which tester they ran.")] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept on files and tests; repeatable.")
-    ] = None,
+    tags: import_options.Tags = None,
+    operator: import_options.Operator = None,
+    device: import_options.Device = None,
+    metadata: import_options.Metadata = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="A line for each file: .csv or .json.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Show recent jobs, or the one named: --status JOB.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Show all jobs.")] = False,
@@ -121,8 +108,7 @@ def import_directory(
         return
     if root is None:
         raise IngestError("a folder or file to import is wanted")
-    if sum((sample_lookup, sample_map is not None, sample is not None)) > 1:
-        raise IngestError("--sample, --sample-map and --sample-lookup exclude one another")
+    import_options.refuse_mixed_samples(sample, sample_map, sample_lookup)
     new_map = sample_map if preview_samples and sample_map and not sample_map.exists() else None
     request = runs.ImportRequest(
         root=str(root.absolute()),
@@ -138,7 +124,7 @@ def import_directory(
         tags=tags or (),
         operator=operator,
         device=device,
-        metadata=_pairs(metadata or ()),
+        metadata=import_options.pairs(metadata or ()),
     )
     if preview_samples:
         _preview(context, request.options(context.settings), new_map, quiet=context.json and confirm)
@@ -215,16 +201,6 @@ def _plan(context: Context, store: Store, request: ImportRequest) -> None:
         print(outcome_line(outcome))
     counts = Counter[str](outcome.outcome for outcome in outcomes)
     print(one_line(f"would be: {outcomes_text(counts)}" if counts else f"no files found in {options.root}"))
-
-
-def _pairs(texts: Iterable[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise IngestError(f"--metadata: KEY=VALUE wanted, got {text!r}")
-        pairs[key.strip()] = value.strip()
-    return pairs
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from battery_analysis.errors import IngestError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A file to look at. ``problem`` says why it cannot be imported, if that shows from outside."""
 
@@ -64,8 +64,13 @@ class Selection:
         return deep_enough and not _matches(self.exclude, (str(relative), f"/{relative}/", relative.name))
 
 
-def discover(root: Path, selection: Selection) -> Iterator[Candidate]:
+def discover(root: Path, selection: Selection, folder: Path | None = None) -> Iterator[Candidate]:
     """Yield the wanted files below ``root`` (or ``root`` itself), by name, folder by folder.
+
+    Args:
+        root: Where the search begins; depth and globs count from there.
+        selection: Which files are wanted.
+        folder: Look into this folder below the root alone.
 
     Raises:
         IngestError: The root does not exist or cannot be entered.
@@ -79,7 +84,25 @@ def discover(root: Path, selection: Selection) -> Iterator[Candidate]:
             pass
     except OSError as exc:
         raise IngestError(f"{root}: {exc.strerror}") from exc
-    yield from _walk(root, selection)
+    if folder is None:
+        yield from _walk(root, PurePosixPath(), selection)
+    elif _reaches(selection, below := _relative(root, folder)) and selection.enters(below):
+        yield from _walk(folder, below, selection)
+
+
+def look_at(root: Path, path: Path, selection: Selection) -> Candidate | None:
+    """Return the file at a path below ``root`` as ``discover`` would find it; None where it would yield nothing.
+
+    Raises:
+        OSError: It is gone, or cannot be looked at.
+    """
+    relative = _relative(root, path)
+    if not (selection.takes(relative) and _reaches(selection, relative)):
+        return None
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return Candidate(path, relative, problem=_about_link(path))
+    return None if stat.S_ISDIR(status.st_mode) else _regular(path, relative, status)
 
 
 def stored_text(name: str) -> str:
@@ -92,9 +115,18 @@ def normal_path(path: Path) -> str:
     return os.path.normpath(path.absolute())
 
 
-def _walk(root: Path, selection: Selection) -> Iterator[Candidate]:
+def _relative(root: Path, path: Path) -> PurePosixPath:
+    return PurePosixPath(*map(stored_text, path.relative_to(root).parts))
+
+
+def _reaches(selection: Selection, relative: PurePosixPath) -> bool:
+    """Say whether a search gets to the folder that something lies in."""
+    return all(selection.enters(folder) for folder in list(relative.parents)[:-1])
+
+
+def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
     # A stack of folders under way rather than recursion: a tree may be deeper than Python's own stack.
-    under_way = [_entries(root, PurePosixPath(), selection)]
+    under_way = [_entries(folder, relative, selection)]
     while under_way:
         for found in under_way[-1]:
             if not isinstance(found, Candidate):
