@@ -30,7 +30,9 @@ from battery_analysis.errors import (
 )
 from battery_analysis.ingest.discover import Candidate, Selection, discover
 from battery_analysis.ingest.job import Outcome, OutcomeName
+from battery_analysis.ingest.known import Known, looked_up
 from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.models import TestResult
@@ -43,6 +45,7 @@ from battery_analysis.store.tests import Belonging, Source, Written, save_test
 
 logger = logging.getLogger(__name__)
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CONFLICT_TRIES = 3
@@ -62,6 +65,10 @@ class ImportOptions:
     mappings: Path | None = None
     archive: bool = True
     reset: bool = False
+    checksum: bool = False
+    """Read every file, also those whose path, size and time of change are stored."""
+    retries: int = 0
+    """How often a trouble that passes by itself is waited out."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def import_files(
         IngestError: The spool cannot be written.
     """
     with open_importer(store, options) as importer:
-        yield from _in_threads(importer.take, candidates, options.workers, stop)
+        yield from _in_threads(lambda each: importer.take(*each), looked_up(candidates), options.workers, stop)
 
 
 @contextmanager
@@ -163,11 +170,16 @@ class Importer:
         self._touched: set[ObjectId] = set()
         self._reset: set[str] = set()
 
-    def take(self, candidate: Candidate) -> Outcome:
-        """Import one file."""
+    def take(self, candidate: Candidate, known: Known | None = None) -> Outcome:
+        """Import one file, of which ``known`` says what is stored."""
         began = time.perf_counter()
         try:
-            outcome = self._tried(candidate)
+            if known is not None and self._needs_no_look(known):
+                outcome = _as_known(candidate, known)
+            else:
+                for attempt in patiently(self._options.retries):
+                    with attempt:
+                        outcome = self._tried(candidate, again=attempt.retry_state.attempt_number > 1)
         except UnknownFormatError as exc:
             outcome = Outcome(candidate.source, "skipped", exc.reason)
         except ReadError as exc:
@@ -183,12 +195,19 @@ class Importer:
         """Bring the aggregates of all samples touched since the last time up to date."""
         samples.refresh_aggregates(self._touched)
 
-    def _tried(self, candidate: Candidate) -> Outcome:
+    def _needs_no_look(self, known: Known) -> bool:
+        """Say whether there is nothing to do with a file that is stored as it is, and no reason for doubt."""
+        options = self._options
+        return not (options.reset or options.checksum or options.labels.say_something) and (
+            known.archived or not options.archive
+        )
+
+    def _tried(self, candidate: Candidate, *, again: bool) -> Outcome:
         damage = _check(candidate, self._options.mappings)
         for number in range(CONFLICT_TRIES):
             # Copied anew each time: what another process stored meanwhile may be a later state of this file.
             with self._spool.copy(candidate.path) as spooled, suppress(ConflictError):
-                return self._once(candidate, spooled, damage, raced=number > 0)
+                return self._once(candidate, spooled, damage, raced=again or number > 0)
         reason = f"other processes stored it meanwhile, {CONFLICT_TRIES} times over; import it again"
         return Outcome(candidate.source, "failed", reason)
 
@@ -221,6 +240,11 @@ class Importer:
         self._note(owner, arrival)
         raw_files.add_labels(owner, self._options.labels)
         tests.add_labels(test.id, self._options.labels)
+        job = self._options.labels.import_job
+        first_seen_at = next(iter(owner.seen_at))
+        if raced and job is not None and test.import_job == job and first_seen_at == candidate.source:
+            # This very import had stored it when the answer of the server was lost.
+            return _outcome(arrival, "created" if test.created_in == job else "updated", test, owner)
         # A race for the same bytes may put this path beside the winner's before it is lost.
         if candidate.source in owner.seen_at and not (raced and len(owner.seen_at) > 1):
             return _outcome(arrival, "unchanged", test, owner)
@@ -400,6 +424,21 @@ def _outcome(
     )
 
 
+def _as_known(candidate: Candidate, known: Known) -> Outcome:
+    return Outcome(
+        candidate.source,
+        "unchanged",
+        sha256=known.sha256,
+        size=candidate.size,
+        test_id=known.test_id,
+        raw_id=known.raw_id,
+        sample=known.sample,
+        reader=known.reader,
+        records=known.records,
+        cycles=known.cycles,
+    )
+
+
 def _about_codes(decision: Decision) -> str | None:
     if not decision.passed_over:
         return None
@@ -407,7 +446,7 @@ def _about_codes(decision: Decision) -> str | None:
 
 
 def _in_threads(
-    work: Callable[[Candidate], Result], candidates: Iterable[Candidate], workers: int, stop: Event | None
+    work: Callable[[Item], Result], candidates: Iterable[Item], workers: int, stop: Event | None
 ) -> Iterator[Result]:
     """Work on a bounded number of files at once and yield results as they come.
 

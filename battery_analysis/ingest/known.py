@@ -79,7 +79,7 @@ def _is_as_it_was(candidate: Candidate, place: dict[str, Any], raw: dict[str, An
     modified, was = candidate.modified_at, place.get("modified_at")
     if modified is None or was is None or candidate.size != raw["size"]:
         return False
-    return _stored(modified) == was and place["seen_at"] - was > QUIET
+    return bool(_stored(modified) == was and place["seen_at"] - was > QUIET)
 
 
 def _stored(moment: datetime) -> datetime:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
@@ -12,17 +13,21 @@ from typing import Any
 
 from bson import ObjectId
 from mongoengine import ValidationError
+from pymongo.errors import PyMongoError
 
 from battery_analysis.errors import BatteryAnalysisError, IngestError
 from battery_analysis.ingest import job as jobs
 from battery_analysis.ingest.discover import Candidate, Selection, normal_path, stored_text
 from battery_analysis.ingest.importer import ImportOptions, candidates_of, import_files
 from battery_analysis.ingest.job import Outcome
+from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.sample_rules import rules_from
 from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, samples
 from battery_analysis.store.raw_files import Labels
+
+RECORDED_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class ImportRequest:
     sample_lookup: bool = False
     archive: bool = True
     reset: bool = False
+    checksum: bool = False
+    retries: int | None = None
     tags: Sequence[str] = ()
     operator: str | None = None
     device: str | None = None
@@ -71,6 +78,8 @@ class ImportRequest:
             mappings=settings.mappings,
             archive=self.archive,
             reset=self.reset,
+            checksum=self.checksum,
+            retries=settings.retries if self.retries is None else self.retries,
         )
 
     def _refuse_what_cannot_be_stored(self) -> None:
@@ -104,19 +113,38 @@ class JobRun:
 
     def __iter__(self) -> Iterator[Outcome]:
         began = time.monotonic()
-        state, reason = "interrupted", "the importing process ended"
+        ending: tuple[str, str | None] = ("interrupted", "the importing process ended")
         try:
-            with jobs.beating(self.job):
+            with jobs.beating(self.job, self.stopping), self._recording() as record:
                 for outcome in import_files(self.store, self.options, self.candidates, self.stopping):
-                    jobs.record(self.job, outcome)
+                    record(outcome)
                     yield outcome
                 samples.refresh_left_behind()
-            state, reason = ("interrupted", "stopped by a user") if self.stopping.is_set() else ("completed", "")
-        except BatteryAnalysisError as exc:
-            state, reason = "failed", str(exc)
+            ending = jobs.ending(self.job, stopped=self.stopping.is_set())
+        except (BatteryAnalysisError, PyMongoError) as exc:
+            ending = ("failed", str(exc))
             raise
         finally:
-            jobs.finish(self.job, state, time.monotonic() - began, reason or None)
+            jobs.finish(self.job, *ending, seconds=time.monotonic() - began)
+
+    @contextmanager
+    def _recording(self) -> Iterator[Callable[[Outcome], None]]:
+        """Record outcomes as they come; those that changed nothing may wait for one another."""
+        waiting: list[Outcome] = []
+
+        def write() -> None:
+            patiently(self.options.retries)(jobs.record, self.job, waiting)
+            waiting.clear()
+
+        def record(outcome: Outcome) -> None:
+            waiting.append(outcome)
+            if outcome.outcome != "unchanged" or len(waiting) >= RECORDED_AT_ONCE:
+                write()
+
+        try:
+            yield record
+        finally:
+            write()
 
 
 def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:

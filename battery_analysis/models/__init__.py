@@ -4,7 +4,7 @@ from battery_analysis.models.base import Note, StoredDocument, checked, now
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
-from battery_analysis.models.test_result import BlockRef, HeaderLine, RawPart, SegmentRef, TestResult
+from battery_analysis.models.test_result import BlockRef, FormerState, HeaderLine, RawPart, SegmentRef, TestResult
 
 DOCUMENTS: tuple[type[StoredDocument], ...] = (Sample, TestResult, RawDataFile, ImportJob, ImportedFile)
 
@@ -12,6 +12,7 @@ __all__ = [
     "DOCUMENTS",
     "BlockRef",
     "Extent",
+    "FormerState",
     "HeaderLine",
     "ImportJob",
     "ImportedFile",

@@ -26,6 +26,7 @@ class ImportJob(StoredDocument):
     """One run of the importer: from where, with which options, how far."""
 
     root = StringField(required=True)
+    asked = StringField(choices=("pause", "cancel"), help_text="What a user asks the importing process to do")
     options = DictField()
     state = StringField(required=True, choices=STATES, default="running")
     reason = StringField(help_text="Why it is not completed")

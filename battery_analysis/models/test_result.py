@@ -63,6 +63,14 @@ class HeaderLine(EmbeddedDocument):
     value = StringField()
 
 
+class FormerState(EmbeddedDocument):
+    """What a test was before an import job first changed it: enough to bring that back."""
+
+    sha256 = StringField(required=True, regex=SHA256)
+    revision = IntField(required=True)
+    import_job = ObjectIdField(help_text="The job that had written it")
+
+
 class TestResult(StoredDocument):
     """One test: facts, summary, and the list of what holds its data. What a file does not say stays empty.
 
@@ -135,7 +143,10 @@ class TestResult(StoredDocument):
     cycle_blocks = EmbeddedDocumentListField(BlockRef)
     overview = ObjectIdField()
     raw_files = EmbeddedDocumentListField(RawPart)
-    import_job = ObjectIdField()
+    import_job = ObjectIdField(help_text="The job that wrote the present revision")
+    created_in = ObjectIdField(help_text="The job that made the test")
+    former = EmbeddedDocumentListField(FormerState, help_text="Before each job that changed it, newest last")
+    edited_at = DateTimeField(help_text="When a person last changed it, UTC")
     words = ListField(StringField(), help_text="Lower-case words of names, tags and protocol, for text search")
 
     meta: ClassVar[dict[str, Any]] = {

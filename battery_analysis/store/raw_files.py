@@ -50,6 +50,11 @@ class Labels:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     import_job: ObjectId | None = None
 
+    @property
+    def say_something(self) -> bool:
+        """Whether there is more than the job."""
+        return bool(self.tags or self.operator or self.device or self.metadata)
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -207,7 +212,7 @@ def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
 
 def add_labels(holding: Holding, labels: Labels) -> None:
     """Add what an importer says of a file that is stored already; what was said before stays."""
-    if not (labels.tags or labels.metadata or labels.operator or labels.device):
+    if not labels.say_something:
         return
     raw = RawDataFile.objects.only("metadata", "operator", "acquisition_device").get(id=holding.id)
     said = {

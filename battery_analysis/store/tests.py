@@ -27,6 +27,7 @@ from battery_analysis.analysis.summary import summarise_test
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import (
     BlockRef,
+    FormerState,
     HeaderLine,
     Note,
     RawDataFile,
@@ -44,6 +45,8 @@ from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.raw_files import Labels
 
 Written = Literal["created", "updated"]
+
+KEPT_FORMER_STATES = 100
 
 # What people set, and what ties the test to its past: an update leaves it as it is.
 _KEPT_ON_UPDATE = frozenset(
@@ -63,18 +66,21 @@ _KEPT_ON_UPDATE = frozenset(
         "project",
         "cell_type",
         "name",
+        "created_in",
+        "edited_at",
     }
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """Which bytes of which raw file a test was read from."""
+    """Which bytes of which raw file a test was read from, and which versions of it are no longer true."""
 
     test_id: ObjectId
     raw_file: ObjectId
     filename: str
     sha256: str
+    undone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,8 @@ def save_test(
             revision=current.revision + 1 if current else 1,
             raw_files=[_part(current, source)],
             import_job=labels.import_job,
+            created_in=labels.import_job,
+            former=_former(current, labels.import_job),
             **facts,
         )
         test.operator = labels.operator or test.operator or (current.operator if current else None)
@@ -133,7 +141,7 @@ def save_test(
             _replace(test, current)
     if current is None:
         _follow_if_edited(store, sample, test)
-    return test, "created" if current is None else "updated"
+    return test, "updated" if current else "created"
 
 
 def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
@@ -147,8 +155,18 @@ def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
 
 def _part(current: TestResult | None, source: Source) -> RawPart:
     read = [version for part in (current.raw_files if current else []) for version in part.versions]
-    versions = [version for version in read if version != source.sha256] + [source.sha256]
+    versions = [version for version in read if version not in {source.sha256, *source.undone}] + [source.sha256]
     return RawPart(raw_file=source.raw_file, filename=source.filename, versions=versions)
+
+
+def _former(current: TestResult | None, job: ObjectId | None) -> list[FormerState]:
+    """Return what the test was before each job that changed it, this one included."""
+    if current is None:
+        return []
+    if current.import_job == job:
+        return list(current.former)
+    before = FormerState(sha256=current.sha256, revision=current.revision, import_job=current.import_job)
+    return [*current.former, before][-KEPT_FORMER_STATES:]
 
 
 def _follow_if_edited(store: Store, sample: Sample, test: TestResult) -> None:
@@ -359,7 +377,7 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId) -> None:
 
 
 def _save_by_hand(test: TestResult) -> TestResult:
-    test.updated_at = now()
+    test.updated_at = test.edited_at = now()
     test.words = search_words(test)
     checked(test)
     # Only the changed fields travel, so a new revision that an importer writes meanwhile is left alone.

@@ -351,7 +351,7 @@ def test_a_reply_that_is_lost_loses_no_data(
     with monkeypatch.context() as broken:
         broken.setattr(tests, "_insert", insert_without_reply)
         with pytest.raises(pymongo.errors.AutoReconnect):
-            importing()
+            importing(retries=0)
     outcome = importing()["AB12.csv"]
     assert outcome.outcome == "unchanged"
     assert outcome.test_id is not None
