@@ -14,7 +14,7 @@ import typer
 from battery_analysis.errors import IngestError, one_line
 from cli import import_options
 from cli.common import Context, command, new_app, open_store, run
-from cli.import_jobs import job_and_root, outcomes_text, show_job, show_jobs
+from cli.import_jobs import ask_job, job_and_root, outcomes_text, roll_back, show_job, show_jobs
 from cli.import_run import check_report, outcome_line, run_and_end
 from cli.output import print_json, print_table
 
@@ -31,7 +31,7 @@ def import_directory(
     context: Context,
     root: Annotated[
         Path | None,
-        typer.Argument(metavar="[ROOT]", help="Folder or file; may be left out with --status, --history and --resume."),
+        typer.Argument(metavar="[ROOT]", help="Folder or file; left out where a job is shown, resumed or stopped."),
     ] = None,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="With --status, the job to show.")] = None,
     include: import_options.Include = None,
@@ -53,6 +53,11 @@ def import_directory(
     ] = False,
     no_archive: import_options.NoArchive = False,
     reset: Annotated[bool, typer.Option("--reset", help="Import again what was imported before.")] = False,
+    checksum: Annotated[
+        bool,
+        typer.Option("--checksum", help="Read every file, also those of unchanged size and time."),
+    ] = False,
+    retries: import_options.Retries = None,
     tags: import_options.Tags = None,
     operator: import_options.Operator = None,
     device: import_options.Device = None,
@@ -62,6 +67,13 @@ def import_directory(
     history: Annotated[bool, typer.Option("--history", help="Show all jobs.")] = False,
     resume: Annotated[
         str | None, typer.Option(metavar="JOB", help="Go on with a job; failed files are tried again.")
+    ] = None,
+    pause: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Let a running job finish the files in hand; --resume goes on.")
+    ] = None,
+    cancel: Annotated[str | None, typer.Option(metavar="JOB", help="End a job for good; what it stored stays.")] = None,
+    rollback: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Restore what a job updated and remove what it created.")
     ] = None,
 ) -> None:
     """Import every supported file below ROOT.
@@ -80,6 +92,8 @@ def import_directory(
         "--sample": sample is not None,
         "--no-archive": no_archive,
         "--reset": reset,
+        "--checksum": checksum,
+        "--retries": retries is not None,
         "--tags": tags,
         "--operator": operator,
         "--device": device,
@@ -89,6 +103,9 @@ def import_directory(
         "--status": status,
         "--history": history,
         "--resume": resume is not None,
+        "--pause": pause is not None,
+        "--cancel": cancel is not None,
+        "--rollback": rollback is not None,
         "--preview-samples": preview_samples,
         "--dry-run": dry_run,
     }
@@ -98,6 +115,14 @@ def import_directory(
         if named and history:
             raise IngestError(f"--history shows all jobs; --status {named} shows one")
         show_job(context, named) if named else show_jobs(context, folder, everything=history)
+        return
+    if (asked := pause or cancel or rollback) is not None:
+        if root is not None:
+            raise IngestError(f"a job has a root of its own; leave out {root}")
+        if rollback:
+            roll_back(context, asked)
+        else:
+            ask_job(context, asked, "pause" if pause else "cancel")
         return
     if job is not None:
         raise IngestError(f"one ROOT wanted, got {job!r} beside it")
@@ -121,6 +146,8 @@ def import_directory(
         sample_lookup=sample_lookup,
         archive=not no_archive,
         reset=reset,
+        checksum=checksum,
+        retries=retries,
         tags=tags or (),
         operator=operator,
         device=device,
@@ -148,7 +175,7 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
         raise IngestError("--confirm goes with --preview-samples")
     ignored = {
         "--status": others.keys(),
-        "--history": others.keys(),
+        **dict.fromkeys(("--history", "--pause", "--cancel", "--rollback"), others.keys()),
         "--resume": others.keys() - {"--report"},
         "--preview-samples": set() if confirm else {"--report"},
         "--dry-run": {"--report"},

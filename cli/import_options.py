@@ -19,6 +19,10 @@ Depth = Annotated[
     int | None, typer.Option(min=0, max=MOST, metavar="N", help="Folder levels below ROOT; 0: files in ROOT alone.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="Reading processes.")]
+Retries = Annotated[
+    int | None,
+    typer.Option(min=0, max=20, metavar="N", help="How often a server away or a locked file is waited for."),
+]
 SampleLookup = Annotated[
     bool, typer.Option("--sample-lookup", help="Take the sample from the file's header alone, or fail the file.")
 ]

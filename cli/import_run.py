@@ -56,7 +56,8 @@ def run_and_end(context: Context, open_job: Callable[[Store], JobRun], report: P
         print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from exc
     if job_run.stopping.is_set():
-        print(f"interrupted; go on with: {again}", file=sys.stderr)
+        state = job_run.job.state
+        print(state if state == "cancelled" else f"{state}; go on with: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
     if counts["failed"]:
         raise typer.Exit(1)

@@ -97,6 +97,22 @@ def import_sheet(
         raise typer.Exit(1)
 
 
+@command(app, "delete")
+def delete(
+    context: Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Sample.")],
+) -> None:
+    """Remove a sample that has no tests and is part of no other."""
+    from battery_analysis.store import removal
+
+    with open_store(context):
+        sample = removal.delete_sample(name)
+    if context.json:
+        print_json({"id": sample.id, "name": sample.name, "deleted": True})
+    else:
+        print(one_line(f"deleted sample {name}"))
+
+
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():

@@ -41,7 +41,7 @@ from battery_analysis.reading import find_reader, read_head
 from battery_analysis.store import Store, raw_files, samples, tests
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.raw_files import Arrival, Holding, Labels, Past
-from battery_analysis.store.tests import Belonging, Source, Written, save_test
+from battery_analysis.store.tests import Belonging, PartRead, Source, Written, save_test
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +307,7 @@ class Importer:
         options = self._options
         sample = samples.get_or_create(decision.sample, options.labels)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
-        source = Source(test_id, holding.id, holding.filename, arrival.sha256)
+        source = Source(test_id, (PartRead(holding.id, holding.filename, arrival.sha256),))
         test, written = save_test(self._store, parcel, source, belonging, options.labels, again=options.reset)
         raw_files.belongs_to(holding, test.id, test.sample.id)
         self._touched.add(test.sample.id)

@@ -61,12 +61,21 @@ class Spool:
             ReadError: The source cannot be read.
             IngestError: The spool cannot be written, for lack of space or of rights.
         """
+        with self.write(source.name, _chunks(source)) as spooled:
+            yield spooled
+
+    @contextmanager
+    def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[Spooled]:
+        """Write chunks to a file of this name; it is removed at the end of the block.
+
+        Raises:
+            IngestError: The spool cannot be written, for lack of space or of rights.
+        """
         place = self._folder / str(next(self._numbers))
-        target = place / source.name
         try:
             with _spool_errors(self._folder):
                 place.mkdir()
-                spooled = _copy(_chunks(source), target)
+                spooled = _copy(chunks, place / name)
             yield spooled
         finally:
             shutil.rmtree(place, ignore_errors=True)

@@ -72,6 +72,7 @@ class Sample(StoredDocument):
     notes_log = EmbeddedDocumentListField(Note)
     aggregates = EmbeddedDocumentField(SampleAggregates)
     default_dataset = ObjectIdField(help_text="Cell dataset to show first")
+    created_in = ObjectIdField(help_text="The import job that made it, where none of the lab's people did")
 
     meta: ClassVar[dict[str, Any]] = {
         "collection": "samples",

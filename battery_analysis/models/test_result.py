@@ -66,7 +66,7 @@ class HeaderLine(EmbeddedDocument):
 class FormerState(EmbeddedDocument):
     """What a test was before an import job first changed it: enough to bring that back."""
 
-    sha256 = StringField(required=True, regex=SHA256)
+    digests = ListField(StringField(regex=SHA256), required=True, help_text="Of what was read of each part")
     revision = IntField(required=True)
     import_job = ObjectIdField(help_text="The job that had written it")
 
@@ -169,6 +169,7 @@ class TestResult(StoredDocument):
             "final_capacity_ah",
             "sha256",
             "import_job",
+            "former.import_job",
             "raw_files.raw_file",
         ],
     }

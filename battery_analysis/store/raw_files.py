@@ -202,6 +202,30 @@ def note_source(holding: Holding, arrival: Arrival) -> None:
         collection.update_one(unseen, {"$push": {"sources": place}})
 
 
+def forget_later_versions(store: Store, raw: RawDataFile, sha256: str) -> set[str]:
+    """Make a version the newest again; those that came after it go with their bytes. Returns their digests.
+
+    Raises:
+        ConflictError: Another importer added a version meanwhile.
+    """
+    place = next(index for index, version in enumerate(raw.versions) if version.sha256 == sha256)
+    kept, later = raw.versions[: place + 1], raw.versions[place + 1 :]
+    newest = {"sha256": sha256, "size": kept[-1].size, "versions": [each.to_mongo() for each in kept]}
+    changed = RawDataFile._get_collection().update_one(
+        {"_id": raw.id, "sha256": raw.sha256}, {"$set": {**newest, "updated_at": now()}}
+    )
+    if not changed.matched_count:
+        raise ConflictError(f"{raw.filename}: another version was stored by another process meanwhile")
+    for version in later:
+        _drop(store, version.extent)
+    return {version.sha256 for version in later}
+
+
+def forget_source(raw_id: ObjectId, path: str) -> None:
+    """Forget that a file was seen at this path."""
+    RawDataFile._get_collection().update_one({"_id": raw_id}, {"$pull": {"sources": {"path": path}}})
+
+
 def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
     """Note to which test and sample a file belongs; a sample that is noted already stays."""
     collection = RawDataFile._get_collection()

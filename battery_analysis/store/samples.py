@@ -18,7 +18,9 @@ from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_files import Labels
 
-_NOT_BY_HAND = frozenset({"id", "created_at", "updated_at", "created_by", "aggregates", "notes_log", "default_dataset"})
+_NOT_BY_HAND = frozenset(
+    {"id", "created_at", "updated_at", "created_by", "created_in", "aggregates", "notes_log", "default_dataset"}
+)
 EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
 
 NUMBERS = frozenset(name for name in EDITABLE if isinstance(Sample._fields[name], FloatField))
@@ -80,7 +82,9 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
     """
     sample: Sample | None = visible(Sample).filter(name=name).first()
     if sample is None:
-        sample = Sample(name=name)
+        moment = now()
+        job = labels.import_job if labels else None
+        sample = Sample(name=name, created_at=moment, updated_at=moment, created_in=job)
         checked(sample)
         try:
             sample.save(force_insert=True, validate=False)

@@ -7,7 +7,7 @@ update is a compare-and-swap on the revision, and never touches what people set.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -73,14 +73,26 @@ _KEPT_ON_UPDATE = frozenset(
 
 
 @dataclass(frozen=True)
-class Source:
-    """Which bytes of which raw file a test was read from, and which versions of it are no longer true."""
+class PartRead:
+    """The version of a raw file that was read."""
 
-    test_id: ObjectId
     raw_file: ObjectId
     filename: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which bytes a test was read from, part by part in order; ``undone`` are versions that are true no longer."""
+
+    test_id: ObjectId
+    parts: tuple[PartRead, ...]
     undone: frozenset[str] = frozenset()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the last part."""
+        return self.parts[-1].sha256
 
 
 @dataclass(frozen=True)
@@ -94,11 +106,19 @@ class Belonging:
 
 
 def save_test(
-    store: Store, parcel: Parcel, source: Source, belonging: Belonging, labels: Labels, *, again: bool = False
+    store: Store,
+    parcel: Parcel,
+    source: Source,
+    belonging: Belonging,
+    labels: Labels,
+    *,
+    again: bool = False,
+    back_to: FormerState | None = None,
 ) -> tuple[TestResult, Written]:
     """Store a read test, new or as the next revision.
 
-    Bytes that the test was read from already are stored once more only if ``again`` says so.
+    Bytes that the test was read from already are stored once more only if ``again`` says so, or as
+    the state ``back_to`` which the test returns to.
 
     Raises:
         ConflictError: Another process stored or changed this test meanwhile; nothing was changed here.
@@ -106,7 +126,7 @@ def save_test(
     """
     current: TestResult | None = visible(TestResult).filter(id=source.test_id).first()
     if current is not None:
-        _refuse_the_past(current, source, again)
+        _refuse_the_past(current, source, again or back_to is not None)
     sample = current.sample if current else belonging.sample
     with _dropped_if_refused(store.database, current) as written:
         facts = _facts(store.database, parcel, current, sample, written)
@@ -120,15 +140,15 @@ def save_test(
             project=sample.project,
             cell_type=sample.cell_type,
             cell_code=belonging.cell_code,
-            name=source.filename,
+            name=source.parts[0].filename,
             tags=list(labels.tags),
             metadata=dict(labels.metadata),
             sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
-            raw_files=[_part(current, source)],
-            import_job=labels.import_job,
+            raw_files=_parts(current, source),
+            import_job=back_to.import_job if back_to else labels.import_job,
             created_in=labels.import_job,
-            former=_former(current, labels.import_job),
+            former=_former(current, labels.import_job, back_to),
             **facts,
         )
         test.operator = labels.operator or test.operator or (current.operator if current else None)
@@ -145,27 +165,41 @@ def save_test(
 
 
 def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
-    """Raise ConflictError where these bytes are read already, or are no longer the newest of their file."""
-    if not again and source.sha256 in (version for part in current.raw_files for version in part.versions):
+    """Raise ConflictError where these bytes are read already, or are no longer the newest of their files."""
+    read = {version for part in current.raw_files for version in part.versions}
+    if not again and all(part.sha256 in read for part in source.parts):
         raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
-    newest = RawDataFile.objects(id=source.raw_file).scalar("sha256").first()
-    if newest != source.sha256:
-        raise ConflictError(f"test {current.id}: a later version of {source.filename} was stored meanwhile")
+    identities = [part.raw_file for part in source.parts]
+    newest = dict(RawDataFile.objects(id__in=identities).scalar("id", "sha256"))
+    if late := [part.filename for part in source.parts if newest.get(part.raw_file) != part.sha256]:
+        raise ConflictError(f"test {current.id}: a later version of {', '.join(late)} was stored meanwhile")
 
 
-def _part(current: TestResult | None, source: Source) -> RawPart:
-    read = [version for part in (current.raw_files if current else []) for version in part.versions]
-    versions = [version for version in read if version not in {source.sha256, *source.undone}] + [source.sha256]
-    return RawPart(raw_file=source.raw_file, filename=source.filename, versions=versions)
+def _parts(current: TestResult | None, source: Source) -> list[RawPart]:
+    read = {part.raw_file: part.versions for part in (current.raw_files if current else [])}
+    return [
+        RawPart(
+            raw_file=part.raw_file,
+            filename=part.filename,
+            versions=[
+                *(each for each in read.get(part.raw_file, ()) if each not in {part.sha256, *source.undone}),
+                part.sha256,
+            ],
+        )
+        for part in source.parts
+    ]
 
 
-def _former(current: TestResult | None, job: ObjectId | None) -> list[FormerState]:
+def _former(current: TestResult | None, job: ObjectId | None, back_to: FormerState | None) -> list[FormerState]:
     """Return what the test was before each job that changed it, this one included."""
     if current is None:
         return []
+    if back_to is not None:
+        return [state for state in current.former if state.revision < back_to.revision]
     if current.import_job == job:
         return list(current.former)
-    before = FormerState(sha256=current.sha256, revision=current.revision, import_job=current.import_job)
+    digests = [part.versions[-1] for part in current.raw_files]
+    before = FormerState(digests=digests, revision=current.revision, import_job=current.import_job)
     return [*current.former, before][-KEPT_FORMER_STATES:]
 
 
@@ -361,12 +395,28 @@ def follow_sample(store: Store, sample: Sample) -> int:
     return len(identities)
 
 
+def move(store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str) -> TestResult:
+    """Give a test to another sample; importers leave it there and still find it when its file grows.
+
+    Raises:
+        NotFoundError: No such test.
+        ConflictError: An importer changed the test again and again meanwhile.
+    """
+    test = by_id(TestResult, test_id)
+    by_hand = {"sample": sample.id, "cell_code": cell_code, "sample_rule": "by hand", "edited_at": now()}
+    _follow(store, sample, test.id, by_hand)
+    RawDataFile.objects(test_result=test.id).update(set__sample=sample.id)
+    return by_id(TestResult, test_id)
+
+
 @retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(5), reraise=True)
-def _follow(store: Store, sample: Sample, test_id: ObjectId) -> None:
+def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[str, Any] | None = None) -> None:
     test = by_id(TestResult, test_id)
     test.sample_name = sample.name
+    test.cell_code = by_hand["cell_code"] if by_hand else test.cell_code
     copied = {name: getattr(sample, name) for name in ("chemistry", "project", "cell_type")}
-    fields = {**copied, "sample_name": sample.name, "words": search_words(test), "updated_at": now()}
+    words = {"sample_name": sample.name, "words": search_words(test), "updated_at": now()}
+    fields = {**copied, **words, **(by_hand or {})}
     if test.cycle_blocks:
         cycles, by_sample = _seen_by(sample, frames.cycle_table(store, test), test.nominal_capacity_ah)
         fields |= by_sample

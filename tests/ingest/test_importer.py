@@ -23,7 +23,7 @@ from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, open_store, raw_files, samples, tests
 from battery_analysis.store.parcel import pack
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import Belonging, Source, save_test
+from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
 from tests.builders import arbin_csv, cycling_frame, read_result, save
 from tests.ingest.conftest import Importing
 
@@ -401,7 +401,7 @@ def test_an_older_reading_does_not_overwrite_a_newer_one(store: Store, tmp_path:
     arrival = Arrival("/lab/AB12.csv", "AB12.csv", tmp_path / "AB12.csv", "f" * 64, 2, now())
     raw_files.append(store, raw, arrival, archive=False)
     belonging = Belonging(first.sample, "AB12", "fixed", "AB12")
-    late = Source(first.id, raw.id, "AB12.csv", "e" * 64)
+    late = Source(first.id, (PartRead(raw.id, "AB12.csv", "e" * 64),))
     with pytest.raises(ConflictError, match=r"a later version of AB12\.csv was stored meanwhile"):
         save_test(store, parcel, late, belonging, Labels())
 
