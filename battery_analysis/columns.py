@@ -10,6 +10,7 @@ the prefix ``aux_``.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -166,7 +167,18 @@ BY_NAME: dict[str, Column] = {column.name: column for column in CANONICAL}
 
 _SERIES = (TEST_TIME.name, VOLTAGE.name)
 _SPECTRUM = (FREQUENCY.name, REAL_IMPEDANCE.name, IMAGINARY_IMPEDANCE.name)
-_AUX_NAME = re.compile(r"aux_[a-z0-9_]+")
+_AT_THE_END = r"(?<=\w){sign}(?=\s*$|[)\]/,]|\s+[(\[])|(?<=[(\[]){sign}(?=[)\]])"
+_SPELLED_OUT = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"(?<![\w)\]])-(?=[^\W\d]|\|)|" + _AT_THE_END.format(sign="-"), " minus "),  # within words it only parts them
+        (_AT_THE_END.format(sign=r"\+"), " plus "),
+        (r"\|", " abs "),
+        ("μ", "u"),
+        ("Ω", "ohm"),
+        ("°", "deg"),
+    )
+)
 
 
 class Conformed(NamedTuple):
@@ -179,12 +191,22 @@ class Conformed(NamedTuple):
 def aux_name(vendor_name: str) -> str:
     """Make the name under which a column without a canonical term is kept.
 
-    >>> aux_name("dV/dt (V/s)")
-    'aux_dv_dt_v_s'
+    Letters of every language stay, signs and units that mean something are spelled out, and all else parts words.
+
+    >>> aux_name("dV/dt (V/s)"), aux_name("-Im(Zce)/Ohm"), aux_name("电压差(mV)")
+    ('aux_dv_dt_v_s', 'aux_minus_im_zce_ohm', 'aux_电压差_mv')
     """
-    spelled = vendor_name.replace("µ", "u").replace("μ", "u").replace("°", "deg").replace("|", " abs ")
-    words = re.findall(r"[a-z0-9]+", spelled.lower())
-    return AUX_PREFIX + ("_".join(words) or "unnamed")
+    # One character for those that look alike, such as the micro sign and the Greek letter.
+    spelled = unicodedata.normalize("NFKC", vendor_name.replace("º", "°").replace("\u2212", "-"))
+    for pattern, words in _SPELLED_OUT:
+        spelled = pattern.sub(words, spelled)
+    letters = "".join(char if f"_{char}".isidentifier() else " " for char in spelled.lower().replace("_", " "))
+    return AUX_PREFIX + ("_".join(letters.split()) or "unnamed")
+
+
+def is_aux(name: str) -> bool:
+    """Say whether a name can be that of a column without a canonical term."""
+    return name.startswith(AUX_PREFIX) and name.isidentifier() and name == name.lower() and name != AUX_PREFIX
 
 
 def conform(frame: pl.DataFrame) -> Conformed:
@@ -201,7 +223,7 @@ def conform(frame: pl.DataFrame) -> Conformed:
     >>> conform(pl.DataFrame({"voltage_volt": [3.7], "test_time_second": [0]})).frame.columns
     ['test_time_second', 'voltage_volt', 'current_ampere']
     """
-    strangers = [name for name in frame.columns if name not in BY_NAME and not _AUX_NAME.fullmatch(name)]
+    strangers = [name for name in frame.columns if name not in BY_NAME and not is_aux(name)]
     if strangers:
         raise SchemaError(f"columns {strangers} are neither canonical nor aux_ columns")
     absent = [name for name in _SERIES if name not in frame.columns]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
 from battery_analysis.readers import READERS, plug_ins
 from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata
+from battery_analysis.readers.beside import beside_format
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.readers.workbook import fault
 from battery_analysis.writing import write
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
-_BESIDE_DATA = (
-    (re.compile(rb"EC-LAB SETTING FILE|BT-LAB SETTING FILE"), "an EC-Lab settings file (.mps)"),
-    (re.compile(rb"(EC|BT)-Lab LOG FILE"), "an EC-Lab log (.mpl)"),
-    (re.compile(rb"\s*<\?maccor-application\b[^>]*Maccor Procedure File"), "a Maccor procedure"),
-    (re.compile(rb"(?s).*?^\[Schedule(_\w+)?\]", re.MULTILINE), "an Arbin schedule (.sdu)"),
-)
-"""How files begin that testers write beside those with records."""
 _DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
 
 
@@ -144,6 +137,21 @@ def find_reader(path: Path, head: bytes, mappings: Path | None = None) -> Reader
     raise UnknownFormatError(path, _unrecognised(suffix, head))
 
 
+def companions_of(reader: Reader, path: Path) -> list[Path]:
+    """Return the files beside ``path`` without which ``reader`` could not say all it says of it.
+
+    Raises:
+        ReadError: A reader of another package fails to say.
+    """
+    find = getattr(reader, "companions", None)
+    if find is None:
+        return []
+    try:
+        return [Path(each) for each in find(path)]
+    except Exception as exc:
+        raise ReadError(path, f"could not say what it needs: {type(exc).__name__}: {exc}", reader.name) from exc
+
+
 def read_head(path: Path) -> bytes:
     """Return as much of a file as readers see to recognise it.
 
@@ -175,9 +183,8 @@ def _plug_in_recognises(reader: Reader, head: bytes, path: Path) -> bool:
 def _unrecognised(suffix: str, head: bytes) -> str:
     claimed = [each for each in READERS if suffix in each.suffixes]
     start = _start(head)
-    for beginning, what in _BESIDE_DATA:
-        if beginning.match(head.removeprefix(b"\xef\xbb\xbf")):
-            return f"{what}, which holds no records"
+    if beside := beside_format(head):
+        return f"{beside.what}, which holds no records"
     hint = "; a mapping can say what its columns hold (see --suggest-mapping)" if suffix in _DELIMITED else ""
     if claimed:
         names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)

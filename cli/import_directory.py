@@ -187,7 +187,8 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
 
 
 def _preview(context: Context, options: ImportOptions, new_map: Path | None, *, quiet: bool) -> None:
-    from battery_analysis.ingest.importer import candidates_of, preview_files
+    from battery_analysis.ingest.importer import candidates_of
+    from battery_analysis.ingest.preview import preview_files
     from battery_analysis.ingest.sample_rules import write_sample_map
 
     rows, chosen = [], {}
@@ -217,7 +218,8 @@ def _preview(context: Context, options: ImportOptions, new_map: Path | None, *, 
 
 
 def _plan(context: Context, store: Store, request: ImportRequest) -> None:
-    from battery_analysis.ingest.importer import candidates_of, plan_files
+    from battery_analysis.ingest.importer import candidates_of
+    from battery_analysis.ingest.preview import plan_files
 
     options = request.options(context.settings)
     outcomes = list(plan_files(store, options, candidates_of(options)))

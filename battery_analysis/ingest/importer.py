@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
 
 from bson import ObjectId
 
@@ -28,25 +25,26 @@ from battery_analysis.errors import (
     ReadError,
     UnknownFormatError,
 )
-from battery_analysis.ingest.discover import Candidate, Selection, discover
+from battery_analysis.ingest.discover import Candidate, Selection, discover, stored_text
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.known import Known, looked_up
 from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.recognise import recognise
 from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
+from battery_analysis.ingest.threads import in_threads
 from battery_analysis.models import TestResult
+from battery_analysis.readers import READERS
+from battery_analysis.readers.beside import BesideFormat, beside_format
 from battery_analysis.readers.delimited import delimited_readers
-from battery_analysis.reading import find_reader, read_head
-from battery_analysis.store import Store, raw_files, samples, tests
+from battery_analysis.reading import companions_of, read_head
+from battery_analysis.store import Store, attachments, raw_files, samples, tests
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.raw_files import Arrival, Holding, Labels, Past
 from battery_analysis.store.tests import Belonging, PartRead, Source, Written, save_test
 
 logger = logging.getLogger(__name__)
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 CONFLICT_TRIES = 3
 
@@ -71,17 +69,6 @@ class ImportOptions:
     """How often a trouble that passes by itself is waited out."""
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What an import would take a file for."""
-
-    path: str
-    relative: str
-    decision: Decision | None
-    reader: str | None
-    problem: str | None = None
-
-
 def import_files(
     store: Store, options: ImportOptions, candidates: Iterable[Candidate], stop: Event | None = None
 ) -> Iterator[Outcome]:
@@ -98,7 +85,7 @@ def import_files(
         IngestError: The spool cannot be written.
     """
     with open_importer(store, options) as importer:
-        yield from _in_threads(lambda each: importer.take(*each), looked_up(candidates), options.workers, stop)
+        yield from in_threads(lambda each: importer.take(*each), looked_up(candidates), options.workers, stop)
 
 
 @contextmanager
@@ -114,39 +101,6 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
         importer = Importer(store, options, spool, pool)
         yield importer
         importer.refresh_samples()
-
-
-def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
-    """Read files and yield to which sample each would go and why; nothing is stored."""
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
-
-        def preview(candidate: Candidate) -> Preview:
-            seen = Preview(candidate.source, str(candidate.relative), None, None)
-            try:
-                if damage := _check(candidate, options.mappings):
-                    raise damage
-                with spool.copy(candidate.path) as spooled:
-                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
-                return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
-            except (ReadError, IngestError) as exc:
-                return replace(seen, problem=getattr(exc, "reason", str(exc)))
-
-        yield from _in_threads(preview, candidates, options.workers, None)
-
-
-def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
-    """Yield what an import would do with each file, from its bytes alone; nothing is read or stored."""
-    with open_spool(options.data_dir) as spool:
-        for candidate in candidates:
-            try:
-                if damage := _check(candidate, options.mappings):
-                    raise damage
-                with spool.copy(candidate.path) as spooled:
-                    yield _planned(candidate, spooled, options)
-            except UnknownFormatError as exc:
-                yield Outcome(candidate.source, "skipped", exc.reason)
-            except ReadError as exc:
-                yield Outcome(candidate.source, "failed", exc.reason)
 
 
 def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[Candidate]:
@@ -174,7 +128,7 @@ class Importer:
         """Import one file, of which ``known`` says what is stored."""
         began = time.perf_counter()
         try:
-            if known is not None and self._needs_no_look(known):
+            if known is not None and self._needs_no_look(candidate, known):
                 outcome = _as_known(candidate, known)
             else:
                 for attempt in patiently(self._options.retries):
@@ -195,37 +149,43 @@ class Importer:
         """Bring the aggregates of all samples touched since the last time up to date."""
         samples.refresh_aggregates(self._touched)
 
-    def _needs_no_look(self, known: Known) -> bool:
+    def _needs_no_look(self, candidate: Candidate, known: Known) -> bool:
         """Say whether there is nothing to do with a file that is stored as it is, and no reason for doubt."""
         options = self._options
-        return not (options.reset or options.checksum or options.labels.say_something) and (
-            known.archived or not options.archive
-        )
+        if options.reset or options.checksum or options.labels.say_something:
+            return False
+        lacks = not known.companions and _companions(known.reader, candidate.path)
+        return not lacks and (known.archived or not options.archive)
 
     def _tried(self, candidate: Candidate, *, again: bool) -> Outcome:
-        damage = _check(candidate, self._options.mappings)
+        found = recognise(candidate, self._options.mappings)
         for number in range(CONFLICT_TRIES):
             # Copied anew each time: what another process stored meanwhile may be a later state of this file.
-            with self._spool.copy(candidate.path) as spooled, suppress(ConflictError):
-                return self._once(candidate, spooled, damage, raced=again or number > 0)
+            with self._spool.copy(candidate.path, found.companions) as spooled, suppress(ConflictError):
+                if found.beside is not None:
+                    return self._beside(candidate, spooled, found.beside)
+                return self._once(candidate, spooled, found.damage, raced=again or number > 0)
         reason = f"other processes stored it meanwhile, {CONFLICT_TRIES} times over; import it again"
         return Outcome(candidate.source, "failed", reason)
 
     def _once(self, candidate: Candidate, spooled: Spooled, damage: CorruptFileError | None, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
-        arrival = _arrival(candidate, spooled, past)
+        arrival = _arrival(candidate, spooled, past.lengths)
         if damage is not None:
             return _failed(arrival, damage, self._keep_unread(arrival, past))
-        owner = past.owner
+        owner, again = past.owner, False
         if owner is not None:
             test = raw_files.tests_of([owner]).get(owner.test_id)
             is_newest = owner.newest == spooled.sha256
             is_read = raw_files.names(test, spooled.sha256) or not is_newest
-            if test is not None and is_read and not (is_newest and self._is_read_again(candidate, owner)):
-                return self._known(candidate, arrival, owner, test, raced=raced)
-        return self._new(candidate, spooled, arrival, past)
+            if test is not None and is_read:
+                lacked = spooled.companions and not test.companions
+                again = is_newest and bool(lacked or self._is_reset(candidate, owner))
+                if not again:
+                    return self._known(candidate, arrival, owner, test, raced=raced)
+        return self._new(candidate, spooled, arrival, past, again=again)
 
-    def _is_read_again(self, candidate: Candidate, owner: Holding) -> bool:
+    def _is_reset(self, candidate: Candidate, owner: Holding) -> bool:
         """Say whether a reset asks for these bytes; copies of one file ask once."""
         if not self._options.reset or candidate.source not in owner.seen_at:
             return False
@@ -248,10 +208,11 @@ class Importer:
         # A race for the same bytes may put this path beside the winner's before it is lost.
         if candidate.source in owner.seen_at and not (raced and len(owner.seen_at) > 1):
             return _outcome(arrival, "unchanged", test, owner)
+        attachments.attach_to_test(test, candidate.source)
         return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test))
 
-    def _new(self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past) -> Outcome:
-        """Read bytes and store them as a new test or a new revision."""
+    def _new(self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, *, again: bool) -> Outcome:
+        """Read bytes and store them as a new test or a new revision, ``again`` where a test was read from them."""
         reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, self._options.time_zone)
         # A file never seen is put away while a worker reads it; to which test others belong shows when read.
         holding = None if past.owner or past.seen_here else self._create(arrival)
@@ -263,9 +224,14 @@ class Importer:
             return _failed(arrival, exc, holding or self._keep_unread(arrival, past))
         holding, test_id = (holding, holding.test_id) if holding else self._place(arrival, past, parcel, decision)
         try:
-            test, written = self._save(arrival, holding, test_id, parcel, decision)
+            companions = self._keep_companions(candidate, spooled)
+            part = PartRead(holding.id, holding.filename, arrival.sha256)
+            source = Source(test_id, (part,), companions)
+            test, written = self._save(source, parcel, decision, again=again)
         except InvalidDocumentError as exc:
             return _failed(arrival, exc, holding)
+        raw_files.belongs_to(holding, test.id, test.sample.id)
+        attachments.attach_to_test(test, candidate.source, companions)
         outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))
 
@@ -301,17 +267,36 @@ class Importer:
         before = next(earlier, None)
         return self._append(before, arrival) if before else self._create(arrival)
 
-    def _save(
-        self, arrival: Arrival, holding: Holding, test_id: ObjectId, parcel: Parcel, decision: Decision
-    ) -> tuple[TestResult, Written]:
+    def _save(self, source: Source, parcel: Parcel, decision: Decision, *, again: bool) -> tuple[TestResult, Written]:
         options = self._options
         sample = samples.get_or_create(decision.sample, options.labels)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
-        source = Source(test_id, (PartRead(holding.id, holding.filename, arrival.sha256),))
-        test, written = save_test(self._store, parcel, source, belonging, options.labels, again=options.reset)
-        raw_files.belongs_to(holding, test.id, test.sample.id)
+        again = again or options.reset
+        test, written = save_test(self._store, parcel, source, belonging, options.labels, again=again)
         self._touched.add(test.sample.id)
         return test, written
+
+    def _beside(self, candidate: Candidate, spooled: Spooled, format: BesideFormat) -> Outcome:
+        """Keep settings or a log, and attach them to the tests they belong to."""
+        identity = self._keep_beside(candidate, spooled, format)
+        count = attachments.attach_to_tests(identity, format, candidate.source)
+        waits = f"{'kept' if self._options.archive else 'noted'} until its data come"
+        state = f"attached to {count} test{'' if count == 1 else 's'}" if count else waits
+        reason = f"{format.title}, {state}"
+        return Outcome(candidate.source, "skipped", reason, sha256=spooled.sha256, size=spooled.size)
+
+    def _keep_companions(self, candidate: Candidate, spooled: Spooled) -> list[ObjectId]:
+        """Keep what was read along with a file."""
+        kept = []
+        for each in spooled.companions:
+            name = each.path.name
+            beside = Candidate(candidate.path.with_name(name), candidate.relative.with_name(stored_text(name)))
+            kept.append(self._keep_beside(beside, each, beside_format(read_head(each.path))))
+        return kept
+
+    def _keep_beside(self, candidate: Candidate, spooled: Spooled, format: BesideFormat | None) -> ObjectId:
+        arrival = _arrival(candidate, spooled, attachments.sizes_at(candidate.source))
+        return attachments.keep(self._store, arrival, format, self._options.labels, archive=self._options.archive)
 
     def _note(self, owner: Holding, arrival: Arrival) -> None:
         """Remember where stored bytes were seen, and put them away if an earlier import did not."""
@@ -337,25 +322,7 @@ class Importer:
         return reason
 
 
-def _check(candidate: Candidate, mappings: Path | None) -> CorruptFileError | None:
-    """Return the damage that the beginning of a file shows, if it shows any.
-
-    Raises:
-        UnknownFormatError: No reader recognises it, or it is no file to read.
-        ReadError: It cannot be opened.
-    """
-    if candidate.problem:
-        raise UnknownFormatError(candidate.source, candidate.problem)
-    try:
-        find_reader(candidate.path, read_head(candidate.path), mappings)
-    except CorruptFileError as exc:
-        return exc
-    except ReadError as exc:
-        raise type(exc)(candidate.source, exc.reason, exc.reader) from exc
-    return None
-
-
-def _arrival(candidate: Candidate, spooled: Spooled, past: Past) -> Arrival:
+def _arrival(candidate: Candidate, spooled: Spooled, lengths: set[int]) -> Arrival:
     return Arrival(
         source=candidate.source,
         filename=candidate.filename,
@@ -363,7 +330,7 @@ def _arrival(candidate: Candidate, spooled: Spooled, past: Past) -> Arrival:
         sha256=spooled.sha256,
         size=spooled.size,
         modified_at=candidate.modified_at,
-        prefix_digests=spooled.prefix_digests(past.lengths),
+        prefix_digests=spooled.prefix_digests(lengths),
     )
 
 
@@ -384,18 +351,6 @@ def _is_later(test: TestResult | None, holding: Holding, arrival: Arrival, parce
         and abs((new.started_at - test.started_at).total_seconds()) < 0.001
         and (new.device or test.device, new.channel) == (test.device, test.channel)
     )
-
-
-def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:
-    past = raw_files.look_up(spooled.sha256, candidate.source)
-    stored = raw_files.tests_of(past.holdings)
-    outcome: OutcomeName = "created"
-    if past.owner is not None and raw_files.names(stored.get(past.owner.test_id), spooled.sha256):
-        same_path = candidate.source in past.owner.seen_at
-        outcome = "updated" if options.reset and same_path else "unchanged" if same_path else "duplicate"
-    elif any(holding.test_id in stored for holding in past.seen_here):
-        outcome = "updated"
-    return Outcome(candidate.source, outcome, sha256=spooled.sha256, size=spooled.size)
 
 
 def _failed(arrival: Arrival, error: BatteryAnalysisError, holding: Holding | None) -> Outcome:
@@ -424,6 +379,11 @@ def _outcome(
     )
 
 
+def _companions(reader: str, path: Path) -> list[Path]:
+    """Return the files beside ``path`` that its reader takes facts from."""
+    return [found for each in READERS if each.name == reader for found in companions_of(each, path)]
+
+
 def _as_known(candidate: Candidate, known: Known) -> Outcome:
     return Outcome(
         candidate.source,
@@ -443,34 +403,3 @@ def _about_codes(decision: Decision) -> str | None:
     if not decision.passed_over:
         return None
     return f"cell code {decision.cell_code} taken, {', '.join(decision.passed_over)} in the same name passed over"
-
-
-def _in_threads(
-    work: Callable[[Item], Result], candidates: Iterable[Item], workers: int, stop: Event | None
-) -> Iterator[Result]:
-    """Work on a bounded number of files at once and yield results as they come.
-
-    After an error no further file is begun; it is raised once the files in hand are done and yielded.
-    """
-    # One thread a worker keeps it busy; one more stores what another has read.
-    width = workers + 1
-    rest = iter(candidates)
-    with ThreadPoolExecutor(width, thread_name_prefix="import") as threads, ExitStack() as on_error:
-        running: set[Future[Result]] = set()
-        on_error.callback(lambda: [future.cancel() for future in running])
-        error: BaseException | None = None
-        while True:
-            if error is not None:
-                running = {future for future in running if not future.cancel()}
-            elif stop is None or not stop.is_set():
-                running |= {threads.submit(work, candidate) for candidate in islice(rest, 2 * width - len(running))}
-            if not running:
-                break
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                problem = future.exception()
-                if problem is None:
-                    yield future.result()
-                error = error or problem
-        if error is not None:
-            raise error

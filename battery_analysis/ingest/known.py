@@ -25,7 +25,7 @@ QUIET = timedelta(seconds=2)
 """The coarsest clock of the file systems that shares use (FAT)."""
 
 _RAW_FACTS = ("sha256", "size", "test_result", "sources", "versions.sha256", "versions.extent")
-_TEST_FACTS = ("sample_name", "reader", "record_count", "cycle_count", "raw_files.versions")
+_TEST_FACTS = ("sample_name", "reader", "record_count", "cycle_count", "raw_files.versions", "companions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Known:
     records: int
     cycles: int
     archived: bool
+    companions: bool
 
 
 def looked_up(candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Known | None]]:
@@ -102,4 +103,5 @@ def _known(raw: dict[str, Any], test: dict[str, Any]) -> Known:
         records=test["record_count"],
         cycles=test["cycle_count"],
         archived=newest.get("extent") is not None,
+        companions=bool(test.get("companions")),
     )

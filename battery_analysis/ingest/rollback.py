@@ -19,7 +19,7 @@ from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.spool import Spool, open_spool
 from battery_analysis.models import FormerState, ImportedFile, ImportJob, RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, raw_files, removal, samples
+from battery_analysis.store import Store, attachments, raw_files, removal, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
@@ -117,13 +117,15 @@ class _Rollback:
                 copies.enter_context(spool.write(raw.filename, self._store.archive.stream(raw, sha256)))
                 for raw, sha256 in wanted
             ]
+            for beside in attachments.by_ids(test.companions):
+                (spooled[0].path.parent / beside.name).write_bytes(b"".join(attachments.stream(self._store, beside)))
             reading = pool.submit(spooled[0].path, spooled[0].parcel, test.name, test.time_zone or "UTC")
             parcel = reading.result()
             undone: set[str] = set()
             for raw, sha256 in wanted:
                 undone |= raw_files.forget_later_versions(self._store, raw, sha256)
             parts = tuple(PartRead(raw.id, raw.filename, sha256) for raw, sha256 in wanted)
-            source = Source(test.id, parts, frozenset(undone))
+            source = Source(test.id, parts, test.companions, frozenset(undone))
             belonging = Belonging(test.sample, test.cell_code, test.sample_rule, test.ruled_sample)
             save_test(self._store, parcel, source, belonging, Labels(), back_to=state)
         removal.delete_raw_files(self._store, [raw.id for raw in raws if raw.import_job == self._job.id])
@@ -132,6 +134,7 @@ class _Rollback:
         """Remove files that the job kept but could not read, and paths at which only it saw a file."""
         made = list(visible(RawDataFile).filter(import_job=self._job.id).scalar("id"))
         removal.delete_raw_files(self._store, made)
+        attachments.delete_waiting(self._store, self._job.id)
         for seen in visible(ImportedFile).filter(job=self._job.id, outcome="duplicate"):
             others = visible(ImportedFile).filter(job__ne=self._job.id, path=seen.path, raw_file=seen.raw_file)
             if others.first() is None:

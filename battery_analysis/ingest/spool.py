@@ -11,7 +11,7 @@ import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from battery_analysis.errors import IngestError, ReadError
@@ -21,11 +21,12 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Spooled:
-    """A copy of a file under its own name, in a folder of its own."""
+    """A copy of a file under its own name, in a folder of its own with the files that its reader needs beside it."""
 
     path: Path
     sha256: str
     size: int
+    companions: tuple[Spooled, ...] = ()
 
     def prefix_digests(self, lengths: Iterable[int]) -> dict[int, str]:
         """Return the digests of the first n bytes, for the lengths that are not longer than the copy."""
@@ -54,15 +55,21 @@ class Spool:
         self._numbers = itertools.count()
 
     @contextmanager
-    def copy(self, source: Path) -> Iterator[Spooled]:
+    def copy(self, source: Path, companions: Iterable[Path] = ()) -> Iterator[Spooled]:
         """Copy a file as it is at this moment, under its own name; the copy is removed at the end of the block.
+
+        Args:
+            source: The file.
+            companions: Files beside it, which are copied beside the copy; one that is gone by now is left out.
 
         Raises:
             ReadError: The source cannot be read.
             IngestError: The spool cannot be written, for lack of space or of rights.
         """
         with self.write(source.name, _chunks(source)) as spooled:
-            yield spooled
+            with _spool_errors(self._folder):
+                beside = tuple(_copies(companions, spooled.path.parent))
+            yield replace(spooled, companions=beside)
 
     @contextmanager
     def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[Spooled]:
@@ -116,6 +123,15 @@ def _chunks(source: Path) -> Iterator[bytes]:
                 yield chunk
     except OSError as exc:
         raise ReadError(source, exc.strerror or str(exc)) from exc
+
+
+def _copies(sources: Iterable[Path], place: Path) -> Iterator[Spooled]:
+    for source in sources:
+        target = place / source.name
+        try:
+            yield _copy(_chunks(source), target)
+        except ReadError:  # EC-Lab removes a log when its technique ends
+            target.unlink(missing_ok=True)
 
 
 def _copy(chunks: Iterable[bytes], target: Path) -> Spooled:

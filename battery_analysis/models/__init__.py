@@ -1,5 +1,6 @@
 """Documents: shape and validation only."""
 
+from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import Note, StoredDocument, checked, now
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
@@ -11,6 +12,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     Sample,
     TestResult,
     RawDataFile,
+    Attachment,
     ImportJob,
     ImportedFile,
     WatchedFolder,
@@ -18,6 +20,8 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
 
 __all__ = [
     "DOCUMENTS",
+    "Attachment",
+    "AttachmentSource",
     "BlockRef",
     "Extent",
     "FormerState",

@@ -143,6 +143,7 @@ class TestResult(StoredDocument):
     cycle_blocks = EmbeddedDocumentListField(BlockRef)
     overview = ObjectIdField()
     raw_files = EmbeddedDocumentListField(RawPart)
+    companions = ListField(ObjectIdField(), help_text="Attachments read along with the raw file, such as its .mpl")
     import_job = ObjectIdField(help_text="The job that wrote the present revision")
     created_in = ObjectIdField(help_text="The job that made the test")
     former = EmbeddedDocumentListField(FormerState, help_text="Before each job that changed it, newest last")

@@ -14,6 +14,7 @@ from battery_analysis.readers.arbin_res import ArbinRes
 from battery_analysis.readers.arbin_workbook import ArbinXlsx
 from battery_analysis.readers.aurora import AuroraParquet
 from battery_analysis.readers.autolab import AutolabText
+from battery_analysis.readers.autolab_fra import AutolabFra
 from battery_analysis.readers.base import Reader
 from battery_analysis.readers.basytec import BasytecText
 from battery_analysis.readers.battery_archive import BatteryArchiveCsv
@@ -73,6 +74,7 @@ READERS: tuple[Reader, ...] = (
     GamryDta(),
     ZPlotText(),
     AutolabText(),
+    AutolabFra(),
     ParstatText(),
     PowerSuiteText(),
     VersaStudioPar(),

@@ -17,9 +17,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import TERMS, heading
+from battery_analysis.readers.arbin import TERMS
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.hdf5 import Literal, looks_like, member, opened, pandas_record, pandas_table
+from battery_analysis.readers.headings import heading
 from battery_analysis.readers.terms import to_frame, with_clock
 
 RECORDS, INFORMATION = "data_df", "info_df"

@@ -33,13 +33,14 @@ from typing import Any
 import polars as pl
 
 from battery_analysis.errors import CorruptFileError, SchemaError
-from battery_analysis.readers.arbin import TERMS, heading
+from battery_analysis.readers.arbin import TERMS
 from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.headings import heading
 from battery_analysis.readers.inflate import inflate_errors
 from battery_analysis.readers.jet4 import MAGICS, MAX_BYTES, Database, JetError
 from battery_analysis.readers.jet4_columns import Numbers
-from battery_analysis.readers.stamps import unix_time
-from battery_analysis.readers.terms import moment, to_frame, with_clock
+from battery_analysis.readers.stamps import moment, unix_time
+from battery_analysis.readers.terms import to_frame, with_clock
 
 RECORDS = "Channel_Normal_Table"
 

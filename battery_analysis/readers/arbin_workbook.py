@@ -28,10 +28,11 @@ from typing import NamedTuple
 import polars as pl
 
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import STATISTICS, TERMS, describe, heading, is_arbins
+from battery_analysis.readers.arbin import STATISTICS, TERMS, describe, is_arbins
 from battery_analysis.readers.base import Reading, TestMetadata
-from battery_analysis.readers.stamps import local_to_unix
-from battery_analysis.readers.terms import moment, to_frame, with_clock
+from battery_analysis.readers.headings import heading
+from battery_analysis.readers.stamps import local_to_unix, moment
+from battery_analysis.readers.terms import to_frame, with_clock
 from battery_analysis.readers.workbook import Cell, Rows, fault, peek, read_sheet, sheet_table
 
 _CHANNEL_SHEET = re.compile(r"channel[ _]?(?P<channel>\d+(?:-\d+)*)(?:_(?P<part>\d+))?", re.IGNORECASE)

@@ -62,7 +62,7 @@ class AutolabText:
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line holds NOVA's labels."""
         line, _, rows = head_text(head).lstrip().partition("\n")
-        quantities = _quantities(line, sniff_delimiter(line, rows.split("\n")[:20]))
+        quantities = _quantities(line, sniff_delimiter(line, rows.split("\n", 20)[:20]))
         return "WE(1).Potential" in quantities or (quantities >= _SPECTRUM and bool(quantities & _IMAGINARY))
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:

@@ -72,7 +72,11 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Reads one file format. Knows no database, and writes no file."""
+    """Reads one file format. Knows no database, and writes no file.
+
+    A reader that takes facts from files beside the one with records has a method ``companions(path) -> list[Path]``
+    as well: those that are there and that it will open.
+    """
 
     name: str
     """Identifier of the format, such as ``arbin_csv``; stored with every test."""

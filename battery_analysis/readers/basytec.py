@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 import statistics
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -32,12 +33,12 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, COUNTERS, Column
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import Heading
-from battery_analysis.readers.arbin import heading as plain_heading
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.biologic_header import in_utc
+from battery_analysis.readers.headings import Heading
+from battery_analysis.readers.headings import heading as plain_heading
 from battery_analysis.readers.preamble import Below, find_table, read_table
-from battery_analysis.readers.sniff import head_text, load_text, sample_lines
+from battery_analysis.readers.sniff import head_lines, load_text, sample_lines
 from battery_analysis.readers.terms import keep_words, to_frame, with_clock
 
 _SCOPES = {
@@ -107,9 +108,9 @@ class BasytecText:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether there is BaSyTec's title or mark, and a line of its column names."""
-        lines = [line for line in head_text(head).split("\n") if line.strip()]
+        lines = list(islice((line for line in head_lines(head) if line.strip()), _HEADER_LINES))
         titled = any(_TITLE.lower() in line.lower() for line in lines[:_TITLE_LINES])
-        marked = [line for line in lines[:_HEADER_LINES] if titled or line.startswith(tuple(_MARKS))]
+        marked = [line for line in lines if titled or line.startswith(tuple(_MARKS))]
         return any(map(_is_column_line, marked))
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:

@@ -67,7 +67,7 @@ class BdfCsv:
         if head.startswith(PARQUET_MAGIC):
             return False
         line, rows = _header_line(head_text(head))
-        delimiter = sniff_delimiter(line, rows.splitlines()[:20])
+        delimiter = sniff_delimiter(line, rows.split("\n", 20)[:20])
         return delimiter is not None and holds_terms([cell.strip(' \t"') for cell in split_cells(line, delimiter)])
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:

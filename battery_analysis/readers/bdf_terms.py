@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
-from battery_analysis.readers.arbin import unit_scale
+from battery_analysis.readers.headings import unit_scale
 
 RELEASE = "1.3.0"
 

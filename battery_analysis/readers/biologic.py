@@ -1,14 +1,14 @@
-"""BioLogic EC-Lab and BT-Lab text exports (``.mpt``, ``.txt``).
+"""BioLogic EC-Lab and BT-Lab text exports (``.mpt``, ``.txt``, ``.csv``, ``.tsv``).
 
 File structure:
     ``EC-Lab ASCII FILE`` or ``BT-Lab ASCII FILE``, the number of header lines, the technique, lines ``key : value``
     about run, device and cell, the technique's parameters in fields of 20 characters (one for each sequence ``Ns``),
-    the records of each linked loop, then one line of column labels and the records, separated by tabs. An export
-    may also begin with the number of header lines and hold nothing but the labels before the records.
+    the records of each linked loop, then one line of column labels and the records, separated by tabs (``.csv``: by
+    commas or semicolons). An export may also hold nothing but the labels before the records.
 
 Latin-1 as a rule, often converted since; numbers and header carry the decimal mark of the computer's locale.
 Times are seconds since the acquisition started (a linked technique does not begin at 0), or, where so exported,
-local date and time of each record.
+local date and time of each record, in the order of day and month that ``Time format`` names.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _HEAD_BYTES = 8_192
 _MOST_HEADER_LINES = 50_000
 _PARAMETER_WIDTH = 20
 _COUNT = re.compile(r"Nb header lines\s*:\s*(\d+)")
-_SOFTWARE = re.compile(r"(EC-Lab|BT-Lab) for windows v([\w.]+)")
+_SOFTWARE = re.compile(r"(EC|BT)-Lab for windows v([\w.]+)", re.IGNORECASE)
 _LOOP = re.compile(r"Loop \d+ from point number (\d+) to (\d+)")
 _LIMIT = re.compile(r"E(?:we|cell) (min|max) = (.*)")
-_CERTAIN_LABELS = {TIME_LABEL, "freq/Hz", "Ewe/V", "<Ewe>/V", "Ecell/V", "<Ecell>/V", "Ewe-Ece/V"}
-_STAMP_FORMATS = tuple(
-    f"{day} %H:%M:%S%.f"
-    for day in ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y")
-)
+_CERTAIN_LABELS = {TIME_LABEL, "freq/Hz", "Ewe/V", "<Ewe>/V", "<Ewe/V>", "Ecell/V", "<Ecell>/V", "Ewe-Ece/V"}
+_TELLING_LABELS = _CERTAIN_LABELS | {"<I>/mA", "(Q-Qo)/mA.h", "Re(Z)/Ohm"}
+_STAMP_ORDERS = {"MMDDYYYY": "%m{0}%d{0}%Y", "YYYYMMDD": "%Y{0}%m{0}%d", "DDMMYYYY": "%d{0}%m{0}%Y"}
+_STAMP_CLOCKS = ("%H:%M:%S%.f", "%I:%M:%S%.f %p")
+_SAMPLED_STAMPS = 1_000
 
 
 class BiologicText:
@@ -59,13 +59,13 @@ class BiologicText:
     name = "biologic_mpt"
     version = "1"
     tester = "BioLogic"
-    suffixes = frozenset({".mpt", ".txt"})
+    suffixes = frozenset({".mpt", ".txt", ".csv", ".tsv"})
     description = "EC-Lab and BT-Lab text exports; the first line is 'EC-Lab ASCII FILE', 'BT-Lab ASCII FILE' or labels"
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line names the program, or is a line of EC-Lab's column labels."""
         first_line = head_text(head[:_HEAD_BYTES]).lstrip().split("\n")[0]
-        return first_line.startswith(MAGICS) or _is_label_line(first_line, at_least=2)
+        return first_line.startswith(MAGICS) or _delimiter_of(first_line, at_least=2) is not None
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export.
@@ -90,12 +90,16 @@ class BiologicText:
         loops = [(int(first), int(last)) for first, last in _LOOP.findall("\n".join(found.lines))]
         metadata.announced_records = loops[-1][1] + 1 if loops else None
         raw, unix_time, time_warnings = _timed(raw, metadata)
+        if metadata.header.get("Potential control") == "Ewe-Ece" and "Ewe-Ece/V" in raw.columns:
+            time_warnings.append("the test was controlled by Ewe-Ece, the voltage is Ewe; Ewe-Ece is in aux_ewe_ece_v")
         frame, metadata.sources = to_frame(
             raw,
             metadata.technique,
             loop_starts=[first for first, _ in loops],
             sequence_types=_sequence_types(found.lines),
         )
+        if metadata.technique is None and columns.TEST_TIME.name not in frame.columns:
+            metadata.test_type = "eis"  # nothing but a spectrum needs no time
         if unix_time is not None:
             frame = frame.with_columns(unix_time.alias(columns.UNIX_TIME.name))
             metadata.sources[columns.UNIX_TIME.name] = ColumnSource(TIME_LABEL, "s")
@@ -104,6 +108,7 @@ class BiologicText:
 
 class _Split(NamedTuple):
     lines: list[str]
+    delimiter: str
     records: bytes
     warning: str | None
 
@@ -124,25 +129,29 @@ def _split(text: bytes) -> _Split | None:
         position = end + 1
         if len(lines) <= 3 and (match := _COUNT.match(line)):
             counted = int(match[1])
-        if _is_label_line(line):
+        if delimiter := _delimiter_of(line):
             differs = counted is not None and counted != len(lines)
             warning = f"the header says it has {counted} lines, but the labels stand in line {len(lines)}"
-            return _Split(lines, text[position:], warning if differs else None)
+            return _Split(lines, delimiter, text[position:], warning if differs else None)
     return None
 
 
-def _is_label_line(line: str, at_least: int = 1) -> bool:
-    return "\t" in line and len(_CERTAIN_LABELS.intersection(map(str.strip, line.split("\t")))) >= at_least
+def _delimiter_of(line: str, at_least: int = 1) -> str | None:
+    """What sets the labels of a line apart; None where it does not hold as many that nobody else spells so."""
+    for delimiter, needed in (("\t", at_least), (";", 2), (",", 2)):  # a comment may hold a comma
+        if delimiter in line and len(_TELLING_LABELS & {cell.strip(' "') for cell in line.split(delimiter)}) >= needed:
+            return delimiter
+    return None
 
 
 def _table(found: _Split) -> tuple[pl.DataFrame, list[str]]:
     sample = sample_lines(found.records)
-    labels, warnings = _labels(found.lines[-1], sample)
+    labels, warnings = _labels(found.lines[-1], found.delimiter, sample)
     raw, table_warnings = parse_table(
         found.records,
         labels,
-        delimiter="\t",
-        decimal=sniff_decimal(sample, "\t"),
+        delimiter=found.delimiter,
+        decimal=sniff_decimal(sample, found.delimiter),
         first_line=len(found.lines) + 1,
         required=[label for label in labels if label in _CERTAIN_LABELS],
     )
@@ -150,17 +159,17 @@ def _table(found: _Split) -> tuple[pl.DataFrame, list[str]]:
     return raw, [*warnings, *table_warnings]
 
 
-def _labels(line: str, sample: Sequence[str]) -> tuple[list[str], list[str]]:
+def _labels(line: str, delimiter: str, sample: Sequence[str]) -> tuple[list[str], list[str]]:
     """Name the columns that the records have; labels behind an empty one may announce columns that are not there."""
-    cells = line.rstrip("\t").split("\t")
-    widths = Counter(row.rstrip("\t").count("\t") + 1 for row in sample if row.strip())
+    cells = line.rstrip(delimiter).split(delimiter)
+    widths = Counter(row.rstrip(delimiter).count(delimiter) + 1 for row in sample if row.strip())
     width = widths.most_common(1)[0][0] if widths else len(cells)
     warnings = []
     if width < len(cells) and not cells[width].strip():
         missing = ", ".join(cell for cell in cells[width:] if cell.strip())
         warnings.append(f"the columns {missing} are announced, but no record has them")
-        line = "\t".join(cells[:width])
-    labels, name_warnings = column_names(line, "\t", sample)
+        line = delimiter.join(cells[:width])
+    labels, name_warnings = column_names(line, delimiter, sample)
     return labels, [*warnings, *name_warnings]
 
 
@@ -215,7 +224,7 @@ def _metadata(header: Mapping[str, str], lines: Sequence[str], time_zone: str) -
         protocol=setting_file if setting_file.upper() != "NONE" and setting_file else None,
         operator=header.get("User") or None,
         comment=header.get("Comments") or None,
-        software=f"{software[1]} {software[2]}" if software else None,
+        software=f"{software[1].upper()}-Lab {software[2]}" if software else None,
         started_at=in_utc(parse_stamp(header.get("Acquisition started on", "")), time_zone),
         time_zone=time_zone,
         active_mass_gram=filled_in(header.get("Mass of active material"), "gram")
@@ -241,18 +250,37 @@ def _timed(raw: pl.DataFrame, metadata: TestMetadata) -> tuple[pl.DataFrame, pl.
     if time.dtype != pl.String:
         start = metadata.started_at
         return raw, time + start.timestamp() if start else None, []
-    unix_time = _unix_time(time, metadata.time_zone or "UTC")
+    zone = metadata.time_zone or "UTC"
+    spelled = time.str.strip_chars().str.replace(",", ".", literal=True)
+    form, warnings = _stamp_format(spelled, metadata)
+    local = spelled.str.to_datetime(form, time_unit="us", strict=False)
+    unix_time = local_to_unix(local, local.dt.epoch("us") / 1e6, zone)
     if metadata.started_at is None and unix_time.count():
         metadata.started_at = datetime.fromtimestamp(unix_time.drop_nulls()[0], tz=UTC)
     start_second = metadata.started_at.timestamp() if metadata.started_at else 0.0
-    lost = unix_time.null_count() - time.null_count()
-    warnings = [f"{lost} times are no dates and are kept as missing"] if lost else []
+    if lost := unix_time.null_count() - time.null_count():
+        warnings.append(f"{lost} times are no dates and are kept as missing")
     return raw.with_columns((unix_time - start_second).alias(TIME_LABEL)), unix_time, warnings
 
 
-def _unix_time(stamps: pl.Series, time_zone: str) -> pl.Series:
-    """Read local stamps, in the first order of day and month that fits most of them."""
-    spelled = stamps.str.strip_chars().str.replace(",", ".", literal=True)
-    readings = [spelled.str.to_datetime(form, time_unit="us", strict=False) for form in _STAMP_FORMATS]
-    local = min(readings, key=pl.Series.null_count)
-    return local_to_unix(local, local.dt.epoch("us") / 1e6, time_zone)
+def _stamp_format(spelled: pl.Series, metadata: TestMetadata) -> tuple[str, list[str]]:
+    """Say how stamps are written: in the order that the header states, else in one that fits most of them.
+
+    Of several that fit it is the one nearest to the start; month first, with a warning, where no start is known.
+    """
+    sample = spelled.drop_nulls().gather_every(1 + spelled.len() // _SAMPLED_STAMPS)
+    example = "".join(sample.head(1))
+    mark = next((mark for mark in "/-." if mark in example[:5]), "/")
+    clock = _STAMP_CLOCKS[example.upper().endswith("M")]
+    forms = {order: f"{day.format(mark)} {clock}" for order, day in _STAMP_ORDERS.items()}
+    readings = {order: sample.str.to_datetime(form, time_unit="us", strict=False) for order, form in forms.items()}
+    most = max(reading.count() for reading in readings.values())
+    firsts = {order: reading.drop_nulls()[0] for order, reading in readings.items() if reading.count() == most > 0}
+    stated = metadata.header.get("Time format", "").rpartition(" ")[2]
+    if stated in firsts or not firsts:
+        return forms.get(stated, forms["MMDDYYYY"]), []
+    start = parse_stamp(metadata.header.get("Acquisition started on", ""))
+    if start is not None:
+        return forms[min(firsts, key=lambda order: abs(firsts[order] - start))], []
+    alike = f"day and month of the times cannot be told apart ({example}); month first"
+    return forms[next(iter(firsts))], [alike] if len(set(firsts.values())) > 1 else []

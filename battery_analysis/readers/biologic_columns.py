@@ -81,6 +81,7 @@ _UNITS: dict[str, dict[str, float]] = {
 _OTHER_UNITS = ("%", "F", "mF", "uF", "nF", "pF", "uF-2", "Ohm-1", "Ohm.cm", "mS/cm", "V/mA")
 _KNOWN_UNITS = {unit for scales in _UNITS.values() for unit in scales if unit} | set(_OTHER_UNITS)
 
+_AVERAGED = re.compile(r"<([^<>/]+)/([^<>/]+)>")
 _HOLDING = re.compile(r"Galvanostatic Cycling|Battery Capacity|Chrono|Constant (Current|Voltage)")
 
 _NET_CAPACITY = columns.BY_NAME["net_capacity_ah"]
@@ -99,8 +100,12 @@ def split_label(label: str) -> tuple[str, str]:
 
     >>> split_label("Q charge/discharge/mA.h"), split_label("ox/red"), split_label("Cs/µF")
     (('Q charge/discharge', 'mA.h'), ('ox/red', ''), ('Cs', 'uF'))
+    >>> split_label("<Ewe/V>")  # as some techniques spell <Ewe>/V
+    ('<Ewe>', 'V')
     """
     spelled = label.replace("µ", "u").replace("μ", "u")
+    if averaged := _AVERAGED.fullmatch(spelled):
+        spelled = f"<{averaged[1]}>/{averaged[2]}"
     if spelled.startswith("Temperature/") and spelled.endswith("C"):  # the degree sign rarely survives
         return "Temperature", "degC"
     for quantity, slash, unit in (_cut(spelled, 2), _cut(spelled, 1)):

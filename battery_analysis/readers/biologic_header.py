@@ -1,17 +1,19 @@
 """What EC-Lab and BT-Lab say about a test, shared by the text and the binary reader.
 
-Techniques, devices, time stamps, and the numbers of the cell's description. Stamps are local
-time without a zone, written month first whatever the computer's locale is.
+Techniques, devices, time stamps, the numbers of the cell's description, and the log (``.mpl``) that lies beside a
+binary file until its technique ends: text, one line for each ``key : value``. Stamps are local time without a zone,
+written month first whatever the computer's locale is.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from battery_analysis.errors import SettingsError
-from battery_analysis.readers.base import TestType
+from battery_analysis.readers.base import TestMetadata, TestType
 
 TECHNIQUES = {
     0x04: "Galvanostatic Cycling with Potential Limitation",
@@ -87,6 +89,16 @@ _SCALES = {
     "volt": {"V": 1.0, "mV": 1e-3},
 }
 _NOT_FILLED_IN = (0.0, 0.001)
+
+_LOG_MAGIC = re.compile(r"(EC|BT)-Lab LOG FILE")
+_LOG_BYTES = 1 << 20
+_LOG_LINE = re.compile(r"^[ \t]*(\S[^\n]*?) : +(\S[^\n]*?)[ \t]*$", re.MULTILINE)
+_LOG_SOFTWARE = re.compile(r"^(EC-Lab|BT-Lab) for windows v([\w.]+)", re.MULTILINE)
+_LOG_KEYS = (
+    *("Acquisition started on", "Run on channel", "Device", "Software", "Loaded Setting File"),
+    *("File", "Directory", "Host", "Address", "User"),
+)
+_ONE_START = timedelta(days=2)
 
 
 def kind_of_test(technique: str | None) -> TestType | None:
@@ -167,3 +179,46 @@ def filled_in(text: str | None, unit: str) -> float | None:
     if match and float(match[1].replace(",", ".")) in _NOT_FILLED_IN:
         return None
     return quantity(text, unit)
+
+
+def is_start_of(day: datetime | None, start: datetime) -> bool:
+    """Say whether a start may be that of records with this date, where they carry one."""
+    return day is None or abs(start - day) < _ONE_START
+
+
+def complete_from_log(metadata: TestMetadata, log_file: Path, day: datetime | None) -> str:
+    """Add what the log beside a binary file says and the file itself does not, and return what is to be known of it.
+
+    A log that is of another ``day`` than the records says nothing about them.
+    """
+    text = _log_text(log_file)
+    if text is None:
+        return f"the file holds no log, and {log_file.name} beside it is none"
+    said: dict[str, str] = {}
+    for key, value in _LOG_LINE.findall(text):
+        said.setdefault(key, value)
+    start = parse_stamp(said.get("Acquisition started on", ""))
+    if start is None:
+        return f"the file holds no log, and {log_file.name} beside it names no start of the acquisition"
+    if not is_start_of(day, start):
+        return f"the file holds no log, and {log_file.name} beside it is that of another run, started on {start}"
+    if software := _LOG_SOFTWARE.search(text):
+        said["Software"] = metadata.software = " ".join(software.groups())
+    metadata.started_at = in_utc(start, metadata.time_zone or "UTC")
+    metadata.channel = said.get("Run on channel", "").split(" (")[0] or None
+    metadata.device = said.get("Device")
+    metadata.test_name = said.get("File", "").removesuffix(".mpr").strip("* ") or None
+    setting_file = said.get("Loaded Setting File", "")
+    metadata.protocol = setting_file if setting_file.upper() != "NONE" and setting_file else None
+    metadata.header |= {key: said[key] for key in _LOG_KEYS if key in said} | {"Log file": log_file.name}
+    return f"the file holds no log: its start, device and channel are those in {log_file.name} beside it"
+
+
+def _log_text(path: Path) -> str | None:
+    """Return the text of a log, with LF line ends; None where the file is no log or cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LOG_BYTES).removeprefix(b"\xef\xbb\xbf").decode("cp1252", "replace")
+    except OSError:
+        return None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if _LOG_MAGIC.match(text) else None

@@ -8,7 +8,8 @@ File structure:
     byte. Which id is which column and type is galvani's knowledge (GPL, so an optional package).
 
 Times are seconds since the acquisition started, which the log holds as an OLE date in local time; a linked
-technique does not begin at 0. A file without a log (of a running or interrupted test) does not say when it started.
+technique does not begin at 0. Until the technique ends, its log lies beside the file (``.mpl``, text): start, device
+and channel of a running or interrupted test come from there, and are not known where it is missing.
 """
 
 from __future__ import annotations
@@ -26,8 +27,16 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.errors import CorruptFileError, MissingExtraError
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
+from battery_analysis.readers.beside import regular_file_beside
 from battery_analysis.readers.biologic_columns import TIME_LABEL, to_frame
-from battery_analysis.readers.biologic_header import DEVICES, TECHNIQUES, in_utc, kind_of_test
+from battery_analysis.readers.biologic_header import (
+    DEVICES,
+    TECHNIQUES,
+    complete_from_log,
+    in_utc,
+    is_start_of,
+    kind_of_test,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,8 +72,20 @@ class BiologicMpr:
         """Say whether the content begins with the magic of modular files."""
         return head.startswith(MAGIC)
 
+    def companions(self, path: Path) -> list[Path]:
+        """Return the log beside a file that holds none."""
+        log_file = regular_file_beside(path, (".mpl", ".MPL"))
+        if log_file is None:
+            return []
+        try:
+            with path.open("rb") as file:
+                modules, _ = _walk(file, path.stat().st_size)
+        except (OSError, _DamagedError):
+            return []
+        return [] if "VMP LOG" in modules else [log_file]
+
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
-        """Read one file.
+        """Read one file, and the log beside it where it holds none.
 
         Raises:
             CorruptFileError: A module is cut off or damaged, a column is unknown, or there are no records.
@@ -85,6 +106,8 @@ class BiologicMpr:
         metadata.announced_records = raw.height
         if log and not metadata.started_at:
             warnings.append("the log names no start of the acquisition")
+        for log_file in self.companions(path):
+            warnings.append(complete_from_log(metadata, log_file, _day(modules["VMP data"].date)))
         frame, metadata.sources = to_frame(raw, metadata.technique, loop_starts=_loop_starts(loop))
         if metadata.started_at and TIME_LABEL in raw.columns:
             unix_time = raw[TIME_LABEL] + metadata.started_at.timestamp()
@@ -312,10 +335,7 @@ def _channel(log: bytes, path: str | None) -> str | None:
 
 def _acquisition_start(log: bytes, date: str) -> datetime | None:
     """Find the OLE date in the log; where it stands depends on the version, so it must fit the module's date."""
-    try:
-        day = datetime.strptime(re.sub(r"[.-]", "/", date), "%m/%d/%y")
-    except ValueError:
-        day = None
+    day = _day(date)
     for offset in _OLE_OFFSETS:
         if len(log) < offset + 8:
             continue
@@ -323,9 +343,17 @@ def _acquisition_start(log: bytes, date: str) -> datetime | None:
         if not _OLE_YEARS[0] < days < _OLE_YEARS[1]:
             continue
         start = _OLE_EPOCH + timedelta(milliseconds=round(days * 86_400_000))
-        if day is None or abs(start - day) < timedelta(days=2):
+        if is_start_of(day, start):
             return start
     return None
+
+
+def _day(date: str) -> datetime | None:
+    """Read the date of a module."""
+    try:
+        return datetime.strptime(re.sub(r"[.-]", "/", date), "%m/%d/%y")
+    except ValueError:
+        return None
 
 
 def _text(content: bytes, offset: int) -> str | None:

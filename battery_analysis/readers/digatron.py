@@ -1,15 +1,22 @@
 """Digatron text exports (``.csv``).
 
 File structure, as published files have it:
-    Lines ``key,value`` about the test, one line of labels, one of units in square brackets, then the records:
-    ``Time Stamp``, ``Step``, ``Status``, ``Prog Time``, ``Step Time``, ``Cycle``, ``Cycle Level``, ``Procedure``,
-    ``Voltage [V]``, ``Current [A]``, ``Temperature [C]``, ``Capacity [Ah]``, ``WhAccu [Wh]``, ``Cnt``. Times are
-    ``hours:minutes:seconds``, with more than 24 hours; the stamps are local time. A delimiter ends every line.
+    Lines ``key,value`` about the test (in some exports none), one line of labels, in some exports one of units, then
+    the records; a delimiter may end every line. Two ways of writing labels are in use:
+
+    - ``Time Stamp``, ``Step``, ``Status``, ``Prog Time``, ``Step Time``, ``Cycle``, ``Cycle Level``, ``Procedure``,
+      ``Voltage``, ``Current``, ``Temperature``, ``Capacity`` or ``AhAccu``, ``WhAccu``, ``Cnt``, with ``[V]``, ``[A]``
+      and so on below them. Times are ``hours:minutes:seconds``, with more than 24 hours; the stamps are local time.
+    - ``Step``, ``Status``, ``Timestamp``, ``Program Duration#s``, ``Step Duration#s``, ``Voltage#V``, ``Current#A``,
+      ``AhCha#Ah``, ``AhDch#Ah``, ``AhStep#Ah``, ``AhAccu#Ah``, ``AhBal#Ah``, ``WhCha#Wh``, ``Tenv#degC``, ``T1#degC``.
+      The durations are in milliseconds, whatever their label says; the stamps carry their zone.
 
 Choices:
-    Current is positive on charge (``CHA``) and negative on discharge (``DCH``), as in published files. Capacity
-    and energy are net totals that the programme sets to zero at will, for which there is no canonical term: they are
-    kept as ``aux_``.
+    Current is positive on charge (``CHA``) and negative on discharge (``DCH``), as in published files; where no current
+    of a file is negative, the status gives the sign. A duration whose label says seconds is read in milliseconds where
+    the clock beside it advances a thousandth as fast. ``AhCha`` and ``AhDch`` are totals of one direction, ``AhStep``
+    is a magnitude that begins with each step. ``Capacity``, ``AhAccu`` and ``AhBal`` are net totals that the programme
+    sets to zero at will, for which there is no canonical term: they are kept as ``aux_``, and so are those in Wh.
     Exports with labels in other languages are not recognised.
 
 Seen in:
@@ -18,45 +25,52 @@ Seen in:
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from battery_analysis import columns
-from battery_analysis.errors import CorruptFileError, SchemaError
-from battery_analysis.readers.arbin import unit_scale
-from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
-from battery_analysis.readers.mapping import Map, to_canonical
-from battery_analysis.readers.potentiostat import moment
-from battery_analysis.readers.sniff import (
-    column_names,
-    head_text,
-    load_text,
-    sample_lines,
-    sniff_decimal,
-    sniff_delimiter,
-    split_cells,
-)
-from battery_analysis.readers.stamps import certain_ends, unix_time
-from battery_analysis.readers.table import parse_table
+from battery_analysis.columns import BY_NAME, Column
+from battery_analysis.errors import CorruptFileError
+from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.headings import Heading
+from battery_analysis.readers.preamble import Below, find_table, read_table
+from battery_analysis.readers.sniff import head_lines, load_text, sample_lines, sniff_delimiter, split_cells
+from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
 
-TERMS = {
-    "Prog Time": columns.TEST_TIME,
-    "Voltage": columns.VOLTAGE,
-    "Current": columns.CURRENT,
-    "Cycle": columns.CYCLE_COUNT,
-    "Step": columns.STEP_ID,
-    "Status": columns.STEP_TYPE,
-    "Step Time": columns.STEP_TIME,
-    "Temperature": columns.SENSOR_TEMPERATURES[0],
+TERMS: dict[str, Column] = {
+    **dict.fromkeys(("progtime", "programtime", "programduration"), columns.TEST_TIME),
+    "voltage": columns.VOLTAGE,
+    "current": columns.CURRENT,
+    "cycle": columns.CYCLE_COUNT,
+    "step": columns.STEP_ID,
+    "status": columns.STEP_TYPE,
+    **dict.fromkeys(("steptime", "stepduration"), columns.STEP_TIME),
+    "ahcha": BY_NAME["charging_capacity_ah"],
+    "ahdch": BY_NAME["discharging_capacity_ah"],
+    "ahstep": BY_NAME["step_cumulative_capacity_ah"],
+    "whcha": BY_NAME["charging_energy_wh"],
+    "whdch": BY_NAME["discharging_energy_wh"],
+    "whstep": BY_NAME["step_cumulative_energy_wh"],
+    **dict.fromkeys(("watt", "power"), columns.POWER),
+    **dict.fromkeys(("temperature", "logtemp001"), columns.SENSOR_TEMPERATURES[0]),
+    **{f"t{number}": column for number, column in enumerate(columns.SENSOR_TEMPERATURES, 1)},
+    "tenv": columns.AMBIENT_TEMPERATURE,
 }
-_MARKS = ("Prog Time", "Step Time", "Cycle Level", "Procedure")
-_REQUIRED = ("Prog Time", "Voltage", "Current")
-_STAMP = "Time Stamp"
-_CLOCK = r"^(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
+"""Digatron's labels, without units, spaces and capitals, in order of preference."""
+
+_TIMES = {key for key, column in TERMS.items() if column is columns.TEST_TIME}
+_DURATIONS = (columns.TEST_TIME, columns.STEP_TIME)
+_STAMP = "timestamp"
+_DISCHARGES = "DCH"
 _MOST_HEADER_LINES = 1_000
+_SAMPLES = 2_000
+_SURE_FACTOR = 2.0
 
 
 class DigatronCsv:
@@ -67,73 +81,84 @@ class DigatronCsv:
     tester = "Digatron"
     suffixes = frozenset({".csv"})
     description = (
-        "Digatron text exports; labels Prog Time, Step Time, Cycle Level, Procedure; not yet checked on a real file"
+        "Digatron text exports; labels Step, Status and Prog Time or Program Duration; not yet checked on a real file"
     )
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether a line holds Digatron's labels."""
-        return _split(head_text(head).encode()) is not None
+        return any(map(_is_label_line, head_lines(head)[:_MOST_HEADER_LINES]))
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export.
 
         Raises:
             CorruptFileError: There is no line of labels, or no records.
-            SchemaError: Time, voltage or current is absent or holds no numbers.
+            SchemaError: Time, voltage or current is absent, has an unknown unit or holds no numbers.
         """
         text, _, warnings = load_text(path)
-        found = _split(text)
-        if found is None:
-            raise CorruptFileError(path, f"no line of labels with {', '.join(_MARKS)}", self.name)
-        sample = sample_lines(found.rows)
-        delimiter = sniff_delimiter(found.lines[-1], sample) or ","
-        names, name_warnings = column_names(found.lines[-1], delimiter, sample)
-        cells = split_cells(found.units, delimiter) + [""] * len(names)
-        units = {name: cell.strip('[]" ') for name, cell in zip(names, cells, strict=False)}
-        raw, table_warnings = parse_table(
-            found.rows,
-            names,
-            delimiter=delimiter,
-            decimal=sniff_decimal(sample, delimiter),
-            first_line=len(found.lines) + bool(found.units) + 1,
-            required=_REQUIRED,
-            real={name for name in names if units[name]},
-        )
+        below = find_table(text, _is_label_line)
+        if below is None:
+            raise CorruptFileError(path, "no line of labels with Step, Status and Prog Time", self.name)
+        layout = _without_units(below)
+        raw, headings, table_warnings = read_table(layout.below, layout.heading, TERMS, SERIES, layout.delimiter)
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
-        metadata = TestMetadata(tester=self.tester, test_type="cycling", header=_header(found.lines[:-1], delimiter))
+        metadata = TestMetadata(tester=self.tester, test_type="cycling")
+        metadata.header = _header(below.lines, layout.delimiter)
         _describe(metadata, raw)
-        frame, metadata.sources = to_canonical(_in_seconds(raw), _maps(raw, units), units)
-        clock_warnings: list[str] = []
-        if _STAMP in raw.columns:
-            frame, clock_warnings = _with_clock(frame, raw[_STAMP], time_zone, metadata)
-        return Reading(frame, metadata, [*warnings, *name_warnings, *table_warnings, *clock_warnings])
+        stamps = next((raw.drop_in_place(each.name) for each in headings if each.key == _STAMP), None)
+        headings = [each for each in headings if each.name in raw.columns]
+        headings, unit_warnings = _with_true_units(raw, headings, stamps)
+        frame, metadata.sources, term_warnings = to_frame(raw, headings, TERMS)
+        keep_words(raw, metadata, [each.name for each in headings if TERMS.get(each.key) is columns.STEP_TYPE])
+        frame, sign_warnings = _signed(frame)
+        warnings += [*table_warnings, *unit_warnings, *term_warnings, *sign_warnings]
+        if stamps is not None:
+            frame, clock_warnings = with_clock(frame, stamps, time_zone, metadata)
+            warnings += clock_warnings
+        return Reading(frame, metadata, warnings)
 
 
-class _Split(NamedTuple):
-    lines: list[str]
-    units: str
-    rows: bytes
+class _Layout(NamedTuple):
+    below: Below
+    delimiter: str
+    units: dict[str, str]
+    """Unit of each label that has one in the line below it."""
+
+    def heading(self, name: str) -> Heading:
+        label, _, unit = name.partition("#")
+        return Heading(name, _key(label), unit.strip() or self.units.get(name, ""))
 
 
-def _split(text: bytes) -> _Split | None:
-    """Part the header, which ends with the line of labels, the line of units if there is one, and the records."""
-    lines: list[str] = []
-    position = 0
-    while position < len(text) and len(lines) < _MOST_HEADER_LINES:
-        end = text.find(b"\n", position)
-        end = len(text) if end < 0 else end
-        lines.append(text[position:end].decode("utf-8", "replace"))
-        position = end + 1
-        if all(mark in lines[-1] for mark in _MARKS):
-            units, _, rows = text[position:].partition(b"\n")
-            if re.search(rb"\[[^\]]*\]", units):
-                return _Split(lines, units.decode("utf-8", "replace"), rows)
-            return _Split(lines, "", text[position:])
-    return None
+def _key(label: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", label.lower())
 
 
-def _header(lines: list[str], delimiter: str) -> dict[str, str]:
+def _is_label_line(line: str) -> bool:
+    """Say whether a line holds the labels; without a voltage it still is one, and says so when it is read.
+
+    >>> _is_label_line("Step,Status,Timestamp,Program Duration#s"), _is_label_line("Step,Status,Step Time")
+    (True, False)
+    """
+    if "Status" not in line:
+        return False
+    keys = {_key(cell.partition("#")[0]) for cell in re.split(r"[,;\t]", line)}
+    return keys >= {"step", "status"} and not keys.isdisjoint(_TIMES)
+
+
+def _without_units(below: Below) -> _Layout:
+    """Take the line of units off the records, if there is one."""
+    delimiter = sniff_delimiter(below.header, sample_lines(below.rows)) or ","
+    line, _, rows = below.rows.partition(b"\n")
+    labels, cells = (split_cells(each, delimiter) for each in (below.header, line.decode("utf-8", "replace")))
+    units = {label.strip(' "'): cell.strip('[]" ') for label, cell in zip(labels, cells, strict=False)}
+    measured = [unit for label, unit in units.items() if TERMS.get(_key(label.partition("#")[0])) in SERIES]
+    if not rows or any(character.isdigit() for unit in measured for character in unit) or not any(measured):
+        return _Layout(below, delimiter, {})
+    return _Layout(below._replace(rows=rows, first_line=below.first_line + 1), delimiter, units)
+
+
+def _header(lines: Sequence[str], delimiter: str) -> dict[str, str]:
     header = {}
     for line in lines:
         key, *values = (cell.strip(' "') for cell in split_cells(line, delimiter))
@@ -150,48 +175,34 @@ def _describe(metadata: TestMetadata, raw: pl.DataFrame) -> None:
         metadata.protocol = "; ".join(raw["Procedure"].drop_nulls().unique(maintain_order=True).head(10)) or None
 
 
-def _in_seconds(raw: pl.DataFrame) -> pl.DataFrame:
-    """Convert the clocks of programme and step, ``25:19:08.386``, to seconds."""
-    for name in ("Prog Time", "Step Time"):
-        if raw.schema.get(name) != pl.String:
-            continue
-        parts = raw[name].str.strip_chars().str.extract_groups(_CLOCK).struct.unnest()
-        hours, minutes, seconds = (part.str.replace(",", ".").cast(pl.Float64) for part in parts.iter_columns())
-        raw = raw.with_columns(((hours * 60 + minutes) * 60 + seconds).alias(name))
-    return raw
+def _with_true_units(
+    raw: pl.DataFrame, headings: list[Heading], stamps: pl.Series | None
+) -> tuple[list[Heading], list[str]]:
+    """Say that durations are in milliseconds where the clock shows it, although they are labelled seconds."""
+    labelled = [each for each in headings if TERMS.get(each.key) in _DURATIONS and each.unit.lower() == "s"]
+    time = next((raw[each.name] for each in labelled if TERMS[each.key] is columns.TEST_TIME), None)
+    if stamps is None or time is None or not time.dtype.is_numeric():
+        return headings, []
+    time = time.head(_SAMPLES).cast(pl.Float64)
+    clock = unix_time(stamps.head(_SAMPLES), time / 1e3, "UTC").unix_time
+    steps = pl.DataFrame({"clock": clock.diff(), "time": time.diff()}).filter(pl.col("clock") > 0, pl.col("time") > 0)
+    ratio = (steps["clock"] / steps["time"]).median()
+    if not isinstance(ratio, float) or abs(math.log(ratio / 1e-3)) > math.log(_SURE_FACTOR):
+        return headings, []
+    said = ", ".join(each.name for each in labelled)
+    return (
+        [each._replace(unit="ms") if each in labelled else each for each in headings],
+        [f"{said} count milliseconds, as the clock beside them shows; converted"],
+    )
 
 
-def _maps(raw: pl.DataFrame, units: dict[str, str]) -> list[Map]:
-    """Declare which column holds what.
-
-    Raises:
-        SchemaError: Time, voltage or current is absent or has a unit that is not known.
-    """
-    maps = []
-    for name, column in TERMS.items():
-        scale = unit_scale(units.get(name, ""), column)
-        if name in raw.columns and scale is not None:
-            maps.append(Map(name, column, scale, units[name]))
-        elif name in _REQUIRED:
-            unit = (
-                f"its unit {units[name]!r} is not known" if name in units else f"the file has {', '.join(raw.columns)}"
-            )
-            raise SchemaError(f"the column {name!r} cannot be read; {unit}")
-    return maps
-
-
-def _with_clock(
-    frame: pl.DataFrame, stamps: pl.Series, time_zone: str, metadata: TestMetadata
-) -> tuple[pl.DataFrame, list[str]]:
-    """Add the clock time, and to the metadata when the test started and ended."""
-    test_time = frame[columns.TEST_TIME.name]
-    clock, local, warnings = unix_time(stamps, test_time, time_zone)
-    ends = certain_ends(clock, test_time)
-    if ends is None:
-        return frame, warnings
-    (first, since_start), (last, _) = ends
-    metadata.started_at = moment(first - since_start)
-    metadata.ended_at = moment(last)
-    metadata.time_zone = time_zone if local else None
-    metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
-    return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
+def _signed(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Give the current of discharging records its sign, where the whole file has none."""
+    current, status = pl.col(columns.CURRENT.name), columns.STEP_TYPE.name
+    if status not in frame.columns or frame.select((current < 0).any()).item():
+        return frame, []
+    discharging = pl.col(status).str.strip_chars().str.to_uppercase().str.starts_with(_DISCHARGES).fill_null(False)
+    if not frame.select((discharging & (current > 0)).any()).item():
+        return frame, []
+    signed = pl.when(discharging).then(-current).otherwise(current).alias(columns.CURRENT.name)
+    return frame.with_columns(signed), ["the current has no sign; it is taken from the status"]

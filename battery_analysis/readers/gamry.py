@@ -141,8 +141,15 @@ def _split(text: bytes) -> tuple[dict[str, list[str]], list[_Table]]:
     header: dict[str, list[str]] = {}
     tables: list[_Table] = []
     table: _Table | None = None
+    notes: dict[str, list[str]] = {}
+    notes_left = 0
     lines = enumerate(text.split(b"\n"), 1)
     for line_number, line in lines:
+        if notes_left and (line.startswith(b"\t") or not line.strip()):
+            notes_left -= 1
+            next(reversed(notes.values())).append(line.decode("utf-8", "replace").strip())
+            continue
+        notes_left = 0  # fewer than announced: what follows is no note
         if table is not None and (line.startswith(b"\t") or not line.strip()):
             table.rows.append(line[1:])
             continue
@@ -158,8 +165,8 @@ def _split(text: bytes) -> tuple[dict[str, list[str]], list[_Table]]:
         else:
             header[cells[0]] = cells[1:]
             if cells[1] == "NOTES":
-                notes = [_next_line(lines) for _ in range(min(_count(cells), text.count(b"\n")))]
-                header[cells[0]] = ["NOTES", "\n".join(filter(None, map(str.strip, notes)))]
+                notes[cells[0]], notes_left = [], _count(cells)
+    header |= {key: ["NOTES", "\n".join(filter(None, said))] for key, said in notes.items()}
     for each in tables:
         while each.rows and not each.rows[-1].strip():
             each.rows.pop()

@@ -98,6 +98,17 @@ def values_of(array: h5py.Dataset) -> np.ndarray[Any, Any]:
     return values
 
 
+def text_array(array: h5py.Dataset) -> list[str]:
+    """Read an array of texts, such as the names of columns.
+
+    Raises:
+        ValueError: It holds something else, or more than any table has names.
+    """
+    if array.dtype.kind != "S" or array.size * array.dtype.itemsize > _MAX_PICKLE:
+        raise ValueError(f"{array.name} holds no names")
+    return [text.decode("utf-8", "replace") for text in array[:]]
+
+
 def text_of(value: object) -> str:
     """Return an attribute as text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -111,13 +122,16 @@ def pandas_table(group: h5py.Group) -> pl.DataFrame:
     """
     if "table" in group:
         return _from_compound(group)
-    return pl.DataFrame(
-        [
-            pl.Series(name, np.ascontiguousarray(block[:, at]))
-            for names, block in _fixed_blocks(group)
-            for at, name in enumerate(names)
-        ]
-    )
+    columns: list[pl.Series] = []
+    needed = 0
+    for names, block in _fixed_blocks(group):
+        needed += block.nbytes
+        if needed > MAX_BYTES:
+            raise ValueError(f"the table needs more than {MAX_BYTES} bytes")
+        if columns and columns[0].len() != len(block):
+            raise ValueError(f"columns have {columns[0].len()} and {len(block)} rows")
+        columns += [pl.Series(name, np.ascontiguousarray(block[:, at])) for at, name in enumerate(names)]
+    return pl.DataFrame(columns)
 
 
 def pandas_record(group: h5py.Group) -> dict[str, Literal]:
@@ -132,7 +146,7 @@ def pandas_record(group: h5py.Group) -> dict[str, Literal]:
             continue
         array = member(group, key)
         if array.dtype.kind == "O" and array.size:
-            names = _names(group, f"block{match[1]}_items")
+            names = text_array(member(group, f"block{match[1]}_items"))
             told = literals(bytes(bytearray(array[0])))
             if len(told) == len(names):
                 found |= dict(zip(names, told, strict=True))
@@ -171,13 +185,6 @@ def literals(pickled: bytes) -> list[Literal]:
     return items
 
 
-def _names(group: h5py.Group, name: str) -> list[str]:
-    items = member(group, name)
-    if items.dtype.kind != "S" or items.size * items.dtype.itemsize > _MAX_PICKLE:
-        raise ValueError(f"{name} holds no names")
-    return [item.decode("utf-8", "replace") for item in items[:]]
-
-
 def _fixed_blocks(group: h5py.Group) -> Iterator[tuple[list[str], np.ndarray[Any, Any]]]:
     """Blocks of numbers of the fixed layout, times as times, with the names of their columns."""
     for key in sorted(group):
@@ -185,7 +192,7 @@ def _fixed_blocks(group: h5py.Group) -> Iterator[tuple[list[str], np.ndarray[Any
         if not match:
             continue
         array = member(group, key)
-        names = _names(group, f"block{match[1]}_items")
+        names = text_array(member(group, f"block{match[1]}_items"))
         if array.dtype.kind in "iufb":
             block = values_of(array)
             if block.ndim != 2 or block.shape[1] != len(names):

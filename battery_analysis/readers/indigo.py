@@ -18,31 +18,23 @@ Seen in:
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME
 from battery_analysis.errors import CorruptFileError, MissingExtraError
 from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.hdf5 import looks_like, member, opened, pandas_table, text_array, values_of
 from battery_analysis.readers.mapping import Map, to_canonical
-from battery_analysis.readers.stamps import certain_ends
-from battery_analysis.readers.terms import moment
+from battery_analysis.readers.terms import date_test
 
 if TYPE_CHECKING:
     import h5py
 
 TABLE = "time_series_data"
-MAGIC = b"\x89HDF\r\n\x1a\n"
-MAX_BYTES = 1 << 31
-"""No table may need more than this, whatever it is compressed to."""
-
-MAX_NAME_BYTES = 1 << 20
-
 _PER_HOUR = 1.0 / 3600.0
 MAPS = (
     Map("time_s", columns.TEST_TIME, unit="s"),
@@ -59,9 +51,6 @@ MAPS = (
 
 _REQUIRED = ("cell_voltage_v", "cell_current_a")
 _OWN = {*_REQUIRED, "cell_coulomb_count_c"}
-_BLOCK = re.compile(r"block(\d+)_values")
-_KINDS = "iufb"
-_DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeError)
 
 
 class IndigoH5:
@@ -75,17 +64,15 @@ class IndigoH5:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether this is HDF5 with Indigo's table; without h5py its name in the first bytes has to do."""
-        if not head.startswith(MAGIC):
+        if not looks_like(head, path, TABLE):
             return False
         try:
-            import h5py
-        except ImportError:
-            return TABLE.encode() in head
-        try:
-            with h5py.File(path, "r") as file:
-                return TABLE in file and set(_names(_inside(file, TABLE), "axis0")) >= _OWN
-        except _DAMAGE:
-            return TABLE.encode() in head and b"cell_coulomb_count_c" in head
+            with opened(path, self.name) as file:
+                return set(_names(member(file, TABLE))) >= _OWN
+        except MissingExtraError:
+            return True
+        except CorruptFileError:
+            return b"cell_coulomb_count_c" in head
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read the table; its clock is in UTC, so ``time_zone`` is not used.
@@ -94,15 +81,8 @@ class IndigoH5:
             CorruptFileError: The file is damaged, or holds no records or those of several cells.
             MissingExtraError: h5py is not installed.
         """
-        try:
-            import h5py
-        except ImportError as exc:
-            raise MissingExtraError(path, "needs the package h5py (pip install h5py)", self.name) from exc
-        try:
-            with h5py.File(path, "r") as file:
-                raw, warnings = _table(_inside(file, TABLE))
-        except _DAMAGE as exc:
-            raise CorruptFileError(path, f"the HDF5 table cannot be read ({exc})", self.name) from exc
+        with opened(path, self.name) as file:
+            raw, warnings = _table(member(file, TABLE))
         absent = [name for name in _REQUIRED if name not in raw.columns]
         if absent or not {"time_s", "system_time_us"} & set(raw.columns):
             what = ", ".join(absent) or "time_s"
@@ -128,50 +108,23 @@ class IndigoH5:
         return Reading(frame, metadata, [*warnings, *order_warnings])
 
 
-def _inside(group: h5py.Group, name: str) -> Any:
-    """A member of a group that lies in this file."""
-    import h5py
-
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name} is absent or a link")
-    member = group[name]
-    if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
-        raise ValueError(f"{name} lies in other files")
-    return member
-
-
-def _names(group: h5py.Group, name: str) -> list[str]:
-    items = _inside(group, name)
-    if items.dtype.kind != "S" or items.size * items.dtype.itemsize > MAX_NAME_BYTES:
-        raise ValueError(f"{name} holds no names")
-    return [item.decode("utf-8", "replace") for item in items[:]]
+def _names(group: h5py.Group) -> list[str]:
+    return text_array(member(group, "axis0"))
 
 
 def _table(group: h5py.Group) -> tuple[pl.DataFrame, list[str]]:
-    """Put the blocks of a fixed store together, its columns in their order."""
-    wanted = _names(group, "axis0")
-    index = _inside(group, "axis1")
-    rows = index.shape[0]
-    warnings = []
-    data: dict[str, np.ndarray[Any, Any]] = {}
-    numbers = sorted(int(match[1]) for key in group if (match := _BLOCK.fullmatch(key)))
-    needed = index.size * index.dtype.itemsize
-    for number in numbers:
-        names, values = _names(group, f"block{number}_items"), _inside(group, f"block{number}_values")
-        if values.dtype.kind not in _KINDS:
-            warnings.append(f"columns {', '.join(names)} are no numbers; left out")
-            continue
-        if values.shape != (rows, len(names)):
-            raise ValueError(f"block{number} is {values.shape}, but there are {rows} rows and {len(names)} columns")
-        needed += values.size * values.dtype.itemsize
-        if needed > MAX_BYTES:
-            raise ValueError(f"the table needs more than {MAX_BYTES} bytes")
-        block = values[:]
-        data.update({name: np.ascontiguousarray(block[:, at]) for at, name in enumerate(names)})
-    table = {name: data[name] for name in wanted if name in data}
-    if table and index.dtype.kind in "iu" and "index" not in table:
-        table["index"] = index[:]
-    return pl.DataFrame(table).with_columns(pl.col(pl.Float32).cast(pl.Float64)), warnings
+    """The numbers of a fixed store with its columns in their order, and the number of each row."""
+    table, index = pandas_table(group), values_of(member(group, "axis1"))
+    if table.width and table.height != index.size:
+        raise ValueError(f"there are {table.height} rows, but {index.size} numbers of rows")
+    names = _names(group)
+    stored = [name for key in group if key.endswith("_items") for name in text_array(member(group, key))]
+    lost = [name for name in stored if name not in table.columns]
+    warnings = [f"columns {', '.join(lost)} are no numbers; left out"] if lost else []
+    table = table.select(name for name in names if name in table.columns)
+    if table.width and index.dtype.kind in "iu" and "index" not in table.columns:
+        table = table.with_columns(pl.Series("index", index))
+    return table.with_columns(pl.col(pl.Float32).cast(pl.Float64)), warnings
 
 
 def _in_time(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -186,10 +139,5 @@ def _describe(metadata: TestMetadata, frame: pl.DataFrame, cells: list[Any]) -> 
     if cells:
         metadata.sample_name = str(cells[0])
         metadata.header["cell_id"] = str(cells[0])
-    if columns.UNIX_TIME.name not in frame.columns:
-        return
-    ends = certain_ends(frame[columns.UNIX_TIME.name], frame[columns.TEST_TIME.name])
-    if ends:
-        (first, since_start), (last, _) = ends
-        metadata.started_at = moment(first - max(0.0, since_start))
-        metadata.ended_at = moment(last)
+    if columns.UNIX_TIME.name in frame.columns:
+        date_test(metadata, frame[columns.UNIX_TIME.name], frame[columns.TEST_TIME.name])

@@ -48,8 +48,8 @@ class IviumIdf:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether a line Title= stands above a line primary_data."""
-        title, data = head.find(b"Title="), head.find(_DATA.encode())
-        return 0 <= title < data
+        title = head.find(b"Title=")
+        return title >= 0 and title < head.find(_DATA.encode())
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read every impedance data set of the file.

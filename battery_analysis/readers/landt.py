@@ -39,12 +39,12 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import Heading, unit_scale
-from battery_analysis.readers.arbin import heading as plain_heading
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
+from battery_analysis.readers.headings import Heading, unit_scale
+from battery_analysis.readers.headings import heading as plain_heading
 from battery_analysis.readers.landt_terms import counters, signed_current
 from battery_analysis.readers.preamble import find_table, read_table
-from battery_analysis.readers.sniff import head_text, load_text, split_cells
+from battery_analysis.readers.sniff import load_text, split_cells, voltage_lines
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
 from battery_analysis.readers.workbook import Cell, peek, read_sheet, sheet_table
 
@@ -81,7 +81,6 @@ _ARBINS_ALONE = {"datapoint", "datetime", "internalresistance", "acr", "dvdt", "
 _SERIES_KEYS = tuple({key for key, column in TERMS.items() if column is term} for term in SERIES)
 _SNAKE = re.compile(r"(.+)_(s|min|h|V|mV|A|mA|uA|Ah|mAh|Wh|mWh|W|C|K|Psi)", re.IGNORECASE)
 _SMALL_CURRENT = re.compile(r"[mµμun]A")
-_HEADER_LINES = 200
 
 
 class LandtText:
@@ -95,7 +94,7 @@ class LandtText:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether one of the first lines holds Landt's column names."""
-        return any(map(_is_column_line, head_text(head).split("\n")[:_HEADER_LINES]))
+        return any(_is_column_line(line) for _, line in voltage_lines(head))
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export; stamps carry no zone and are taken in ``time_zone``.

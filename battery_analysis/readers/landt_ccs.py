@@ -38,7 +38,7 @@ from battery_analysis import columns
 from battery_analysis.columns import BY_NAME
 from battery_analysis.errors import CorruptFileError, UnknownFormatError
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
-from battery_analysis.readers.terms import moment
+from battery_analysis.readers.stamps import moment
 
 BLOCK_BYTES = 128
 FIRST_BLOCK = 0xA80

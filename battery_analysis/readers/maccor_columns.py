@@ -3,7 +3,7 @@
 The programs (MacTest32, MIMS Client) let the user choose columns, their names, and whether units stand in them:
 ``Amps``, ``mAmps``, ``Current``, ``Current [A]`` and ``Current(A)`` are one column. A name without any unit is in A, V,
 Ah and Wh, one that begins with a small m in the thousandth of it; numbers of ``TestTime`` and ``StepTime`` without a
-unit are minutes as a rule (``maccor_units`` holds them against the file's other columns).
+unit are minutes as a rule (``maccor_evidence`` holds them against the file's other columns).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from battery_analysis import columns
 from battery_analysis.columns import Column
+from battery_analysis.readers.headings import split_unit, unit_scale
 
 STAMP_KEYS = ("dpttime", "dpt")
 
@@ -61,29 +62,6 @@ _WHOLE_KEYS = {"rec", "record", "cyc", "cyclec", "cycle", "cyclep", "step", "es"
 _CYCLE_KEYS = {"cyc", "cyclec", "cyclep"}
 _MILLI_KEYS = {"mamps", "mamphr", "mwatthr", "mvolts"}
 
-_UNITS: dict[str, tuple[str, float]] = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), ("s", 1.0)),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), ("s", 60.0)),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), ("s", 3600.0)),
-    **dict.fromkeys(("d", "day", "days"), ("s", 86_400.0)),
-    **{
-        f"{prefix}{spelling}": (unit, scale)
-        for spellings, unit in (
-            (("a", "amp", "amps"), "A"),
-            (("v", "volt", "volts"), "V"),
-            (("w", "watt", "watts"), "W"),
-            (("ah", "ahr", "amp-hr", "a.h"), "Ah"),
-            (("wh", "whr", "watt-hr", "w.h"), "Wh"),
-            (("ohm", "ohms", "ω"), "ohm"),
-        )
-        for spelling in spellings
-        for prefix, scale in (("", 1.0), ("m", 1e-3), ("u", 1e-6), ("µ", 1e-6), ("μ", 1e-6))
-    },
-    **dict.fromkeys(("c", "degc", "celsius"), ("degC", 1.0)),
-}
-_BRACKETED = re.compile(r"(?P<name>[^(\[]+?)\s*[(\[]\s*(?P<unit>[^)\]]*?)\s*[)\]]")
-_AFTER_SLASH = re.compile(r"(?P<name>[^/]+)/(?P<unit>[A-Za-zµμΩω]+)")
-
 
 class Heading(NamedTuple):
     """A column name of the file, what it is called without spelling, and its unit as written."""
@@ -116,10 +94,9 @@ def heading(name: str) -> Heading:
     (Heading(name='Cap. [Ah]', key='cap', unit='Ah'), 'testtime', 'Ohms')
     """
     name = name.strip().strip('"').strip()
-    parts = _BRACKETED.fullmatch(name) or _AFTER_SLASH.fullmatch(name)
-    words, unit = (parts["name"], parts["unit"]) if parts else (name, "")
+    words, unit = split_unit(name, slash=True)
     key = re.sub(r"[^a-z0-9]", "", words.lower())
-    if key in ("test", "step") and _UNITS.get(unit.lower(), ("", 1.0))[0] == "s":
+    if key in ("test", "step") and unit and unit_scale(unit, columns.TEST_TIME):
         key += "time"
     return Heading(name, key, unit)
 
@@ -130,12 +107,7 @@ def scale_of(source: Heading, column: Column) -> float | None:
     >>> scale_of(heading("mAmp-hr"), CAPACITY), scale_of(heading("Current(mA)"), columns.CURRENT)
     (0.001, 0.001)
     """
-    if source.in_milli:
-        return 1e-3
-    if not source.unit or column.unit in ("", "degC"):
-        return 1.0
-    unit, scale = _UNITS.get(source.unit.lower(), ("", None))
-    return scale if unit == column.unit else None
+    return 1e-3 if source.in_milli else unit_scale(source.unit, column)
 
 
 def is_header(cells: Sequence[str]) -> bool:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PureWindowsPath
 
 import polars as pl
 
 from battery_analysis.readers.base import TestMetadata
-from battery_analysis.readers.stamps import certain_ends, unix_time
+from battery_analysis.readers.stamps import certain_ends, moment, unix_time
 
 _KEYS = (
     r"Today'{1,2}s Date|Date of Test|Start(?:ed| Date| Time)|File ?name|Name|Procedure|Description|Comment/Barcode"
@@ -79,27 +79,19 @@ def describe(metadata: TestMetadata, header: Mapping[str, str], path: Path, time
     metadata.voltage_limits_volt = _limits(said)
     start = said.get("started") or said.get("dateoftest") or ""
     if ":" in start:  # a date alone does not say when
-        metadata.started_at = moment(start, time_zone)
+        metadata.started_at = read_stamp(start, time_zone)
         metadata.time_zone = time_zone if metadata.started_at else None
 
 
-def moment(stamp: str, time_zone: str) -> datetime | None:
+def read_stamp(stamp: str, time_zone: str) -> datetime | None:
     """Read one stamp; None where it is none.
 
-    >>> moment("11 December 2020, 12:22:12 PM", "UTC").isoformat()
+    >>> read_stamp("11 December 2020, 12:22:12 PM", "UTC").isoformat()
     '2020-12-11T12:22:12+00:00'
     """
     clock = unix_time(plain_stamps(pl.Series("stamp", [stamp])), pl.Series([0.0]), time_zone).unix_time
     ends = certain_ends(clock, pl.Series([0.0]))
-    return in_utc(ends[0][0]) if ends else None
-
-
-def in_utc(seconds: float) -> datetime | None:
-    """The time in UTC; None where damage has made it one that no calendar has."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+    return moment(ends[0][0]) if ends else None
 
 
 def plain_stamps(stamps: pl.Series) -> pl.Series:

@@ -22,7 +22,7 @@ from pathlib import Path
 from battery_analysis import columns
 from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers.base import Reading, TestMetadata
-from battery_analysis.readers.maccor_header import moment
+from battery_analysis.readers.maccor_header import read_stamp
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.sniff import (
     MAX_LINE_BYTES,
@@ -139,4 +139,4 @@ def _metadata(lines: list[str], path: Path, time_zone: str) -> TestMetadata:
 
 def _started(lines: list[str], time_zone: str) -> datetime | None:
     start = _START.search("\n".join(lines))
-    return moment(f"{start['date']} {start['time']}", time_zone) if start else None
+    return read_stamp(f"{start['date']} {start['time']}", time_zone) if start else None

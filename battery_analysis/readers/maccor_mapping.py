@@ -19,6 +19,7 @@ from battery_analysis import columns
 from battery_analysis.columns import Column
 from battery_analysis.errors import SchemaError
 from battery_analysis.readers.base import ColumnSource
+from battery_analysis.readers.headings import absent, clock_seconds
 from battery_analysis.readers.maccor_columns import (
     CAPACITY,
     ENERGY,
@@ -38,11 +39,9 @@ from battery_analysis.readers.stamps import unix_time
 UNITS_SUFFIX = " Units"
 """Ends the name under which a column called ``Units`` is passed on; it begins with the name of the column before."""
 
-_CLOCK_TIME = r"^(?::?(\d+)(?:d\s*|:|\s+))?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
 _ABSOLUTE_ZERO = -273.15
 _RESISTANCES = (columns.AC_INTERNAL_RESISTANCE, columns.DC_INTERNAL_RESISTANCE)
 _AUX_SENSOR = re.compile(r"(?:aux|temp(?:erature)?)\D*(\d+)", re.IGNORECASE)
-_SHOWN_NAMES = 12
 
 
 class Mapped(NamedTuple):
@@ -130,9 +129,7 @@ def _as_numbers(raw: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
 
 
 def _seconds(values: pl.Series) -> pl.Series | None:
-    parts = values.str.strip_chars().str.extract_groups(_CLOCK_TIME).struct.unnest()
-    days, hours, minutes, seconds = (part.str.replace(",", ".").cast(pl.Float64) for part in parts.iter_columns())
-    total = ((days.fill_null(0.0) * 24 + hours) * 60 + minutes) * 60 + seconds
+    total = clock_seconds(values, colon_after_days=True)
     return total if 2 * total.count() > values.count() else None
 
 
@@ -159,10 +156,7 @@ def _declare(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[dict[Colum
             warnings.append(f"{fault}; kept as it is")
     for column in (columns.TEST_TIME, columns.VOLTAGE):
         if column not in maps:
-            names = [each.name for each in headings]
-            more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-            what = column.name.rpartition("_")[0].replace("_", " ")
-            raise SchemaError(f"the {what} column is missing; the file has {', '.join(names[:_SHOWN_NAMES])}{more}")
+            raise SchemaError(absent(column, [each.name for each in headings]))
     return maps, warnings
 
 

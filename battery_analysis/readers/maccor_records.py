@@ -15,9 +15,8 @@ from battery_analysis import columns
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata, TestType
 from battery_analysis.readers.maccor_columns import CAPACITY, ENERGY
 from battery_analysis.readers.maccor_evidence import goes_on_after_steps
-from battery_analysis.readers.maccor_header import in_utc
 from battery_analysis.readers.maccor_mapping import map_table
-from battery_analysis.readers.stamps import certain_ends, unix_time
+from battery_analysis.readers.terms import with_clock
 
 CHARGES, DISCHARGES, IMPEDANCE, ENDS = "C", "D", "FRA", "O"
 
@@ -50,9 +49,12 @@ def to_reading(raw: pl.DataFrame, metadata: TestMetadata, warnings: list[str], t
     frame = _numbered_steps(frame, metadata)
     frame, sign_warnings = _signed(frame)
     frame = _counters(frame, metadata)
-    frame, clock_warnings = _with_clock(frame, stamps, time_zone, metadata)
+    warnings = [*warnings, *map_warnings, *sign_warnings]
+    if stamps is not None:
+        frame, clock_warnings = with_clock(frame, stamps, time_zone, metadata)
+        warnings += clock_warnings
     _complete(metadata, frame)
-    return Reading(frame, metadata, [*warnings, *map_warnings, *sign_warnings, *clock_warnings])
+    return Reading(frame, metadata, warnings)
 
 
 def _numbered_steps(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
@@ -138,25 +140,6 @@ def _while_flowing(name: str, direction: int) -> pl.Expr:
     way = _CURRENT.sign()
     counted = pl.when(way == direction).then(pl.col(name)).when(way == -direction).then(0.0)
     return counted.forward_fill().fill_null(0.0)
-
-
-def _with_clock(
-    frame: pl.DataFrame, stamps: pl.Series | None, time_zone: str, metadata: TestMetadata
-) -> tuple[pl.DataFrame, list[str]]:
-    """Add the clock time, and to the metadata when the test started and ended."""
-    if stamps is None:
-        return frame, []
-    test_time = frame[columns.TEST_TIME.name]
-    clock, local, warnings = unix_time(stamps, test_time, time_zone)
-    ends = certain_ends(clock, test_time)
-    if ends is None:
-        return frame, warnings
-    (first, since_start), (last, _) = ends
-    metadata.started_at = in_utc(first - max(0.0, since_start)) or metadata.started_at
-    metadata.ended_at = in_utc(last)
-    metadata.time_zone = time_zone if local else None
-    metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
-    return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
 
 
 def _complete(metadata: TestMetadata, frame: pl.DataFrame) -> None:

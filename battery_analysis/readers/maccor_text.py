@@ -6,7 +6,7 @@ File structure:
     rule; numbers with the decimal mark, some also with the thousands separators of the computer's locale.
 
 Seen in:
-    MacTest32 and MIMS Client exports of 2011 to 2023 from six laboratories, with 11 to 61 columns.
+    MacTest32 and MIMS Client exports, with tabs and with commas.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from battery_analysis.readers.maccor_records import to_reading
 from battery_analysis.readers.sniff import (
     MAX_LINE_BYTES,
     column_names,
-    head_text,
     load_text,
     sample_lines,
     sniff_decimal,
     split_cells,
+    voltage_lines,
 )
 from battery_analysis.readers.table import parse_table
 
@@ -55,7 +55,7 @@ class MaccorText:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether one of the first lines holds Maccor's column names."""
-        return _find_names(head_text(head)) is not None
+        return any(_delimiter(line) for at, line in voltage_lines(head) if at < _MOST_HEADER_LINES)
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export; Maccor writes clock times without a zone, so they are taken in ``time_zone``.
@@ -90,9 +90,16 @@ class _Found(NamedTuple):
 def _find_names(text: str) -> _Found | None:
     lines = text.split("\n", _MOST_HEADER_LINES)[:_MOST_HEADER_LINES]
     for at, line in enumerate(lines):
-        for delimiter in _DELIMITERS:
-            if line.count(delimiter) >= 3 and is_header(split_cells(line, delimiter)):
-                return _Found(lines[: at + 1], delimiter)
+        if delimiter := _delimiter(line):
+            return _Found(lines[: at + 1], delimiter)
+    return None
+
+
+def _delimiter(line: str) -> str | None:
+    """What separates Maccor's column names in a line; None where it holds none."""
+    for delimiter in _DELIMITERS:
+        if line.count(delimiter) >= 3 and is_header(split_cells(line, delimiter)):
+            return delimiter
     return None
 
 

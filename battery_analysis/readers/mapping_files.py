@@ -19,9 +19,9 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from battery_analysis import columns
-from battery_analysis.columns import BY_NAME
+from battery_analysis.columns import BY_NAME, is_aux
 from battery_analysis.errors import SettingsError
-from battery_analysis.readers.arbin import unit_scale
+from battery_analysis.readers.headings import unit_scale
 from battery_analysis.readers.sniff import DELIMITERS
 
 AUX = "aux"
@@ -37,7 +37,6 @@ _STAMPED = {columns.TEST_TIME.name, columns.UNIX_TIME.name}
 _TEMPERATURES = {"c": (1.0, 0.0), "k": (1.0, -273.15), "f": (1 / 1.8, -32 / 1.8)}
 _KEYS = ("tester", "delimiter", "decimal", "header_row", "time_zone", "columns")
 _COLUMN_KEYS = ("to", "unit", "factor", "offset", "sign", "format", "zone")
-_AUX_NAME = re.compile(r"aux_[a-z0-9_]+")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -157,7 +156,7 @@ class _Checker:
 
     def _target(self, name: str, to: Any) -> str:
         text = to if isinstance(to, str) else ""
-        if text not in (AUX, IGNORE) and text not in BY_NAME and not _AUX_NAME.fullmatch(text):
+        if text not in (AUX, IGNORE) and text not in BY_NAME and not is_aux(text):
             near = difflib.get_close_matches(text, BY_NAME, n=1)
             hint = f"; is {near[0]} meant?" if near else ""
             self._fail(name, f"to must be a canonical name, aux, aux_… or ignore, got {to!r}{hint}")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.errors import UnknownFormatError
-from battery_analysis.readers.arbin import unit_scale
+from battery_analysis.readers.headings import unit_scale
 from battery_analysis.readers.mapping_files import AUX, SERIES
 from battery_analysis.readers.sniff import column_names, head_text, sniff_decimal, sniff_delimiter, split_cells
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from battery_analysis import columns
 from battery_analysis.columns import Column
+from battery_analysis.readers import headings
 
 _COUNTERS = {
     "chgcap": "step_charging_capacity_ah",
@@ -96,22 +97,11 @@ _CYCLE_TOTALS = (
     {"dchgcap", "capdchg", "dischargecap", "放电容量"},
 )
 
-_HEADING = re.compile(r"(?P<words>[^(（\[]+)[(（\[](?P<unit>[^)）\]]*)[)）\]](?P<more>.*)")
 _SENSOR = re.compile(
     r"(?:aux(?:iliary)?(?:ch(?:annel)?)?|辅助通道)?(?:temp(?:erature)?|tu?|温度)(?P<number>[1-5])(?:t|温度)?"
 )
 _CLOCK = re.compile(r".*h.*:.*m.*", re.IGNORECASE)
-_LOST_LETTER = re.compile(r"^[?\ufffdµμ](?=[A-Za-z])")
-_SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "ms": 1e-3}
-_PREFIXES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3}
-_BASES: dict[str, dict[str, float]] = {
-    "V": {"V": 1.0},
-    "A": {"A": 1.0},
-    "W": {"W": 1.0},
-    "Ah": {"Ah": 1.0, "As": 1 / 3600},
-    "Wh": {"Wh": 1.0, "Ws": 1 / 3600},
-    "ohm": {"O": 1.0, "ohm": 1.0},
-}
+_LOST_LETTER = re.compile(r"^[?\ufffd](?=[A-Za-z])")
 
 
 class Heading(NamedTuple):
@@ -135,8 +125,7 @@ def heading(name: str) -> Heading:
     >>> heading("Chg. Cap.(mAs)")
     Heading(name='Chg. Cap.(mAs)', key='chgcap', unit='mAs')
     """
-    parts = _HEADING.fullmatch(name.strip())
-    words, unit = (parts["words"] + parts["more"], parts["unit"].strip()) if parts else (name, "")
+    words, unit = headings.split_unit(name)
     return Heading(name, re.sub(r"[\W_]", "", words.lower()), unit)
 
 
@@ -152,13 +141,9 @@ def unit_scale(unit: str, column: Column) -> float | None:
         return 1.0
     if column.unit == "degC":
         return None if unit.strip("°º").upper() in ("K", "F") else 1.0
-    if column.unit == "s":
-        return 1.0 if is_clock(unit) else _SECONDS.get(unit.lower())
-    spelled = _LOST_LETTER.sub("u", re.sub(r"[ .·]", "", unit)).replace("Ω", "ohm").replace("Ω", "ohm")
-    for base, scale in _BASES.get(column.unit, {}).items():
-        if spelled.endswith(base) and spelled[: -len(base)] in _PREFIXES:
-            return _PREFIXES[spelled[: -len(base)]] * scale
-    return None
+    if column.unit == "s" and is_clock(unit):
+        return 1.0
+    return headings.unit_scale(_LOST_LETTER.sub("u", unit), column) if unit else None
 
 
 def is_clock(unit: str) -> bool:

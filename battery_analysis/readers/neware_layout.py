@@ -4,7 +4,8 @@ Flat: one row of column names, then one for each record.
 
 Nested: three rows of column names, of cycles, steps and records, the second and third indented by empty cells; then a
 row for each cycle, below it one for each of its steps, below that its records, indented in the same way. Record rows
-do not repeat their cycle and step. Cells may be padded with tabs (``,"\t3.5047"``), and tab-delimited reports fill up
+do not repeat their cycle and step. Some versions write the first step of a cycle into the row of the cycle, behind the
+cells that have names there. Cells may be padded with tabs (``,"\t3.5047"``), and tab-delimited reports fill up
 with further tabs to line their columns up.
 
 Totals of cycles and steps are not kept: cycle number, step number, step type and the step's resistance are repeated
@@ -25,6 +26,7 @@ from battery_analysis.readers.neware_headings import describes_records, describe
 from battery_analysis.readers.sniff import (
     DELIMITERS,
     column_names,
+    may_name,
     sample_lines,
     sniff_decimal,
     sniff_delimiter,
@@ -76,6 +78,8 @@ class Layers(NamedTuple):
 def find_names(lines: Sequence[str]) -> Names | None:
     """Find the line with the names of the records and, where it is indented, those above it; None where none is."""
     for place, line in enumerate(lines[:HEAD_LINES]):
+        if not may_name(line, b"vol", "电"):
+            continue
         delimiter = sniff_delimiter(line, lines[place + 1 : place + _SAMPLED_LINES])
         if delimiter is None:
             continue
@@ -95,7 +99,8 @@ def find_names(lines: Sequence[str]) -> Names | None:
 
 def is_table_of_totals(lines: Sequence[str]) -> bool:
     """Say whether one of the first lines names totals of cycles or steps."""
-    return any(describes_totals(_filled_cells(line, delimiter)) for line in lines[:3] for delimiter in DELIMITERS)
+    named = [line for line in lines[:3] if may_name(line, b"cap", "容")]
+    return any(describes_totals(_filled_cells(line, delimiter)) for line in named for delimiter in DELIMITERS)
 
 
 def flat_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:
@@ -160,8 +165,18 @@ def _layers(text: bytes, names: Names) -> Layers:
             layers.steps.append((cycle, body))
         else:
             cycle = line
+            if first_step := _first_step(line, names):
+                layers.steps.append((cycle, first_step))
         layers.rows.append(row)
     return layers
+
+
+def _first_step(cycle: bytes, names: Names) -> bytes:
+    """What stands in the row of a cycle behind its own cells: its first step, in some versions; else nothing."""
+    row = cycle.decode("utf-8", "replace")
+    cells = split_cells(_one_tab(row) if names.filled else row, names.delimiter)
+    step = cells[len(level_cells(names.levels[0].rstrip(names.delimiter), names)) :]
+    return names.delimiter.join(step).encode() if any(cell.strip(' \t"') for cell in step) else b""
 
 
 def _without_padding(text: bytes, delimiter: str) -> bytes:

@@ -23,6 +23,7 @@ from battery_analysis import columns
 from battery_analysis.columns import Column
 from battery_analysis.errors import SchemaError
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
+from battery_analysis.readers.headings import absent, clock_seconds
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.neware_columns import total_time
 from battery_analysis.readers.neware_headings import TERMS, Heading, heading, is_clock, unit_scale
@@ -31,11 +32,9 @@ from battery_analysis.readers.stamps import unix_time
 
 REQUIRED = (columns.VOLTAGE, columns.CURRENT)
 
-_DAYS_AND_CLOCK = r"^\s*(?:(\d+)\s*[dD天.\- ]\s*)?(\d+):(\d+):(\d+(?:[.,]\d+)?)\s*$"
 _DISCHARGE = re.compile(r"D_?Ch|放电", re.IGNORECASE)
 _REST = re.compile(r"rest|ocv|pause|搁置|静置|暂停|开路", re.IGNORECASE)
 _STEP_MARKS = (columns.CYCLE_COUNT, columns.STEP_COUNT, columns.STEP_ID, columns.STEP_TYPE)
-_SHOWN_NAMES = 12
 _KEPT_WORDS = 50
 
 
@@ -73,30 +72,13 @@ def to_reading(table: pl.DataFrame, metadata: TestMetadata, warnings: list[str],
     return Reading(frame, metadata, warnings)
 
 
-def clock_seconds(values: pl.Series) -> pl.Series:
-    """Seconds of times written as hours, minutes and seconds; null where they are not.
-
-    >>> clock_seconds(pl.Series(["144:02:18.5", "1-02:03:04", "29:58.5"])).to_list()
-    [518538.5, 93784.0, None]
-    """
+def seconds_of(values: pl.Series) -> pl.Series:
+    """Seconds of durations, and of times written as hours, minutes and seconds; null where they are neither."""
     if values.dtype == pl.Duration:
         return values.dt.total_microseconds() / 1e6
     if values.dtype != pl.String:
         return pl.Series(values.name, [None] * values.len(), pl.Float64)
-    parts = values.str.split_exact(":", 2).struct.unnest()
-    # Hours with a point are days and hours: that is left to the slower way.
-    hours, minutes, seconds = (
-        part.cast(kind, strict=False)
-        for part, kind in zip(parts.iter_columns(), (pl.Int64, pl.Int64, pl.Float64), strict=True)
-    )
-    total = (hours * 60 + minutes) * 60 + seconds
-    if total.null_count() > values.null_count():
-        groups = values.str.extract_groups(_DAYS_AND_CLOCK).struct.unnest()
-        days, hours, minutes, seconds = (
-            group.str.replace(",", ".", literal=True).cast(pl.Float64) for group in groups.iter_columns()
-        )
-        total = ((days.fill_null(0.0) * 24 + hours) * 60 + minutes) * 60 + seconds
-    return total.alias(values.name)
+    return clock_seconds(values)
 
 
 def _is_filler(name: str, values: pl.Series) -> bool:
@@ -150,10 +132,7 @@ def _map_columns(table: pl.DataFrame, headings: Sequence[Heading]) -> tuple[pl.D
         maps[column] = Map(each.name, column, unit_scale(each.unit, column) or 1.0, each.unit)
     for column in REQUIRED:
         if column not in maps:
-            names = [each.name for each in headings]
-            more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-            what = column.name.rpartition("_")[0]
-            raise SchemaError(f"the {what} column is missing; the file has {', '.join(names[:_SHOWN_NAMES])}{more}")
+            raise SchemaError(absent(column, [each.name for each in headings]))
     return table.with_columns(converted), list(maps.values()), warnings
 
 
@@ -166,7 +145,7 @@ def _as_column(values: pl.Series, source: Heading, column: Column) -> pl.Series:
     if column is columns.STEP_TYPE:
         return values.cast(pl.String).str.strip_chars(' \t"')
     if column.unit == "s" and is_clock(source.unit):
-        seconds = clock_seconds(values)
+        seconds = seconds_of(values)
         if 2 * seconds.null_count() > values.len() + values.null_count():
             shown = values.filter(seconds.is_null()).drop_nulls()
             such = f"but {shown[0]!r}" if shown.len() else "but nothing"

@@ -10,7 +10,6 @@ Seen in:
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from battery_analysis.errors import CorruptFileError, SchemaError
@@ -24,11 +23,10 @@ from battery_analysis.readers.neware_layout import (
 )
 from battery_analysis.readers.neware_report import to_reading
 from battery_analysis.readers.pec import PecCsv
-from battery_analysis.readers.sniff import guess_encoding, head_text, load_text
+from battery_analysis.readers.sniff import head_lines, load_text
 
 _HEAD_BYTES = 65_536
-_SINGLE_BYTE = ("cp1252", "latin-1")
-_CHINESE = re.compile(r"电压|电流|循环|工步|容量|记录|[μ℃Ω]")
+_NAME_LINES = 100
 
 
 class NewareText:
@@ -44,12 +42,12 @@ class NewareText:
         """Say whether one of the first lines holds Neware's names of records, or of totals of cycles or steps."""
         if PecCsv().recognises(head, path):  # some of whose names are Neware's
             return False
-        lines = _decoded_head(head).split("\n")
+        lines = head_lines(head)[:_NAME_LINES]
         return find_names(lines) is not None or is_table_of_totals(lines)
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export; Neware writes clock times without a zone, so they are taken in ``time_zone``."""
-        text, warnings = _load(path)
+        text, _, warnings = load_text(path)
         lines = text[:_HEAD_BYTES].decode("utf-8", "replace").split("\n")
         names = find_names(lines)
         if names is None and is_table_of_totals(lines):
@@ -69,21 +67,3 @@ class NewareText:
             return to_reading(table, metadata, [*warnings, *table_warnings], time_zone)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc
-
-
-def _load(path: Path) -> tuple[bytes, list[str]]:
-    text, encoding, warnings = load_text(path)
-    if encoding in _SINGLE_BYTE and _is_chinese(text[:_HEAD_BYTES].decode("utf-8", "ignore").encode(encoding)):
-        text = text.decode().encode(encoding).decode("gb18030", "replace").encode()
-    return text, warnings
-
-
-def _decoded_head(head: bytes) -> str:
-    if guess_encoding(head) in _SINGLE_BYTE and _is_chinese(head):
-        return head.decode("gb18030", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    return head_text(head)
-
-
-def _is_chinese(head: bytes) -> bool:
-    """Say whether the head, read in the encoding of Chinese Windows, holds words or signs of its reports."""
-    return _CHINESE.search(head.decode("gb18030", "replace")) is not None

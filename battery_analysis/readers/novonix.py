@@ -28,9 +28,9 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.errors import CorruptFileError, SchemaError
-from battery_analysis.readers.arbin import Heading, heading
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
 from battery_analysis.readers.biologic_header import in_utc, parse_stamp
+from battery_analysis.readers.headings import Heading, heading
 from battery_analysis.readers.preamble import Below, Table, read_table
 from battery_analysis.readers.sniff import head_text, load_text
 from battery_analysis.readers.terms import keep_words, to_frame, with_clock

@@ -25,11 +25,11 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import Heading, unit_scale
-from battery_analysis.readers.arbin import heading as plain_heading
 from battery_analysis.readers.base import Reading, TestMetadata
+from battery_analysis.readers.headings import Heading, unit_scale
+from battery_analysis.readers.headings import heading as plain_heading
 from battery_analysis.readers.preamble import find_table, read_table
-from battery_analysis.readers.sniff import head_text, load_text
+from battery_analysis.readers.sniff import head_lines, head_text, load_text
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
 
 TERMS: dict[str, Column] = {
@@ -72,7 +72,7 @@ class PecCsv:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether there is a line of PEC's column names."""
-        return any(_COLUMN_LINE.match(line) for line in head_text(head).split("\n"))
+        return "Rack" in head_text(head) and any(_COLUMN_LINE.match(line) for line in head_lines(head))
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export.

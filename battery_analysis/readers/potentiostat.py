@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +15,11 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import Column
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import unit_scale
 from battery_analysis.readers.base import ColumnSource, Reader, Reading, TestMetadata, TestType
+from battery_analysis.readers.headings import split_unit, unit_scale
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.sniff import column_names, load_text, sample_lines, sniff_decimal, sniff_delimiter
-from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.stamps import moment, unix_time
 from battery_analysis.readers.table import parse_table
 
 SPECTRUM = (
@@ -34,7 +33,6 @@ SPECTRUM = (
 Terms = Mapping[str, tuple[Column, int]]
 """What a vendor's quantities are: canonical column and sign, in order of preference."""
 
-_IN_BRACKETS = re.compile(r"(?P<quantity>.+?)\s*[(\[](?P<unit>[^()\[\]]*)[)\]]")
 _LOST_OHM = re.compile(r"[?\ufffd]+")
 _KELVIN = 273.15
 _KEPT_WORDS = 20
@@ -65,12 +63,7 @@ def split_label(label: str) -> Label:
     >>> split_label("WE(1).Current (A)"), split_label("E(V)"), split_label("Phase/deg")
     (Label(quantity='WE(1).Current', unit='A'), Label(quantity='E', unit='V'), Label(quantity='Phase', unit='deg'))
     """
-    label = label.strip()
-    match = _IN_BRACKETS.fullmatch(label)
-    if match:
-        return Label(match["quantity"], match["unit"].strip())
-    quantity, slash, unit = label.rpartition("/")
-    return Label(quantity.strip(), unit.strip()) if slash else Label(label, "")
+    return Label(*split_unit(label, slash=True))
 
 
 def read_records(
@@ -177,14 +170,6 @@ def set_start(metadata: TestMetadata, stamp: str, time_zone: str) -> list[str]:
     return [warning.replace("clock stamps", "start stamp") for warning in stamps.warnings]
 
 
-def moment(seconds: float) -> datetime | None:
-    """The time in UTC; None where damage has made it one that no calendar has."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
 def kind_of_test(technique: str | None) -> TestType | None:
     """Name the kind of test that a technique is.
 
@@ -278,9 +263,9 @@ def _scale(unit: str, column: Column) -> float | None:
 
 
 def _is_unconnected(values: pl.Series, column: Column) -> bool:
-    """Say whether a temperature was read without a sensor: such values lie below absolute zero."""
+    """Say whether a temperature was read without a sensor: such values lie at absolute zero or below."""
     lowest = values.min() if column.unit == "degC" else None
-    return isinstance(lowest, int | float) and lowest < -_KELVIN
+    return isinstance(lowest, int | float) and lowest <= -_KELVIN
 
 
 def _is_filler(name: str, values: pl.Series) -> bool:

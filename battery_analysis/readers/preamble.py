@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from battery_analysis.columns import Column
-from battery_analysis.readers.arbin import Heading
+from battery_analysis.readers.headings import Heading
 from battery_analysis.readers.sniff import (
     MAX_LINE_BYTES,
     column_names,

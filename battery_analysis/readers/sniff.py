@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import functools
 import re
+import string
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,12 @@ _SAMPLE_BYTES = 16_384
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _NUL_BLOCK = re.compile(rb"\0+")
+_NAME_LINES = 200
+_SMALL = bytes(range(256)).lower()
+_NO_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode() + b"\n"))
+_CHINESE = ("电压", "电流", "循环", "工步", "容量", "记录", "时间", "℃", "°C", "μ", "Ω")
+_CHINESE_BYTES = tuple(word.encode("gb18030") for word in _CHINESE)
+_SIGN_BYTES = 65_536
 
 
 class Text(NamedTuple):
@@ -36,8 +43,9 @@ class Text(NamedTuple):
 def load_text(path: Path) -> Text:
     """Load a text file of any encoding and line end.
 
-    UTF-8 and UTF-16 are recognised, everything else is taken as Windows-1252 (or Latin-1, where a byte has no
-    meaning there). NUL bytes, as a power failure leaves them, are removed with a warning.
+    UTF-8 and UTF-16 are recognised, and GB 18030 (Chinese Windows) by words and signs of test reports; everything else
+    is taken as Windows-1252 (or Latin-1, where a byte has no meaning there). NUL bytes, as a power failure leaves
+    them, are removed with a warning.
     """
     raw = path.read_bytes()
     encoding = guess_encoding(raw)
@@ -51,18 +59,50 @@ def load_text(path: Path) -> Text:
     return Text(text, encoding, warnings)
 
 
-@functools.lru_cache(maxsize=4)  # every reader in turn asks for the same text
+@functools.lru_cache(maxsize=8)  # every reader in turn asks for the same text, or a shorter beginning of it
 def head_text(head: bytes) -> str:
     """Decode the beginning of a file, which may end inside a character, with LF line ends."""
     text = _as_utf8(head, guess_encoding(head)).decode("utf-8", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
-def guess_encoding(raw: bytes) -> str:
-    """Name the encoding: ``utf-8``, ``utf-8-sig``, ``utf-16…``, ``cp1252`` or ``latin-1``.
+@functools.lru_cache(maxsize=4)
+def head_lines(head: bytes) -> tuple[str, ...]:
+    """The lines of ``head_text``."""
+    return tuple(head_text(head).split("\n"))
 
-    >>> guess_encoding("Temperature (°C)".encode("latin-1"))
-    'cp1252'
+
+@functools.lru_cache(maxsize=4)
+def voltage_lines(head: bytes) -> tuple[tuple[int, str], ...]:
+    r"""Position and text of the lines that may name a voltage: no other line can hold the names of a cycler's columns.
+
+    >>> voltage_lines(b"Cell: A1\nt(s);Vol_tage(V)\n0;3.6\n")
+    ((1, 't(s);Vol_tage(V)'),)
+    """
+    lines = head_lines(head)[:_NAME_LINES]
+    letters = _letters("\n".join(lines)).split(b"\n")
+    return tuple((at, line) for at, line in enumerate(lines) if b"vol" in letters[at] or "电" in line)
+
+
+def may_name(line: str, letters: bytes, sign: str) -> bool:
+    """Say whether a line has the letters in this order, whatever signs stand between them, or the Chinese sign.
+
+    >>> may_name("Time,Vol_tage(V)", b"vol", "电"), may_name("0,3.7", b"vol", "电")
+    (True, False)
+    """
+    return letters in _letters(line) or sign in line
+
+
+def _letters(text: str) -> bytes:
+    """Letters from a to z and line ends of a text."""
+    return text.encode("utf-8", "replace").translate(_SMALL, _NO_LETTERS)
+
+
+def guess_encoding(raw: bytes) -> str:
+    """Name the encoding: ``utf-8``, ``utf-8-sig``, ``utf-16…``, ``gb18030``, ``cp1252`` or ``latin-1``.
+
+    >>> guess_encoding("Temperature (°C)".encode("latin-1")), guess_encoding("温度(℃),电压(V)".encode("gbk"))
+    ('cp1252', 'gb18030')
     """
     if raw.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
@@ -79,6 +119,8 @@ def guess_encoding(raw: bytes) -> str:
         raw.decode("utf-8")
     except UnicodeDecodeError as exc:
         if exc.end < len(raw) or exc.reason != "unexpected end of data":
+            if _is_chinese(raw[:_SIGN_BYTES]):
+                return "gb18030"
             return "cp1252" if _decodes(raw, "cp1252") else "latin-1"
     return "utf-8"
 
@@ -104,12 +146,10 @@ def sniff_delimiter(header_line: str, sample: Sequence[str]) -> str | None:
 def sniff_decimal(sample_lines: Sequence[str], delimiter: str) -> str:
     """Say whether the numbers of the sample are written with a comma or a point.
 
-    >>> sniff_decimal(["1,5;3,7"], ";")
-    ','
+    >>> sniff_decimal(["1,5;3,7"], ";"), sniff_decimal(['"1,5","3,7"'], ","), sniff_decimal(['"2,640",3.7,25.1'], ",")
+    (',', ',', '.')
     """
-    if delimiter == ",":
-        return "," if _quoted_commas([line for line in sample_lines if '"' in line]) else "."
-    cells = [cell.strip(' \t"') for line in sample_lines for cell in line.split(delimiter)]
+    cells = [cell.strip(' \t"') for line in sample_lines for cell in split_cells(line, delimiter)]
     commas = sum(_COMMA_NUMBER.fullmatch(cell) is not None for cell in cells)
     points = sum(_POINT_NUMBER.fullmatch(cell) is not None for cell in cells)
     return "," if commas > points else "."
@@ -172,7 +212,14 @@ def _as_utf8(raw: bytes, encoding: str) -> bytes:
         if body.isascii() or _decodes(body, "utf-8"):
             return body
         return body.decode("utf-8", "replace").encode()  # cut inside the last character, or two encodings in one file
-    return raw.decode(encoding, "ignore").encode("utf-8", "replace")  # UTF-16 may be cut inside a character
+    damaged = "replace" if encoding == "gb18030" else "ignore"  # UTF-16 may be cut inside a character
+    return raw.decode(encoding, damaged).encode("utf-8", "replace")
+
+
+def _is_chinese(head: bytes) -> bool:
+    """Say whether bytes, read in the encoding of Chinese Windows, hold words or signs of test reports."""
+    words = any(word in head for word in _CHINESE_BYTES)  # cheap, but may find halves of two characters
+    return words and any(word in head.decode("gb18030", "replace") for word in _CHINESE)
 
 
 def _decodes(raw: bytes, encoding: str) -> bool:
@@ -194,8 +241,3 @@ def _without_nul(text: bytes) -> tuple[bytes, str]:
         return b"\n" if inside_line and len(block[0]) > 1 and block.end() < len(text) else b""
 
     return _NUL_BLOCK.sub(fill, text), f"{text.count(0)} NUL bytes removed {where}"
-
-
-def _quoted_commas(lines: Sequence[str]) -> bool:
-    cells = [cell.strip(' \t"') for line in lines for cell in split_cells(line, ",") if cell.startswith('"')]
-    return any(_COMMA_NUMBER.fullmatch(cell) for cell in cells)

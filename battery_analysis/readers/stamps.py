@@ -7,6 +7,7 @@ the stamps themselves leave open is settled by the test time beside them, and an
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -117,6 +118,18 @@ def certain_ends(clock: pl.Series, test_time: pl.Series) -> tuple[tuple[float, f
     if not clock.len():
         return None
     return (float(clock[0]), float(test_time[0])), (float(clock[-1]), float(test_time[-1]))
+
+
+def moment(seconds: float) -> datetime | None:
+    """Seconds since 1970 as a time in UTC; None where damage has made them one that no calendar has.
+
+    >>> moment(0.0), moment(1e30)
+    (datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc), None)
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _check_zone(time_zone: str) -> None:

@@ -18,8 +18,14 @@ from battery_analysis.errors import SchemaError
 from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_cells
 
 _NAMED_LINES = 10
-_NUMBER = re.compile(r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|\d{1,3}([.,]\d{3}){2,}|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(\.\d{3})+,\d*"
+    r"|nan|inf|infinity)",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(rb'"[^"\n]*"')
+_GROUPED = r"^[+-]?[1-9]\d{0,2}(?:%s\d{3})+(?:%s\d*)?$"
+"""A number whose thousands are set apart by the one mark, in a file whose decimals are by the other."""
 
 
 def parse_table(
@@ -37,7 +43,8 @@ def parse_table(
 
     Empty cells are null; so are words and values that are not finite, with their count in a warning. Repeated
     header lines, lines with too few or too many fields and lines over ``MAX_LINE_BYTES`` are left out, with a
-    warning that gives their number.
+    warning that gives their number. Thousands may be set apart by the mark that is not the decimal one, where the
+    other cells of the column show that it is that.
 
     Args:
         text: The rows, as ``load_text`` gives them.
@@ -53,7 +60,8 @@ def parse_table(
         SchemaError: The rows cannot be parsed at all.
     """
     text, warnings = _without_cut_off_line(text, names, delimiter, first_line)
-    layout = _Layout(tuple(names), delimiter, decimal, _guess_types(text, names, delimiter, real, words))
+    types, grouped = _guess_types(text, names, delimiter, decimal, real, words)
+    layout = _Layout(tuple(names), delimiter, decimal, types, grouped)
     frame = _read_strictly(text, layout)
     lost: dict[str, int] = {}
     if frame is None:
@@ -62,7 +70,9 @@ def parse_table(
         frame = _read_strictly(regular, layout) if regular != text else None
         text = regular
     if frame is None:
-        frame, lost = _read_leniently(text, layout)
+        frame, lost, ungrouped = _read_leniently(text, layout)
+        if ungrouped:
+            warnings.append(f"thousands are set apart in column {', '.join(ungrouped)}; read without the marks")
     frame, lost = _finite_only(_without_empty_texts(frame), lost, required)
     if lost:
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
@@ -75,6 +85,8 @@ class _Layout(NamedTuple):
     delimiter: str
     decimal: str
     types: tuple[pl.DataType, ...]
+    grouped: bool
+    """Whether points may set thousands apart, which the parser would take for decimal points."""
 
     @property
     def mark(self) -> bytes:
@@ -106,16 +118,19 @@ def _without_cut_off_line(
 
 
 def _guess_types(
-    text: bytes, names: Sequence[str], delimiter: str, real: Container[str], words: Container[str]
-) -> tuple[pl.DataType, ...]:
-    """Judge the columns by lines from the beginning, the middle and the end."""
+    text: bytes, names: Sequence[str], delimiter: str, decimal: str, real: Container[str], words: Container[str]
+) -> tuple[tuple[pl.DataType, ...], bool]:
+    """Judge the columns by lines from the beginning, the middle and the end; also say whether points may group."""
     rows = [cells for line in sample_lines(text) if len(cells := split_cells(line, delimiter)) == len(names)]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    bare = ([cell.strip(' \t"') for cell in cells] for cells in columns)
-    return tuple(
-        pl.String() if name in words else _guess_type([cell for cell in cells if cell], name in real)
+    bare = [[cell for cell in (each.strip(' \t"') for each in cells) if cell] for cells in columns]
+    types = tuple(
+        pl.String() if name in words else _guess_type(cells, name in real)
         for name, cells in zip(names, bare, strict=True)
     )
+    grouped = re.compile(_GROUPED % (r"\.", ","))
+    numbers = (cell for dtype, cells in zip(types, bare, strict=True) if dtype.is_numeric() for cell in cells)
+    return types, decimal == "," and any(grouped.match(cell) for cell in numbers)
 
 
 def _guess_type(cells: Sequence[str], real: bool) -> pl.DataType:
@@ -138,7 +153,7 @@ def _all_are(kind: Callable[[str], float], cells: Iterable[str]) -> bool:
 
 def _read_strictly(text: bytes, layout: _Layout) -> pl.DataFrame | None:
     """Parse with the guessed types; None where a cell or a line may not fit them."""
-    frame = None if _has_long_line(text) else _read_typed(text, layout)
+    frame = None if layout.grouped or _has_long_line(text) else _read_typed(text, layout)
     if frame is None or frame.height != _count_lines(text):  # quotes can hide line ends
         return None
     # The parser refuses long rows, but fills short and empty ones with nulls: then the last column has some.
@@ -187,25 +202,48 @@ def _has_long_line(text: bytes) -> bool:
     return any(text.find(b"\n", start, start + half) < 0 for start in range(0, len(text) - half, half))
 
 
-def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Parse as texts, then cast; also count, for each numeric column, the words that are lost."""
+def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int], list[str]]:
+    """Parse as texts, then cast; also count the words that each numeric column loses, and name those with thousands."""
     try:
         frame = _read_csv(text, layout, [pl.String()] * len(layout.names))
     except pl.exceptions.PolarsError as exc:
         raise SchemaError(f"no table found: {str(exc).splitlines()[0]}") from exc
     lost = {}
+    ungrouped = []
     for name, dtype in zip(layout.names, layout.types, strict=True):
         if not dtype.is_numeric():
             continue
         cells = frame[name].str.strip_chars(' \t"').replace("", None)
-        pointed = cells.str.replace(",", ".", literal=True) if layout.decimal == "," else cells
+        plain = _without_groups(cells, layout.decimal)
+        pointed = plain.str.replace(",", ".", literal=True) if layout.decimal == "," else plain
         numbers = pointed.cast(pl.Float64, strict=False)
         words = numbers.null_count() - cells.null_count()
         if 2 * words > frame.height - cells.null_count():
             continue
         frame = frame.with_columns(numbers)
         lost[name] = words
-    return frame, {name: count for name, count in lost.items() if count}
+        if plain is not cells and plain.null_count() == cells.null_count():
+            ungrouped.append(name)
+    return frame, {name: count for name, count in lost.items() if count}, ungrouped
+
+
+def _without_groups(cells: pl.Series, decimal: str) -> pl.Series:
+    """Take away the marks between thousands; null where a mark may as well be a decimal one.
+
+    >>> [_without_groups(pl.Series(cells), ".").to_list() for cells in (["999", "1,000"], ["1,000", "2,000"])]
+    [['999', '1000'], [None, None]]
+    """
+    mark = "," if decimal == "." else "."
+    grouped = cells.str.contains(_GROUPED % (re.escape(mark), re.escape(decimal))).fill_null(False)
+    if not grouped.any():
+        return cells
+    there, rest = cells.filter(grouped), cells.filter(~grouped).drop_nulls()
+    if rest.str.contains(mark, literal=True).any():
+        return cells  # the column has decimals of its own
+    both = there.str.contains(decimal, literal=True) | (there.str.count_matches(mark, literal=True) > 1)
+    small = rest.len() > 0 and not rest.str.contains(r"^[+-]?\d{4}").any()
+    plain = cells.str.replace_all(mark, "", literal=True) if both.any() or small else cells.clear(cells.len())
+    return pl.select(pl.when(grouped).then(plain).otherwise(cells).alias(cells.name)).to_series()
 
 
 def _read_csv(text: bytes, layout: _Layout, types: Sequence[pl.DataType]) -> pl.DataFrame:

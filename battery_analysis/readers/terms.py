@@ -7,24 +7,21 @@ unit. Times may be written as clock times, temperatures in kelvin or Fahrenheit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import polars as pl
 
 from battery_analysis import columns
 from battery_analysis.columns import Column
 from battery_analysis.errors import SchemaError
-from battery_analysis.readers.arbin import Heading, unit_scale
 from battery_analysis.readers.base import ColumnSource, TestMetadata
+from battery_analysis.readers.headings import Heading, absent, clock_seconds, unit_scale
 from battery_analysis.readers.mapping import Map, to_canonical
-from battery_analysis.readers.stamps import certain_ends, local_to_unix, unix_time
+from battery_analysis.readers.stamps import certain_ends, local_to_unix, moment, unix_time
 
 SERIES = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
 """What every cycler writes for each record."""
 
-_CLOCK_TIME = r"^(?:(\d+) *(?:d|days?)?[ .,-]+)?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
 _KELVIN = 273.15
-_SHOWN_NAMES = 12
 _SHOWN_WORDS = 50
 
 
@@ -64,7 +61,7 @@ def to_frame(
             warnings.append(f"{fault}; kept as it is")
     for column in required:
         if not any(entry.column is column for entry in maps):
-            raise SchemaError(_absent(column, headings))
+            raise SchemaError(absent(column, [each.name for each in headings]))
     frame, sources = to_canonical(raw.with_columns(converted), maps, {each.name: each.unit for each in headings})
     return frame, sources, warnings
 
@@ -78,7 +75,8 @@ def as_numbers(values: pl.Series, unit: str, column: Column) -> pl.Series:
     if column.dtype == pl.String():
         return values.cast(pl.String)  # codes, or a column without any cell
     if column.unit == "s" and values.dtype == pl.String:
-        return _seconds(values)
+        seconds = clock_seconds(values)
+        return seconds if seconds.null_count() == values.null_count() else values
     if column.unit == "s" and values.dtype == pl.Duration:
         return values.dt.total_microseconds() / 1e6
     if column.unit == "degC" and values.dtype.is_numeric():
@@ -100,27 +98,22 @@ def with_clock(
         clock, local = local_to_unix(stamps, test_time, time_zone), True
     else:
         clock, local, warnings = unix_time(stamps, test_time, time_zone)
-    ends = certain_ends(clock, test_time)
-    if ends is None:
+    if not date_test(metadata, clock, test_time):
         return frame, warnings
-    (first, since_start), (last, _) = ends
-    metadata.started_at = moment(first - max(0.0, since_start))
-    metadata.ended_at = moment(last)
     metadata.time_zone = time_zone if local else None
     metadata.sources[columns.UNIX_TIME.name] = ColumnSource(stamps.name)
     return frame.with_columns(clock.alias(columns.UNIX_TIME.name)), warnings
 
 
-def moment(seconds: float) -> datetime | None:
-    """Seconds since 1970 as a time in UTC; None where damage has made them one that no calendar has.
-
-    >>> moment(0.0), moment(1e30)
-    (datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc), None)
-    """
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+def date_test(metadata: TestMetadata, clock: pl.Series, test_time: pl.Series) -> bool:
+    """Say in the metadata when the test started and ended, by the clock of its records; whether any has one."""
+    ends = certain_ends(clock, test_time)
+    if ends is None:
+        return False
+    (first, since_start), (last, _) = ends
+    metadata.started_at = moment(first - max(0.0, since_start)) or metadata.started_at
+    metadata.ended_at = moment(last)
+    return True
 
 
 def words(values: pl.Series) -> str:
@@ -135,13 +128,6 @@ def keep_words(raw: pl.DataFrame, metadata: TestMetadata, mapped: Sequence[str] 
     for name, dtype in raw.schema.items():
         if dtype == pl.String and name not in mapped and raw[name].null_count() < raw.height:
             metadata.header[name] = words(raw[name])
-
-
-def _seconds(texts: pl.Series) -> pl.Series:
-    parts = texts.str.strip_chars().str.extract_groups(_CLOCK_TIME).struct.unnest()
-    days, hours, minutes, seconds = (part.str.replace(",", ".").cast(pl.Float64) for part in parts.iter_columns())
-    total = ((days.fill_null(0.0) * 24 + hours) * 60 + minutes) * 60 + seconds
-    return total.alias(texts.name) if total.null_count() == texts.null_count() else texts
 
 
 def _scale(unit: str, column: Column, written: pl.DataType) -> float | None:
@@ -163,10 +149,3 @@ def _fault(values: pl.Series, heading: Heading, column: Column, scale: float | N
     if column.dtype == pl.Int64() and values.dtype.is_float() and not (values.round() == values).all():
         return f"column {heading.name!r} holds fractions"
     return None
-
-
-def _absent(column: Column, headings: Sequence[Heading]) -> str:
-    names = [each.name for each in headings]
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    what = column.name.rpartition("_")[0].replace("_", " ")
-    return f"the {what} column is missing; the file has {', '.join(names[:_SHOWN_NAMES])}{more}"

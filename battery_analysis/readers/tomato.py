@@ -30,8 +30,8 @@ from battery_analysis import columns
 from battery_analysis.columns import Column
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers import hdf5
-from battery_analysis.readers.arbin import unit_scale
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
+from battery_analysis.readers.headings import unit_scale
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.terms import keep_words
 from battery_analysis.readers.typed import date_by_clock

@@ -14,8 +14,8 @@ import polars as pl
 
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import TestMetadata
-from battery_analysis.readers.stamps import certain_ends, local_to_unix
-from battery_analysis.readers.terms import moment, words
+from battery_analysis.readers.stamps import local_to_unix
+from battery_analysis.readers.terms import date_test, words
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -132,10 +132,6 @@ def clock_seconds(
 
 def date_by_clock(frame: pl.DataFrame, metadata: TestMetadata) -> None:
     """Take start and end of the test from its clock, where the frame has one."""
-    if not {"unix_time_second", "test_time_second"} <= set(frame.columns):
-        return
-    ends = certain_ends(frame["unix_time_second"].cast(pl.Float64), frame["test_time_second"].cast(pl.Float64))
-    if ends is not None:
-        (first, since_start), (last, _) = ends
-        metadata.started_at = moment(first - max(0.0, since_start))
-        metadata.ended_at = moment(last)
+    if {"unix_time_second", "test_time_second"} <= set(frame.columns):
+        clock, test_time = (frame[name].cast(pl.Float64) for name in ("unix_time_second", "test_time_second"))
+        date_test(metadata, clock, test_time)

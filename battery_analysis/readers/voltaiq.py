@@ -25,13 +25,13 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.errors import CorruptFileError, SchemaError
-from battery_analysis.readers.arbin import unit_scale
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata
+from battery_analysis.readers.headings import unit_scale
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.sniff import column_names, head_text, load_text, sample_lines, sniff_decimal
-from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.stamps import moment, unix_time
 from battery_analysis.readers.table import parse_table
-from battery_analysis.readers.terms import as_numbers, keep_words, moment
+from battery_analysis.readers.terms import as_numbers, keep_words
 
 DATA_START = "[DATA START]"
 

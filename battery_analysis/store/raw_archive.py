@@ -23,11 +23,11 @@ CHUNK_BYTES = 1 << 20
 
 
 class RawArchive:
-    """Puts bytes away and gets them back."""
+    """Puts bytes away and gets them back, those of raw files unless another collection is named."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Database[dict[str, Any]], collection: str = COLLECTION) -> None:
         # GridFS rather than GridFSBucket: the in-memory server knows only the former.
-        self._files = gridfs.GridFS(database, collection=COLLECTION)
+        self._files = gridfs.GridFS(database, collection=collection)
 
     def put(self, path: Path, *, offset: int = 0) -> Extent:
         """Store the bytes of ``path`` from ``offset`` to its end; nothing names them yet."""
@@ -57,11 +57,24 @@ class RawArchive:
         wanted = sha256 or raw.sha256
         total = hashlib.sha256()
         for extent in _extents(raw, wanted):
-            for chunk in self._chunks(raw, extent):
+            for chunk in self._chunks(raw.filename, extent):
                 total.update(chunk)
                 yield chunk
         if total.hexdigest() != wanted:
             raise ArchiveError(f"{raw.filename}: archived bytes have SHA-256 {total.hexdigest()} instead of {wanted}")
+
+    def stream_extent(self, extent: Extent, filename: str) -> Iterator[bytes]:
+        """Yield the bytes of an extent that is a file of its own.
+
+        Raises:
+            ArchiveError: Bytes are missing, or are not those that were put away; at the latest after the last chunk.
+        """
+        total = hashlib.sha256()
+        for chunk in self._chunks(filename, extent):
+            total.update(chunk)
+            yield chunk
+        if (digest := total.hexdigest()) != extent.sha256:
+            raise ArchiveError(f"{filename}: archived bytes have SHA-256 {digest} instead of {extent.sha256}")
 
     def copy(self, raw: RawDataFile, target: IO[bytes], sha256: str | None = None) -> int:
         """Write the bytes of a version to ``target`` and return how many."""
@@ -78,13 +91,13 @@ class RawArchive:
                 for _ in self.stream(raw, version.sha256):
                     pass
 
-    def _chunks(self, raw: RawDataFile, extent: Extent) -> Iterator[bytes]:
+    def _chunks(self, filename: str, extent: Extent) -> Iterator[bytes]:
         try:
             with self._files.get(extent.file_id) as source:
                 while chunk := source.read(CHUNK_BYTES):
                     yield chunk
         except (NoFile, gridfs.errors.CorruptGridFile) as exc:
-            raise ArchiveError(f"{raw.filename}: archived bytes are missing or damaged ({exc})") from exc
+            raise ArchiveError(f"{filename}: archived bytes are missing or damaged ({exc})") from exc
 
 
 def _extents(raw: RawDataFile, sha256: str) -> list[Extent]:

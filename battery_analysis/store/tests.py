@@ -83,10 +83,14 @@ class PartRead:
 
 @dataclass(frozen=True)
 class Source:
-    """Which bytes a test was read from, part by part in order; ``undone`` are versions that are true no longer."""
+    """Which bytes a test was read from, part by part in order, and the attachments that were read along with them.
+
+    ``undone`` are versions that are true no longer.
+    """
 
     test_id: ObjectId
     parts: tuple[PartRead, ...]
+    companions: Sequence[ObjectId] = ()
     undone: frozenset[str] = frozenset()
 
     @property
@@ -146,6 +150,7 @@ def save_test(
             sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
             raw_files=_parts(current, source),
+            companions=list(source.companions),
             import_job=back_to.import_job if back_to else labels.import_job,
             created_in=labels.import_job,
             former=_former(current, labels.import_job, back_to),

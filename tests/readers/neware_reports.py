@@ -206,6 +206,19 @@ def nested_tabs(interval: int = 300) -> str:
     return "\n".join(lines) + "\n"
 
 
+def nested_joined(interval: int = 300) -> str:
+    """As newer versions write it: without padding, and the first step of a cycle in the row of the cycle."""
+    lines: list[str] = []
+    after_cycle = False
+    for at, (level, cells) in enumerate(nested_lines(interval)):
+        if after_cycle and level == 1:
+            lines[-1] += "," + ",".join(cells)
+        else:
+            lines.append(",".join([*[""] * level, *cells]))
+        after_cycle = level == 0 and at >= 3
+    return "\n".join(lines) + "\n"
+
+
 def detail_rows(interval: int = 300) -> list[list[object]]:
     """Rows below ``DETAIL_NAMES``: current has no sign, capacity is one for both directions."""
     return [

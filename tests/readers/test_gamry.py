@@ -114,6 +114,19 @@ def test_joins_the_delay_before_a_spectrum_as_a_step_of_its_own(read_text: Read)
     assert reading.metadata.header["Over"] == "...a"
 
 
+def test_fewer_notes_than_announced_take_no_other_line_along(read_text: Read) -> None:
+    reading = read_text(setup().replace("NOTES\tNOTES\t2", "NOTES\tNOTES\t9") + SPECTRUM)
+    assert reading.metadata.comment == "graphite, 25 °C"
+    assert reading.metadata.device == "REF3000-34128"
+    assert reading.metadata.electrode_area_cm2 == 1.27
+
+
+def test_absolute_zero_is_no_temperature(read_text: Read) -> None:
+    frame = read_text(setup() + OCV.replace("-327.67", "-273.15")).frame
+    assert "temperature_t1_celsius" not in frame.columns
+    assert frame["aux_temp"][0] == -273.15
+
+
 def test_several_spectra_keep_their_order(read_text: Read) -> None:
     text = setup("MULTIEIS") + SPECTRUM.replace("ZCURVE", "ZCURVE1") + SPECTRUM.replace("ZCURVE", "ZCURVE2")
     frame = read_text(text).frame

@@ -143,7 +143,7 @@ def test_a_cut_file_is_an_error(tmp_path: Path, share: float) -> None:
     path = saved(tmp_path, columns())
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(CorruptFileError, match="the HDF5 table cannot be read"):
+    with pytest.raises(CorruptFileError, match="the HDF5 content cannot be read"):
         ba.read(path, reader="indigo_h5")
 
 

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import HEAD_BYTES
+from battery_analysis.readers.headings import clock_seconds
 from battery_analysis.readers.neware_headings import heading, unit_scale
-from battery_analysis.readers.neware_report import clock_seconds
 from battery_analysis.readers.neware_text import NewareText
 from battery_analysis.reading import ReadResult
 from tests.readers import neware_reports as reports
@@ -26,6 +26,7 @@ LAYOUTS: dict[str, tuple[Callable[[int], str], str]] = {
     "chinese": (reports.chinese, "gb18030"),
     "nested": (reports.nested, "cp1252"),
     "nested with tabs": (reports.nested_tabs, "utf-8"),
+    "nested, first steps beside their cycles": (reports.nested_joined, "utf-8"),
 }
 
 
@@ -59,8 +60,9 @@ def test_an_ideal_cell_comes_out_ideal(tmp_path: Path, layout: str, interval: in
     assert result.metadata.test_type == "cycling"
 
 
-def test_records_of_a_nested_export_carry_their_step_and_cycle(tmp_path: Path) -> None:
-    result = read(tmp_path, reports.nested(), "cp1252")
+@pytest.mark.parametrize("make", [reports.nested, reports.nested_joined])
+def test_records_of_a_nested_export_carry_their_step_and_cycle(tmp_path: Path, make: Callable[[], str]) -> None:
+    result = read(tmp_path, make(), "cp1252")
     each = list(reports.records())
     assert result.frame["cycle_count"].to_list() == [record.cycle for record in each]
     assert result.frame["step_count"].to_list() == [record.executed for record in each]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -470,10 +470,52 @@ def test_digatron_keeps_what_the_header_says(open_text: Open) -> None:
 def test_digatron_units_count_and_unknown_ones_are_refused(open_text: Open) -> None:
     result = open_text(ideal_cell(300).replace("[A]", "[mA]"), "cell.csv")
     assert result.frame["current_ampere"].max() == pytest.approx(1e-3)
-    with pytest.raises(CorruptFileError, match="'Current' cannot be read; its unit 'furlong' is not known"):
+    with pytest.raises(CorruptFileError, match="the unit 'furlong' of column 'Current' is not known"):
         open_text(ideal_cell(300).replace("[A]", "[furlong]"), "cell.csv")
-    with pytest.raises(CorruptFileError, match="'Voltage' cannot be read; the file has Time Stamp"):
+    with pytest.raises(CorruptFileError, match="the voltage column is missing; the file has Step"):
         open_text(ideal_cell(300).replace("Voltage,", "Tension,"), "cell.csv")
+
+
+def hashed_digatron(*, milliseconds: bool = True, units: bool = False, unsigned: bool = False) -> str:
+    """One hour at 1 A into the cell, and one hour out of it, as newer programs write it."""
+    lines = [
+        "Step,Status,Timestamp,Program Duration#s,Step Duration#s,Voltage#V,Current#A,AhCha#AH,AhDch#Ah,AhStep#Ah,"
+        "AhAccu#Ah,Tenv#degC,T1#degC"
+    ]
+    if units:
+        lines.append("1,1,1,s,s,V,A,Ah,Ah,Ah,Ah,degC,degC")
+    start = datetime(2025, 6, 6, 9, 10, 7, tzinfo=UTC)
+    scale = 1000 if milliseconds else 1
+    for time in range(60, 7260, 60):
+        status, current, step = ("CHA", 1.0, 4) if time <= 3600 else ("DCH", -1.0, 5)
+        step_time = time if step == 4 else time - 3600
+        charged, discharged = min(time, 3600) / 3600, max(time - 3600, 0) / 3600
+        stamp = f"{start + timedelta(seconds=time):%Y-%m-%d %H:%M:%S}.970+00:00"
+        shown = abs(current) if unsigned else current
+        lines.append(
+            f"{step},{status},{stamp},{time * scale},{step_time * scale},3.7,{shown},{charged:.8f},{discharged:.8f},"
+            f"{step_time / 3600:.8f},{charged - discharged:.8f},25.0625,25.8125"
+        )
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("options", [{}, {"milliseconds": False}, {"units": True}, {"unsigned": True}])
+def test_digatron_labels_with_units_behind_a_hash(open_text: Open, options: dict[str, bool]) -> None:
+    result = open_text(hashed_digatron(**options), "cell.csv")
+    assert result.reader == "digatron_csv"
+    frame = result.frame
+    assert frame["test_time_second"].to_list() == [float(time) for time in range(60, 7260, 60)]
+    assert frame["step_time_second"].max() == 3600.0
+    assert frame["current_ampere"].unique().sort().to_list() == [-1.0, 1.0]
+    assert result.cycles["charge_capacity_ah"].to_list() == pytest.approx([1.0])
+    assert result.cycles["discharge_capacity_ah"].to_list() == pytest.approx([1.0])
+    assert result.cycles["capacity_method"].to_list() == ["counter"]
+    assert frame["ambient_temperature_celsius"][0] == 25.0625
+    assert frame["temperature_t1_celsius"][0] == 25.8125
+    assert result.metadata.started_at == datetime(2025, 6, 6, 9, 10, 7, 970_000, tzinfo=UTC)
+    assert result.metadata.time_zone is None
+    assert any("count milliseconds" in warning for warning in result.warnings) == options.get("milliseconds", True)
+    assert any("taken from the status" in warning for warning in result.warnings) == options.get("unsigned", False)
 
 
 def test_digatron_cut_in_a_row_says_so(open_text: Open) -> None:

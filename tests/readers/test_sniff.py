@@ -31,6 +31,27 @@ def test_a_byte_that_windows_1252_does_not_know_is_latin_1(tmp_path: Path) -> No
     assert load_text(file)[:2] == ("a,b\x81\n".encode(), "latin-1")
 
 
+@pytest.mark.parametrize("text", ["循环号,电压(V)\n1,3.7\n", "Voltage(V),T1(℃)\n3.7,25\n", "I(μA)\n1\n", "R(mΩ)\n1\n"])
+def test_text_of_chinese_windows_is_known_by_words_and_signs_of_reports(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(text.encode("gbk"))
+    assert load_text(file)[:2] == (text.encode(), "gb18030")
+    assert head_text(file.read_bytes()) == text
+
+
+@pytest.mark.parametrize("text", ["Prüfgröße (°C);I (µA)\n", "Kapazität (mA·h);Fläche (cm²)\n", "Größe\n", "±1°\n"])
+def test_european_text_is_not_taken_for_chinese(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(text.encode("cp1252"))
+    assert load_text(file)[:2] == (text.encode(), "cp1252")
+
+
+def test_chinese_text_that_was_cut_inside_a_character_is_still_chinese(tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes("工步类型\n恒流充电".encode("gb18030")[:-1])
+    assert load_text(file).text.decode().startswith("工步类型\n恒流充")
+
+
 def test_utf_8_that_was_cut_inside_a_character_stays_utf_8(tmp_path: Path) -> None:
     file = tmp_path / "export.csv"
     file.write_bytes("I (µA)\n1 µ".encode()[:-1])

@@ -173,6 +173,40 @@ def test_decimal_commas_are_read_with_and_without_quotes() -> None:
     assert semicolons.rows() == commas.rows() == [(1.5, 3.5, 1, "a")]
 
 
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [
+        ('"998.5",3.5\n"1,000.5",3.5\n"1,234,567.5",3.5\n', {}),
+        ('998.5,3.5\n"1,000.5",3.5\n"1,234,567.5",3.5\n', {}),
+        ("998.5\t3.5\n1,000.5\t3.5\n1,234,567.5\t3.5\n", {"delimiter": "\t"}),
+        ("998,5;3,5\n1.000,5;3,5\n1.234.567,5;3,5\n", {"delimiter": ";", "decimal": ","}),
+    ],
+)
+def test_thousands_that_are_set_apart_are_read_and_said(rows: str, options: dict[str, str]) -> None:
+    frame, warnings = parse(rows, ["time", "voltage"], **options)
+    assert frame.rows() == [(998.5, 3.5), (1000.5, 3.5), (1234567.5, 3.5)]
+    assert warnings == ["thousands are set apart in column time; read without the marks"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [
+        ('"1,000",3.5\n"2,000",3.5\n', {}),
+        ("1.000;3,5\n2.000;3,5\n", {"delimiter": ";", "decimal": ","}),
+    ],
+)
+def test_a_mark_that_may_be_one_of_thousands_or_decimals_is_not_guessed(rows: str, options: dict[str, str]) -> None:
+    frame, _ = parse(rows, ["time", "voltage"], **options)
+    assert frame.schema["time"] == pl.String
+    assert frame["voltage"].to_list() == [3.5, 3.5]
+
+
+def test_a_column_with_decimal_points_among_decimal_commas_keeps_them() -> None:
+    frame, warnings = parse("0.250;3,5\n1.250;3,5\n", ["time", "voltage"], delimiter=";", decimal=",")
+    assert frame.rows() == [(0.25, 3.5), (1.25, 3.5)]
+    assert warnings == []
+
+
 def test_no_rows_make_an_empty_table() -> None:
     frame, warnings = parse("")
     assert frame.columns == NAMES

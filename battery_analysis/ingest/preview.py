@@ -1,0 +1,82 @@
+"""What an import would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from battery_analysis.errors import IngestError, ReadError, UnknownFormatError
+from battery_analysis.ingest.discover import Candidate
+from battery_analysis.ingest.importer import ImportOptions
+from battery_analysis.ingest.job import Outcome, OutcomeName
+from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.recognise import Recognised, recognise
+from battery_analysis.ingest.sample_rules import Decision
+from battery_analysis.ingest.spool import Spooled, open_spool
+from battery_analysis.ingest.threads import in_threads
+from battery_analysis.store import Store, raw_files
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an import would take a file for."""
+
+    path: str
+    relative: str
+    decision: Decision | None
+    reader: str | None
+    problem: str | None = None
+
+
+def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
+    """Read files and yield to which sample each would go and why; nothing is stored."""
+    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
+
+        def preview(candidate: Candidate) -> Preview:
+            seen = Preview(candidate.source, str(candidate.relative), None, None)
+            try:
+                found = _with_records(candidate, options)
+                with spool.copy(candidate.path, found.companions) as spooled:
+                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
+                return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
+            except (ReadError, IngestError) as exc:
+                return replace(seen, problem=getattr(exc, "reason", str(exc)))
+
+        yield from in_threads(preview, candidates, options.workers)
+
+
+def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
+    """Yield what an import would do with each file, from its bytes alone; nothing is read or stored."""
+    with open_spool(options.data_dir) as spool:
+        for candidate in candidates:
+            try:
+                found = _with_records(candidate, options)
+                with spool.copy(candidate.path, found.companions) as spooled:
+                    yield _planned(candidate, spooled, options)
+            except UnknownFormatError as exc:
+                yield Outcome(candidate.source, "skipped", exc.reason)
+            except ReadError as exc:
+                yield Outcome(candidate.source, "failed", exc.reason)
+
+
+def _with_records(candidate: Candidate, options: ImportOptions) -> Recognised:
+    found = recognise(candidate, options.mappings)
+    if found.damage is not None:
+        raise found.damage
+    if found.beside is not None:
+        raise UnknownFormatError(candidate.source, f"{found.beside.title}, to be attached to the tests it belongs to")
+    return found
+
+
+def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:
+    past = raw_files.look_up(spooled.sha256, candidate.source)
+    stored = raw_files.tests_of(past.holdings)
+    outcome: OutcomeName = "created"
+    test = stored.get(past.owner.test_id) if past.owner else None
+    if past.owner is not None and test is not None and raw_files.names(test, spooled.sha256):
+        same_path = candidate.source in past.owner.seen_at
+        is_read_again = (options.reset and same_path) or (spooled.companions and not test.companions)
+        outcome = "updated" if is_read_again else "unchanged" if same_path else "duplicate"
+    elif any(holding.test_id in stored for holding in past.seen_here):
+        outcome = "updated"
+    return Outcome(candidate.source, outcome, sha256=spooled.sha256, size=spooled.size)

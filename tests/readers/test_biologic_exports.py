@@ -1,0 +1,131 @@
+"""The ways in which EC-Lab and BT-Lab export the same records: delimiters, labels, times, no header."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from battery_analysis.reading import ReadResult, read
+
+LABELS = ("mode", "Ns", "time/s", "Ecell/V", "I/mA", "cycle number")
+ROWS = (("1", "1", "0.5", "3.5", "250.0", "0"), ("1", "1", "10.5", "3.6", "-250.0", "1"))
+HEADED = """EC-Lab ASCII FILE
+Nb header lines : {count}
+
+{technique}
+
+Run on channel : B1 (SN 0137)
+Potential control : {control}
+Ewe,I filtering : 50 kHz
+{lines}Device : BCS-805 (SN 0168)
+BT-LAB for windows v1.79 (software)
+
+"""
+
+
+def headed(labels: str, *rows: str, technique: str = "Constant Current", control: str = "Ewe", lines: str = "") -> str:
+    header = HEADED.format(
+        count=HEADED.count("\n") + lines.count("\n") + 1, technique=technique, control=control, lines=lines
+    )
+    return "\n".join([header + labels, *rows, ""])
+
+
+def written(folder: Path, content: str, name: str = "cell.txt") -> ReadResult:
+    path = folder / name
+    path.write_text(content, encoding="latin-1", newline="\r\n")
+    return read(path)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "decimal", "name"),
+    [(",", ".", "cell.csv"), (";", ",", "cell.csv"), ("\t", ".", "cell.tsv"), ("\t", ",", "cell.txt")],
+)
+@pytest.mark.parametrize("header", ["", "BT-Lab ASCII FILE\nNb header lines : 3\n"])
+def test_any_delimiter_sets_the_columns_apart(
+    tmp_path: Path, delimiter: str, decimal: str, name: str, header: str
+) -> None:
+    rows = (delimiter.join(cells).replace(".", decimal) for cells in ROWS)
+    result = written(tmp_path, header + "\n".join([delimiter.join(LABELS), *rows, ""]), name)
+    assert result.warnings == []
+    assert result.metadata.tester == "BioLogic"
+    assert result.frame["test_time_second"].to_list() == [0.5, 10.5]
+    assert result.frame["voltage_volt"].to_list() == [3.5, 3.6]
+    assert result.frame["current_ampere"].to_list() == [0.25, -0.25]
+    assert result.frame["cycle_count"].to_list() == [0, 1]
+
+
+def test_the_mean_voltage_is_the_voltage_however_it_is_spelled(tmp_path: Path) -> None:
+    content = headed("mode\ttime/s\t<Ewe/V>\tI/mA\t<Ece/V>\tEwe-Ece/V", "1\t5.0\t0.95\t10.0\t0.84\t0.11")
+    result = written(tmp_path, content, "cell.mpt")
+    assert result.frame["voltage_volt"].to_list() == [0.95]
+    assert result.metadata.sources["voltage_volt"].name == "<Ewe/V>"
+    assert result.metadata.software == "BT-Lab 1.79"
+    assert result.warnings == []
+
+
+def test_a_cell_controlled_by_both_electrodes_is_pointed_out(tmp_path: Path) -> None:
+    content = headed("mode\ttime/s\tEwe/V\tEce/V\tI/mA\tEwe-Ece/V", "1\t5.0\t0.02\t-0.98\t0.1\t1.0", control="Ewe-Ece")
+    result = written(tmp_path, content, "cell.mpt")
+    assert result.frame["voltage_volt"].to_list() == [0.02]
+    assert result.frame["aux_ewe_ece_v"].to_list() == [1.0]
+    assert result.warnings == ["the test was controlled by Ewe-Ece, the voltage is Ewe; Ewe-Ece is in aux_ewe_ece_v"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "freq/Hz\tRe(Z)/Ohm\tIm(Z)/Ohm\t\n1.0E+003\t6.5E+001\t-3.9E-001\n",
+        "freq/Hz,Re(Z)/Ohm,-Im(Z)/Ohm\n1000,65,0.39\n",
+    ],
+)
+def test_a_spectrum_without_header_keeps_the_physical_sign(tmp_path: Path, content: str) -> None:
+    result = written(tmp_path, content)
+    assert result.frame["imaginary_impedance_ohm"].to_list() == [-0.39]
+    assert result.metadata.test_type == "eis"
+
+
+def _with_times(first: str, second: str, lines: str = "") -> str:
+    return headed("time/s\tEwe/V\tI/mA", f"{first}\t3.5\t1.0", f"{second}\t3.6\t1.0", lines=lines)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lines"),
+    [
+        ("04/03/2024 17:02:36.5000", "04/03/2024 17:02:46.5000", "Text export\n   Time format : Absolute DDMMYYYY\n"),
+        ("03/04/2024 17:02:36.5000", "03/04/2024 17:02:46.5000", "Text export\n   Time format : Absolute MMDDYYYY\n"),
+        ("2024-03-04 17:02:36.5000", "2024-03-04 17:02:46.5000", "Text export\n   Time format : Absolute YYYYMMDD\n"),
+        ("04.03.2024 17:02:36,5000", "04.03.2024 17:02:46,5000", "Acquisition started on : 03.04.2024 17:02:36.500\n"),
+        (
+            "03/04/2024 05:02:36.5000 PM",
+            "03/04/2024 05:02:46.5000 PM",
+            "Acquisition started on : 03/04/2024 17:02:36.5\n",
+        ),
+    ],
+)
+def test_dates_are_in_the_order_that_the_header_states(tmp_path: Path, first: str, second: str, lines: str) -> None:
+    result = written(tmp_path, _with_times(first, second, lines))
+    assert result.metadata.started_at == datetime(2024, 3, 4, 17, 2, 36, 500_000, tzinfo=UTC)
+    assert result.frame["test_time_second"].to_list() == [0.0, 10.0]
+    assert result.warnings == []
+
+
+def test_dates_that_can_be_read_both_ways_are_month_first_with_a_warning(tmp_path: Path) -> None:
+    result = written(tmp_path, _with_times("03/04/2024 17:02:36.5000", "03/04/2024 17:02:46.5000"))
+    assert result.metadata.started_at == datetime(2024, 3, 4, 17, 2, 36, 500_000, tzinfo=UTC)
+    assert result.warnings == [
+        "day and month of the times cannot be told apart (03/04/2024 17:02:36.5000); month first"
+    ]
+
+
+def test_a_date_that_only_one_order_fits_decides_for_all(tmp_path: Path) -> None:
+    result = written(tmp_path, _with_times("12/04/2024 23:59:55.0", "13/04/2024 00:00:05.0"))
+    assert result.metadata.started_at == datetime(2024, 4, 12, 23, 59, 55, tzinfo=UTC)
+    assert result.warnings == []
+
+
+def test_a_table_of_somebody_else_is_not_taken_for_an_export(tmp_path: Path) -> None:
+    from battery_analysis.readers.biologic import BiologicText
+
+    assert not BiologicText().recognises(b"time/s,U/V,I/A\n0,3.5,1.0\n", tmp_path)
