@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -29,6 +31,9 @@ GONE_SECONDS = 5.0
 STUCK_SECONDS = 300.0
 """After which a file is tried again that the database keeps refusing."""
 
+DOUBT_SECONDS = 30.0
+"""A server that dies, or a primary that is replaced, may lose what it confirmed last."""
+
 
 @dataclass
 class WatchedFiles:
@@ -53,6 +58,7 @@ class WatchedFiles:
     refused: str | None = None
     """What the database says of files that it does not take."""
     failures_changed: bool = True
+    _settled: deque[tuple[float, Candidate]] = field(default_factory=deque)
 
     def knows(self, candidate: Candidate) -> bool:
         """Say whether a file needs no attention as it is."""
@@ -76,9 +82,9 @@ class WatchedFiles:
                 case Found(candidates):
                     self._notice(self._without_settled(candidates))
                 case Searched(root, paths):
-                    for path in [Path(each) for each in self.seen if each not in paths]:
-                        if path.is_relative_to(root):
-                            self._forget(path)
+                    below = f"{str(root).rstrip(os.sep)}{os.sep}"
+                    for missing in [each for each in self.seen if each.startswith(below) and each not in paths]:
+                        self._forget(Path(missing))
 
     def hand_out(self, roots: Roots, hands: Hands) -> None:
         """Look again at files whose time has come, and take those that have been quiet."""
@@ -122,6 +128,19 @@ class WatchedFiles:
                     lost = problem
         if lost is not None:
             raise lost
+
+    def doubt(self) -> None:
+        """Let files wait again that were settled shortly before the database was lost, and those in hand."""
+        self.queue.release()
+        self._trust_older()
+        for _, candidate in self._settled:
+            self.seen.pop(str(candidate.path), None)
+            self.queue.notice(candidate)
+        self._settled.clear()
+
+    def _trust_older(self) -> None:
+        while self._settled and self._settled[0][0] < self.queue.clock() - DOUBT_SECONDS:
+            self._settled.popleft()
 
     def _look(self, path: Path, roots: Roots) -> Candidate | None:
         """Return a file as it is now; None if it is not wanted."""
@@ -189,6 +208,8 @@ class WatchedFiles:
         """Note what became of a file; until it changes it needs nothing further, unless it could not be opened."""
         self.queue.forget(candidate.path)
         self.outcomes.append(outcome)
+        self._settled.append((self.queue.clock(), candidate))
+        self._trust_older()
         if is_read:
             self.seen[str(candidate.path)] = look_of(candidate)
         failure = Failure(outcome.reason or "", now()) if outcome.outcome == "failed" else None

@@ -231,7 +231,8 @@ class Roots:
         ]
         handler = events.FileSystemEventHandler()
         handler.on_any_event = self.hear  # type: ignore[method-assign]
-        return self._observer.schedule(handler, str(path), recursive=recursive, event_filter=wanted)
+        # With a stroke at its end the path of a link leads to the folder; the link itself has no events.
+        return self._observer.schedule(handler, f"{path}{os.sep}", recursive=recursive, event_filter=wanted)
 
     def _probe(self) -> None:
         """Find out whether the system has room for another watched folder; it does not tell for those below a root."""

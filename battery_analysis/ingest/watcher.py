@@ -172,7 +172,7 @@ class Watcher:
                         raise
                     self._lose(str(exc))
                 tries = 0 if time.monotonic() - opened > STEADY_SECONDS else tries + 1
-                self._files.queue.release()
+                self._files.doubt()
                 self._pause(min(2.0**tries, LONGEST_PAUSE_SECONDS))
                 if self._stopping:
                     return self._counts
