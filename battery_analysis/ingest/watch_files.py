@@ -15,12 +15,14 @@ from queue import Empty
 from battery_analysis.errors import StoreError, StoreUnavailableError
 from battery_analysis.ingest.discover import Candidate, Selection, look_at, stored_text
 from battery_analysis.ingest.job import Outcome
-from battery_analysis.ingest.known import unchanged
+from battery_analysis.ingest.known import Known, unchanged
 from battery_analysis.ingest.watch_hands import Hands
 from battery_analysis.ingest.watch_queue import Look, WatchQueue, look_of
 from battery_analysis.ingest.watch_record import Failure, settled_before
 from battery_analysis.ingest.watch_roots import Found, Roots, Searched
 from battery_analysis.models import now
+from battery_analysis.readers import READERS
+from battery_analysis.reading import companions_of
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +101,7 @@ class WatchedFiles:
                 if not self.queue.again(path):
                     reason = exc.strerror or str(exc)
                     failed = Outcome(before.source, "failed", reason, modified_at=before.modified_at, size=before.size)
-                    self._settle(failed, before, is_read=False)
+                    self._settle(failed, before, roots, is_read=False)
                 continue
             if candidate is None:
                 self._forget(path)
@@ -155,7 +157,8 @@ class WatchedFiles:
     def _without_settled(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Leave out the files that are stored as they are, and those that failed as they are before this start."""
         fresh = [each for each in candidates if not self.knows(each)]
-        stored = {path for path, known in unchanged(fresh).items() if known.archived or not self.archive}
+        known = unchanged(fresh)
+        stored = {each.source for each in fresh if each.source in known and self._has_all(each, known[each.source])}
         settled = {} if self.retry_failed else settled_before(fresh)
         left: list[Candidate] = []
         for each in fresh:
@@ -165,6 +168,13 @@ class WatchedFiles:
             self.seen[str(each.path)] = look_of(each)
             self._note(each.source, None if each.source in stored else settled[each.source])
         return left
+
+    def _has_all(self, candidate: Candidate, known: Known) -> bool:
+        """Say whether nothing of a stored file is left to store."""
+        lacks = not known.companions and any(
+            companions_of(reader, candidate.path) for reader in READERS if reader.name == known.reader
+        )
+        return not lacks and (known.archived or not self.archive)
 
     def _miss(self, path: Path, roots: Roots) -> None:
         """See to a file that is not there any more, or whose whole root is not there at present."""
@@ -194,7 +204,7 @@ class WatchedFiles:
             return
         was_read = not failed or outcome.sha256 is not None
         if was_read or not self.queue.again(path):
-            self._settle(outcome, candidate, is_read=was_read or _opens(path))
+            self._settle(outcome, candidate, roots, is_read=was_read or _opens(path))
 
     def _refuse(self, candidate: Candidate, error: StoreError) -> None:
         """Let a file wait that the database does not take for a reason of its own, such as a full disk."""
@@ -204,7 +214,7 @@ class WatchedFiles:
         if not self.queue.again(candidate.path):
             self.queue.postpone(candidate.path, STUCK_SECONDS)
 
-    def _settle(self, outcome: Outcome, candidate: Candidate, *, is_read: bool) -> None:
+    def _settle(self, outcome: Outcome, candidate: Candidate, roots: Roots, *, is_read: bool) -> None:
         """Note what became of a file; until it changes it needs nothing further, unless it could not be opened."""
         self.queue.forget(candidate.path)
         self.outcomes.append(outcome)
@@ -214,6 +224,16 @@ class WatchedFiles:
             self.seen[str(candidate.path)] = look_of(candidate)
         failure = Failure(outcome.reason or "", now()) if outcome.outcome == "failed" else None
         self._note(candidate.source, failure)
+        if outcome.outcome == "skipped" and outcome.sha256:  # kept, as something that belongs to data
+            self._notice_those_that_need(candidate, roots)
+
+    def _notice_those_that_need(self, companion: Candidate, roots: Roots) -> None:
+        """Let data be read again that were there before what their reader needs beside them."""
+        for suffix in {suffix for reader in READERS if hasattr(reader, "companions") for suffix in reader.suffixes}:
+            path = companion.path.with_suffix(suffix)
+            with suppress(OSError):
+                if self.seen.pop(str(path), None) and (candidate := self._look(path, roots)) is not None:
+                    self._notice([candidate])
 
     def _note(self, source: str, failure: Failure | None) -> None:
         before = self.failures.pop(source, None)

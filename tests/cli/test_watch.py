@@ -286,32 +286,46 @@ def test_a_watcher_outlives_its_server_and_catches_up(cli: Cli, folder: Path, ow
     assert cli.ok("raw", "verify").status == 0
 
 
-def test_while_the_server_cannot_come_back_a_watcher_waits_without_work_and_can_be_stopped(
+@contextmanager
+def no_way_back(data_dir: Path) -> Iterator[None]:
+    """Kill the server, and put something in the place of its data while the block runs."""
+    data = server.status(data_dir).data
+    kill_server(data_dir)
+    eventually(lambda: server.status(data_dir).pid is None)
+    data.rename(data.with_name("away"))
+    data.write_text("no folder: the server cannot be started again")
+    yield
+    data.unlink()
+    data.with_name("away").rename(data)
+
+
+def test_while_the_server_cannot_come_back_a_watcher_waits_and_does_nothing(
     cli: Cli, folder: Path, own_server: Path
 ) -> None:
     import psutil
 
     with watching(cli, folder) as watcher:
         watcher.until_searched()
-        data = server.status(own_server).data
-        kill_server(own_server)
-        eventually(lambda: server.status(own_server).pid is None, watcher)
-        data.chmod(0)
-        data.rename(data.with_name("away"))
-        data.write_text("no folder: the server cannot be started again")
-        (folder / "AB12.csv").write_text(arbin_csv(2))
-        watcher.until_said("WARNING", "wait until it is mended")
-        process = psutil.Process(watcher.child.pid)
-        before = process.cpu_times()
-        time.sleep(2)
-        after = process.cpu_times()
-        assert after.user + after.system - before.user - before.system < 0.5
-        data.unlink()
-        data.with_name("away").rename(data)
-        data.chmod(0o700)
+        with no_way_back(own_server):
+            (folder / "AB12.csv").write_text(arbin_csv(2))
+            watcher.until_said("WARNING", "wait until it is mended")
+            process = psutil.Process(watcher.child.pid)
+            before = process.cpu_times()
+            time.sleep(2)
+            after = process.cpu_times()
+            assert after.user + after.system - before.user - before.system < 0.5
         watcher.until_said("created", "AB12.csv")
         assert watcher.stop() == 0
     assert sum("WARNING" in line for line in watcher.err) == 2
+
+
+def test_a_watcher_that_waits_for_its_server_can_be_stopped(cli: Cli, folder: Path, own_server: Path) -> None:
+    with watching(cli, folder) as watcher:
+        watcher.until_searched()
+        with no_way_back(own_server):
+            watcher.until_said("WARNING", "wait until it is mended")
+            assert watcher.stop() == 0
+    assert cli.json("watch", "--status")[0]["state"] == "interrupted"
 
 
 def test_several_roots_are_watched_and_globs_and_depth_choose_the_files(cli: Cli, tmp_path: Path) -> None:

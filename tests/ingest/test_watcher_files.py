@@ -144,6 +144,22 @@ def test_a_file_that_cannot_even_be_looked_at_is_tried_again_with_every_search(
     assert bench.files.failures == {}
 
 
+def test_data_are_taken_again_once_what_they_need_is_beside_them(bench: Bench) -> None:
+    def kept_or_created(candidate: Candidate) -> Outcome:
+        beside = candidate.path.suffix == ".mpl"
+        return Outcome(candidate.source, "skipped" if beside else "created", "a log", sha256=DIGEST)
+
+    hands = Hands(kept_or_created)
+    for name in ("AB12.mpr", "CD34.mpr"):
+        (bench.lab / name).write_text("x")
+        bench.notice(name)
+    assert bench.turn(hands) == ["created", "created"]
+    (bench.lab / "AB12.mpl").write_text("x")
+    bench.notice("AB12.mpl")
+    assert [bench.turn(hands), bench.turn(hands), bench.turn(hands)] == [["skipped"], ["created"], []]
+    assert hands.taken[-1].path.name == "AB12.mpr"
+
+
 def test_a_file_that_the_database_refuses_waits_and_others_do_not(bench: Bench) -> None:
     (bench.lab / "AB12.csv").write_text("x")
     (bench.lab / "CD34.csv").write_text("x")
