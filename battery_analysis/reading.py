@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,51 @@ def read(
         ReadError: The file cannot be opened.
         SettingsError: A mapping file is malformed.
     """
-    path = Path(path)
+    taken = _taken(Path(path), reader, time_zone, mappings)
+    return _concluded(taken)
+
+
+def read_parts(
+    paths: Sequence[str | os.PathLike[str]], *, time_zone: str = "UTC", mappings: Path | None = None
+) -> ReadResult:
+    """Read the files that one test was written to, in their order, as one test.
+
+    Facts are those of the first file, the end is that of the last; warnings name their file.
+
+    Raises:
+        ReadError: As ``read``, for any of the files; or one file's column holds texts where another's holds numbers.
+    """
+    parts = [_taken(Path(path), None, time_zone, mappings) for path in paths]
+    if len(parts) == 1:
+        return _concluded(parts[0])
+    first, last = parts[0], parts[-1]
+    try:
+        frame, _ = conform(pl.concat([part.frame for part in parts], how="diagonal_relaxed"))
+    except pl.exceptions.PolarsError as exc:
+        raise CorruptFileError(last.path, f"its columns do not fit those of {first.path.name}: {exc}") from exc
+    metadata = replace(
+        first.metadata,
+        ended_at=last.metadata.ended_at,
+        finished=last.metadata.finished,
+        announced_records=None,
+        sources={name: source for part in reversed(parts) for name, source in part.metadata.sources.items()},
+    )
+    warnings = [f"{part.path.name}: {warning}" for part in parts for warning in part.warnings]
+    return _concluded(replace(first, frame=frame, metadata=metadata, warnings=warnings))
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a reader made of one file, in canonical columns."""
+
+    path: Path
+    reader: Reader
+    frame: pl.DataFrame
+    metadata: TestMetadata
+    warnings: list[str]
+
+
+def _taken(path: Path, reader: str | None, time_zone: str, mappings: Path | None) -> _Taken:
     head = read_head(path)
     chosen = _named(path, reader, mappings) if reader else find_reader(path, head, mappings)
     try:
@@ -98,14 +143,20 @@ def read(
         raise
     if not frame.height:
         raise CorruptFileError(path, "the file has no data rows", chosen.name)
+    warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings]
+    return _Taken(path, chosen, frame, reading.metadata, warnings)
 
-    metadata = reading.metadata
-    frame, clock_warnings = steady_time(frame)
+
+def _concluded(taken: _Taken) -> ReadResult:
+    """Steady the clock, number and summarise cycles, and check."""
+    metadata = taken.metadata
+    frame, clock_warnings = steady_time(taken.frame)
     frame, cycle_method = number_cycles(frame)
     cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
-    warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings, *clock_warnings]
     checks = run_checks(frame, cycles, metadata)
-    return ReadResult(frame, cycles, metadata, chosen.name, chosen.version, warnings, cycle_method, checks=checks)
+    warnings = [*taken.warnings, *clock_warnings]
+    reader = taken.reader
+    return ReadResult(frame, cycles, metadata, reader.name, reader.version, warnings, cycle_method, checks=checks)
 
 
 def find_reader(path: Path, head: bytes, mappings: Path | None = None) -> Reader:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 
@@ -28,9 +29,11 @@ from battery_analysis.errors import (
 from battery_analysis.ingest.discover import Candidate, Selection, discover, stored_text
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.known import Known, looked_up
+from battery_analysis.ingest.parts import Part, named_run, part_of
 from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.recognise import recognise
 from battery_analysis.ingest.retrying import patiently
+from battery_analysis.ingest.runs import Runs, in_order
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
@@ -46,7 +49,7 @@ from battery_analysis.store.tests import Belonging, PartRead, Source, Written, s
 
 logger = logging.getLogger(__name__)
 
-CONFLICT_TRIES = 3
+CONFLICT_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Importer:
         self._pool = pool
         self._touched: set[ObjectId] = set()
         self._reset: set[str] = set()
+        self._runs = Runs(store, spool, pool)
 
     def take(self, candidate: Candidate, known: Known | None = None) -> Outcome:
         """Import one file, of which ``known`` says what is stored."""
@@ -175,7 +179,7 @@ class Importer:
             return _failed(arrival, damage, self._keep_unread(arrival, past))
         owner, again = past.owner, False
         if owner is not None:
-            test = raw_files.tests_of([owner]).get(owner.test_id)
+            test = raw_files.test_of(owner)
             is_newest = owner.newest == spooled.sha256
             is_read = raw_files.names(test, spooled.sha256) or not is_newest
             if test is not None and is_read:
@@ -209,6 +213,8 @@ class Importer:
         if candidate.source in owner.seen_at and not (raced and len(owner.seen_at) > 1):
             return _outcome(arrival, "unchanged", test, owner)
         attachments.attach_to_test(test, candidate.source)
+        if test.runs and (named := named_run(candidate.source, test.tester)):
+            tests.add_run(test, named[0])
         return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test))
 
     def _new(self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, *, again: bool) -> Outcome:
@@ -222,18 +228,39 @@ class Importer:
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
             return _failed(arrival, exc, holding or self._keep_unread(arrival, past))
-        holding, test_id = (holding, holding.test_id) if holding else self._place(arrival, past, parcel, decision)
-        try:
-            companions = self._keep_companions(candidate, spooled)
-            part = PartRead(holding.id, holding.filename, arrival.sha256)
-            source = Source(test_id, (part,), companions)
-            test, written = self._save(source, parcel, decision, again=again)
-        except InvalidDocumentError as exc:
-            return _failed(arrival, exc, holding)
+        part = part_of(candidate.source, parcel)
+        with self._runs.held(part):
+            holding, test_id = (holding, holding.test_id) if holding else self._place(arrival, past, parcel, decision)
+            number, span = (part.number, part.span) if part else (None, None)
+            own = PartRead(holding.id, holding.filename, arrival.sha256, number, span)
+            try:
+                companions = self._keep_companions(candidate, spooled)
+                source = self._source(test_id, own, part, parcel, decision)
+                if len(source.parts) > 1:
+                    parcel = self._runs.read_together(
+                        source.parts, holding.id, spooled, candidate.source, self._options.time_zone
+                    )
+                source = replace(source, companions=companions)
+                test, written = self._save(source, parcel, decision, again=again)
+            except (InvalidDocumentError, ReadError, IngestError) as exc:
+                return _failed(arrival, exc, holding)
         raw_files.belongs_to(holding, test.id, test.sample.id)
         attachments.attach_to_test(test, candidate.source, companions)
         outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))
+
+    def _source(
+        self, test_id: ObjectId, own: PartRead, part: Part | None, parcel: Parcel, decision: Decision
+    ) -> Source:
+        """Say of which test, new or stored, the bytes are a part, and which others it has."""
+        stored = raw_files.test_by_id(test_id)
+        if part is None:
+            return Source(test_id, (own,))
+        if stored is not None:
+            return Source(test_id, in_order(stored, own), run=part.run)
+        place = self._runs.place(part, parcel.metadata, decision.sample)
+        joined = place.test.id if place.test else test_id
+        return Source(joined, in_order(place.test, own), run=part.run, run_claim=place.claim)
 
     def _place(self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision) -> tuple[Holding, ObjectId]:
         """Keep bytes that were read where they belong, and say to which test.
@@ -344,13 +371,20 @@ def _is_later(test: TestResult | None, holding: Holding, arrival: Arrival, parce
         return False
     if holding.grew_into(arrival):
         return True
-    new = parcel.metadata
+    new, started_at = parcel.metadata, _start_of_part(test, holding)
     return (
         new.started_at is not None
-        and test.started_at is not None
-        and abs((new.started_at - test.started_at).total_seconds()) < 0.001
+        and started_at is not None
+        and abs((new.started_at - started_at).total_seconds()) < 0.001
         and (new.device or test.device, new.channel) == (test.device, test.channel)
     )
+
+
+def _start_of_part(test: TestResult, holding: Holding) -> datetime | None:
+    """Return when a file of a test began: the first began with it, others later."""
+    spans = (part.span for part in test.raw_files if part.raw_file == holding.id and part.span)
+    started_at: datetime | None = next((span.started_at for span in spans), None) or test.started_at
+    return started_at
 
 
 def _failed(arrival: Arrival, error: BatteryAnalysisError, holding: Holding | None) -> Outcome:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,11 @@ class ReaderPool:
 
     def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading:
         """Start reading ``path``, known to people as ``source``."""
-        task = (path, parcel, time_zone, self._mappings)
+        return self.submit_parts([path], parcel, source, time_zone)
+
+    def submit_parts(self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str) -> Reading:
+        """Start reading the parts of one test, in their order, as one."""
+        task = (paths, parcel, time_zone, self._mappings)
         return Reading(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
 
 
@@ -76,18 +81,18 @@ class Reading:
         return parcel
 
 
-def read_parcel(path: Path, parcel: Path, time_zone: str, mappings: Path | None = None) -> Parcel:
-    """Read a file and pack the result; runs in a worker process."""
-    from battery_analysis.reading import read
+def read_parcel(paths: Sequence[Path], parcel: Path, time_zone: str, mappings: Path | None = None) -> Parcel:
+    """Read the files of one test and pack the result; runs in a worker process."""
+    from battery_analysis.reading import read_parts
 
     try:
-        return pack(read(path, time_zone=time_zone, mappings=mappings), parcel)
+        return pack(read_parts(paths, time_zone=time_zone, mappings=mappings), parcel)
     except (BatteryAnalysisError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:
         # Whatever else a reader raises is that reader's fault and this file's outcome; packages written in Rust
         # raise panics, which are no Exception.
-        raise ReadError(path, f"its reader failed with {type(exc).__name__}: {exc}") from exc
+        raise ReadError(paths[-1], f"its reader failed with {type(exc).__name__}: {exc}") from exc
 
 
 def _prepare(memory_bytes: int) -> None:

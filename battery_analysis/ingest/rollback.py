@@ -119,13 +119,18 @@ class _Rollback:
             ]
             for beside in attachments.by_ids(test.companions):
                 (spooled[0].path.parent / beside.name).write_bytes(b"".join(attachments.stream(self._store, beside)))
-            reading = pool.submit(spooled[0].path, spooled[0].parcel, test.name, test.time_zone or "UTC")
+            paths = [each.path for each in spooled]
+            reading = pool.submit_parts(paths, spooled[0].parcel, test.name, test.time_zone or "UTC")
             parcel = reading.result()
             undone: set[str] = set()
             for raw, sha256 in wanted:
                 undone |= raw_files.forget_later_versions(self._store, raw, sha256)
-            parts = tuple(PartRead(raw.id, raw.filename, sha256) for raw, sha256 in wanted)
-            source = Source(test.id, parts, test.companions, frozenset(undone))
+            known = {part.raw_file: part for part in test.raw_files}
+            parts = tuple(
+                PartRead(raw.id, raw.filename, sha256, known[raw.id].number, known[raw.id].span)
+                for raw, sha256 in wanted
+            )
+            source = Source(test.id, parts, test.companions, undone=frozenset(undone))
             belonging = Belonging(test.sample, test.cell_code, test.sample_rule, test.ruled_sample)
             save_test(self._store, parcel, source, belonging, Labels(), back_to=state)
         removal.delete_raw_files(self._store, [raw.id for raw in raws if raw.import_job == self._job.id])

@@ -5,7 +5,15 @@ from battery_analysis.models.base import Note, StoredDocument, checked, now
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
-from battery_analysis.models.test_result import BlockRef, FormerState, HeaderLine, RawPart, SegmentRef, TestResult
+from battery_analysis.models.test_result import (
+    BlockRef,
+    FormerState,
+    HeaderLine,
+    PartSpan,
+    RawPart,
+    SegmentRef,
+    TestResult,
+)
 from battery_analysis.models.watched_folder import QuarantinedFile, WatchedFolder
 
 DOCUMENTS: tuple[type[StoredDocument], ...] = (
@@ -29,6 +37,7 @@ __all__ = [
     "ImportJob",
     "ImportedFile",
     "Note",
+    "PartSpan",
     "QuarantinedFile",
     "RawDataFile",
     "RawPart",

@@ -9,6 +9,7 @@ from mongoengine import (
     DateTimeField,
     DictField,
     EmbeddedDocument,
+    EmbeddedDocumentField,
     EmbeddedDocumentListField,
     FloatField,
     IntField,
@@ -48,12 +49,26 @@ class BlockRef(EmbeddedDocument):
     cycles = IntField(required=True, min_value=1)
 
 
+class PartSpan(EmbeddedDocument):
+    """First and last record, test time and moment of a part, as far as the file says."""
+
+    first_record = FloatField()
+    last_record = FloatField()
+    first_time_second = FloatField()
+    last_time_second = FloatField()
+    first_unix_second = FloatField()
+    last_unix_second = FloatField()
+    started_at = DateTimeField(help_text="Start of this part as its header says, UTC")
+
+
 class RawPart(EmbeddedDocument):
     """One of the files a test was written to, and the versions of it that were read, newest last."""
 
     raw_file = ObjectIdField(required=True)
     filename = StringField(required=True)
     versions = ListField(StringField(regex=SHA256), required=True)
+    number = LongField(help_text="Its place in a run of several files")
+    span = EmbeddedDocumentField(PartSpan)
 
 
 class HeaderLine(EmbeddedDocument):
@@ -143,6 +158,8 @@ class TestResult(StoredDocument):
     cycle_blocks = EmbeddedDocumentListField(BlockRef)
     overview = ObjectIdField()
     raw_files = EmbeddedDocumentListField(RawPart)
+    runs = ListField(StringField(), help_text="What further files of the same run have in common, for each folder")
+    run_claim = StringField(help_text="One test for a run: two importers cannot both make it")
     companions = ListField(ObjectIdField(), help_text="Attachments read along with the raw file, such as its .mpl")
     import_job = ObjectIdField(help_text="The job that wrote the present revision")
     created_in = ObjectIdField(help_text="The job that made the test")
@@ -172,6 +189,8 @@ class TestResult(StoredDocument):
             "import_job",
             "former.import_job",
             "raw_files.raw_file",
+            "runs",
+            {"fields": ["run_claim"], "unique": True, "sparse": True},
         ],
     }
 

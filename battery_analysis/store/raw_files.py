@@ -17,6 +17,8 @@ from battery_analysis.models import Extent, RawDataFile, RawVersion, SourcePath,
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 
+_BULKY = ("segments", "words", "header", "columns")
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -114,8 +116,25 @@ def look_up(sha256: str, source: str) -> Past:
 def tests_of(holdings: Iterable[Holding]) -> dict[ObjectId, TestResult]:
     """Return the stored tests that belong to these files, by id; their data is not loaded."""
     identities = [holding.test_id for holding in holdings]
-    found = visible(TestResult).filter(id__in=identities).exclude("segments", "words", "header", "columns")
+    found = visible(TestResult).filter(id__in=identities).exclude(*_BULKY)
     return {test.id: test for test in found}
+
+
+def test_of(holding: Holding) -> TestResult | None:
+    """Return the test that a file belongs to; an importer that died may not have noted which."""
+    test = test_by_id(holding.test_id)
+    if test is not None:
+        return test
+    naming: TestResult | None = visible(TestResult).filter(raw_files__raw_file=holding.id).first()
+    if naming is not None:
+        belongs_to(holding, naming.id, naming.sample.id)
+    return naming
+
+
+def test_by_id(identity: ObjectId) -> TestResult | None:
+    """Return a stored test without its data."""
+    found: TestResult | None = visible(TestResult).filter(id=identity).exclude(*_BULKY).first()
+    return found
 
 
 def names(test: TestResult | None, sha256: str) -> bool:

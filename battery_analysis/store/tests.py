@@ -30,6 +30,7 @@ from battery_analysis.models import (
     FormerState,
     HeaderLine,
     Note,
+    PartSpan,
     RawDataFile,
     RawPart,
     Sample,
@@ -65,7 +66,6 @@ _KEPT_ON_UPDATE = frozenset(
         "chemistry",
         "project",
         "cell_type",
-        "name",
         "created_in",
         "edited_at",
     }
@@ -74,11 +74,13 @@ _KEPT_ON_UPDATE = frozenset(
 
 @dataclass(frozen=True)
 class PartRead:
-    """The version of a raw file that was read."""
+    """The version of a raw file that was read, and its place in a run of several files."""
 
     raw_file: ObjectId
     filename: str
     sha256: str
+    number: int | None = None
+    span: PartSpan | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class Source:
     test_id: ObjectId
     parts: tuple[PartRead, ...]
     companions: Sequence[ObjectId] = ()
+    run: str | None = None
+    """What the files of its run have in common."""
+    run_claim: str | None = None
     undone: frozenset[str] = frozenset()
 
     @property
@@ -130,7 +135,7 @@ def save_test(
     """
     current: TestResult | None = visible(TestResult).filter(id=source.test_id).first()
     if current is not None:
-        _refuse_the_past(current, source, again or back_to is not None)
+        _refuse_the_past(current, source, again=again or back_to is not None, back=back_to is not None)
     sample = current.sample if current else belonging.sample
     with _dropped_if_refused(store.database, current) as written:
         facts = _facts(store.database, parcel, current, sample, written)
@@ -150,6 +155,8 @@ def save_test(
             sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
             raw_files=_parts(current, source),
+            runs=_runs(current, source),
+            run_claim=current.run_claim if current else source.run_claim,
             companions=list(source.companions),
             import_job=back_to.import_job if back_to else labels.import_job,
             created_in=labels.import_job,
@@ -169,8 +176,11 @@ def save_test(
     return test, "updated" if current else "created"
 
 
-def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
-    """Raise ConflictError where these bytes are read already, or are no longer the newest of their files."""
+def _refuse_the_past(current: TestResult, source: Source, *, again: bool, back: bool) -> None:
+    """Raise ConflictError where these bytes are read already, or are not the newest of all parts of the test."""
+    numbers = {None, *(part.number for part in source.parts)}
+    if not back and (missing := [part.filename for part in current.raw_files if part.number not in numbers]):
+        raise ConflictError(f"test {current.id}: {', '.join(missing)} was added by another process meanwhile")
     read = {version for part in current.raw_files for version in part.versions}
     if not again and all(part.sha256 in read for part in source.parts):
         raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
@@ -178,6 +188,17 @@ def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
     newest = dict(RawDataFile.objects(id__in=identities).scalar("id", "sha256"))
     if late := [part.filename for part in source.parts if newest.get(part.raw_file) != part.sha256]:
         raise ConflictError(f"test {current.id}: a later version of {', '.join(late)} was stored meanwhile")
+
+
+def _runs(current: TestResult | None, source: Source) -> list[str]:
+    known = list(current.runs) if current else []
+    return known if source.run is None or source.run in known else [*known, source.run]
+
+
+def add_run(test: TestResult, run: str) -> None:
+    """Remember that the files of a test lie in another folder as well, where further parts may come."""
+    if run not in test.runs:
+        TestResult.objects(id=test.id).update(add_to_set__runs=run)
 
 
 def _parts(current: TestResult | None, source: Source) -> list[RawPart]:
@@ -190,6 +211,8 @@ def _parts(current: TestResult | None, source: Source) -> list[RawPart]:
                 *(each for each in read.get(part.raw_file, ()) if each not in {part.sha256, *source.undone}),
                 part.sha256,
             ],
+            number=part.number,
+            span=part.span,
         )
         for part in source.parts
     ]
