@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test bench fuzz lint clean
+.PHONY: help run test bench bench-peers fuzz lint clean
 
 help:
 	@echo "make run              set up, import the example data set, say what to type next"
@@ -11,6 +11,7 @@ help:
 	@echo "make test             set up and run the tests"
 	@echo "make lint             format check, lint, types, import contract"
 	@echo "make bench            what it costs, against peers"
+	@echo "make bench-peers      install peers that need an environment of their own, into the user's cache folder"
 	@echo "make fuzz             read 20,000 damaged files, see docs/reliability.md"
 	@echo "make clean            remove .venv"
 
@@ -22,6 +23,9 @@ test: .venv/.installed-dev
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks
+
+bench-peers: .venv/.installed-dev
+	$(BIN)/python -m benchmarks.peers
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ the prefix ``aux_``.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -73,6 +74,9 @@ DERIVED_CYCLE_COUNT = _whole(
 STEP_COUNT = _whole("step_count", "Number of the step in order of execution; never repeats.")
 STEP_ID = _whole("step_id", "Number of the step in the tester's programme; repeats in every cycle.")
 STEP_TYPE = Column("step_type", "", pl.String(), "Kind of step in the tester's own words.")
+STEP_KIND = Column(
+    "step_kind", "", pl.String(), "Kind of step in words that are the same for all testers; empty for unknown words."
+)
 STEP_TIME = _real("step_time_second", "s", "Time since the start of the step.")
 RECORD_INDEX = _whole("record_index", "Number of the record as the tester counts.")
 STEP_RECORD_INDEX = _whole("step_record_index", "Number of the record within its step.")
@@ -143,6 +147,7 @@ CANONICAL: tuple[Column, ...] = (
     STEP_COUNT,
     STEP_ID,
     STEP_TYPE,
+    STEP_KIND,
     STEP_TIME,
     RECORD_INDEX,
     STEP_RECORD_INDEX,
@@ -164,6 +169,8 @@ CANONICAL: tuple[Column, ...] = (
     PHASE,
 )
 BY_NAME: dict[str, Column] = {column.name: column for column in CANONICAL}
+DERIVED = (DERIVED_CYCLE_COUNT, STEP_KIND)
+"""Columns that no file has: they are derived from others once a file was read."""
 
 _SERIES = (TEST_TIME.name, VOLTAGE.name)
 _SPECTRUM = (FREQUENCY.name, REAL_IMPEDANCE.name, IMAGINARY_IMPEDANCE.name)
@@ -209,6 +216,33 @@ def is_aux(name: str) -> bool:
     return name.startswith(AUX_PREFIX) and name.isidentifier() and name == name.lower() and name != AUX_PREFIX
 
 
+def insert(frame: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
+    """Insert a canonical column where it belongs; the frame has none of that name.
+
+    >>> frame = pl.DataFrame({"voltage_volt": [3.7], "step_id": [1]})
+    >>> insert(frame, pl.Series("current_ampere", [1.0])).columns
+    ['voltage_volt', 'current_ampere', 'step_id']
+    """
+    earlier = {column.name for column in CANONICAL[: CANONICAL.index(BY_NAME[values.name])]}
+    place = sum(name in earlier for name in frame.columns)
+    return frame.clone().insert_column(place, values)
+
+
+def infinite_values(frame: pl.DataFrame) -> dict[str, int]:
+    """Count, in the columns that have some, the values that are infinite or not a number.
+
+    >>> infinite_values(pl.DataFrame({"a": [1.0, float("nan")], "b": [1.0, None], "c": [1, 2]}))
+    {'a': 1}
+    """
+    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+    totals = frame.select(pl.col(floats).sum()).row(0, named=True) if floats else {}
+    suspects = [name for name, total in totals.items() if not math.isfinite(total)]  # one such value spoils the sum
+    if not suspects:
+        return {}
+    counts = frame.select((~pl.col(suspects).is_finite()).sum()).row(0, named=True)
+    return {name: count for name, count in counts.items() if count}
+
+
 def conform(frame: pl.DataFrame) -> Conformed:
     """Bring a frame to canonical dtypes and order, and set values that are no numbers to null.
 
@@ -232,24 +266,19 @@ def conform(frame: pl.DataFrame) -> Conformed:
     if not absent and CURRENT.name not in frame.columns:
         frame = frame.with_columns(pl.lit(None, CURRENT.dtype).alias(CURRENT.name))
 
-    casts = [
-        pl.col(column.name).cast(column.dtype)
-        for column in CANONICAL
-        if column.name in frame.columns and frame.schema[column.name] != column.dtype
-    ]
+    schema = frame.schema
+    present = [column for column in CANONICAL if column.name in schema]
+    casts = [pl.col(column.name).cast(column.dtype) for column in present if schema[column.name] != column.dtype]
     try:
         frame = frame.with_columns(casts)
     except pl.exceptions.PolarsError as exc:
         raise SchemaError(f"a column does not hold its type: {exc}") from exc
 
-    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
-    sums = frame.select((~pl.col(floats).is_finite()).sum()).row(0) if floats else ()
-    lost = {name: count for name, count in zip(floats, sums, strict=True) if count}
     warnings = []
-    if lost:
+    if lost := infinite_values(frame):
         frame = frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in lost)
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
         warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")
 
-    ordered = [column.name for column in CANONICAL if column.name in frame.columns]
-    return Conformed(frame.select(*ordered, *(name for name in frame.columns if name not in BY_NAME)), warnings)
+    others = [name for name in frame.columns if name not in BY_NAME]
+    return Conformed(frame.select(*(column.name for column in present), *others), warnings)

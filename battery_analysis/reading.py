@@ -13,6 +13,7 @@ import polars as pl
 from battery_analysis.analysis.checks import Check, run_checks
 from battery_analysis.analysis.clock import steady_time
 from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention, number_cycles, summarise_cycles
+from battery_analysis.analysis.steps import with_step_kind
 from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
 from battery_analysis.readers import READERS, plug_ins
@@ -151,7 +152,7 @@ def _concluded(taken: _Taken) -> ReadResult:
     """Steady the clock, number and summarise cycles, and check."""
     metadata = taken.metadata
     frame, clock_warnings = steady_time(taken.frame)
-    frame, cycle_method = number_cycles(frame)
+    frame, cycle_method = number_cycles(with_step_kind(frame))
     cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
     checks = run_checks(frame, cycles, metadata)
     warnings = [*taken.warnings, *clock_warnings]

@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named: ``python -m benchmarks [import_large import_many load_frame search]``.
+"""Run all benchmarks, or those named: ``python -m benchmarks [read_formats import_large import_many …]``.
 
 Prints every line as it is measured; a run of all of them replaces ``benchmarks/RESULTS.md``.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, machine
 
-ALL = ("import_large", "import_many", "load_frame", "search")
+ALL = ("read_formats", "import_large", "import_many", "load_frame", "search")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from battery_analysis.settings import Settings
-from battery_analysis.store import Store, open_store
-from battery_analysis.store.server import stop
+if TYPE_CHECKING:
+    from battery_analysis.settings import Settings
+    from battery_analysis.store import Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Row:
 @contextmanager
 def scratch_store() -> Iterator[tuple[Store, Settings]]:
     """Open a store on an embedded server of its own, gone at the end."""
+    from battery_analysis.settings import Settings  # peers use the rest of this module, where these are absent
+    from battery_analysis.store import open_store
+    from battery_analysis.store.server import stop
+
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     settings = Settings.load(environ={}, data_dir=folder)
     try:
@@ -67,10 +73,15 @@ def apart(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     return result, peak
 
 
-def _measured(out: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def growth(work: Callable[[], T]) -> tuple[T, float]:
+    """Run; return the result and how many MB this process grew at its peak. Tells little the second time."""
     before = _peak_megabytes()
-    result = work(*arguments)
-    out.send((result, _peak_megabytes() - before))
+    result = work()
+    return result, _peak_megabytes() - before
+
+
+def _measured(out: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    out.send(growth(lambda: work(*arguments)))
 
 
 def _peak_megabytes() -> float:

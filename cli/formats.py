@@ -1,4 +1,4 @@
-"""``battery-analysis formats``: what can be read, how it is recognised, what it maps."""
+"""``battery-analysis formats``: what can be read or is attached to what is read, and how it is recognised."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ app = new_app()
 
 @command(app, "formats")
 def formats(context: Context) -> None:
-    """List what can be read, and how it is recognised."""
+    """List what can be read, what is attached to tests, and how it is recognised."""
     from battery_analysis.readers import READERS, plug_ins
+    from battery_analysis.readers.beside import BESIDE, BesideFormat
     from battery_analysis.readers.delimited import delimited_readers
 
     known: list[dict[str, Any]] = [
         {
-            "id": reader.name,
-            "name": reader.name,
-            "version": reader.version,
-            "tester": reader.tester,
-            "suffixes": sorted(reader.suffixes),
-            "description": reader.description,
+            "id": each.name,
+            "name": each.name,
+            "version": None if isinstance(each, BesideFormat) else each.version,
+            "tester": each.tester,
+            "suffixes": sorted(each.suffixes),
+            "description": each.description,
         }
-        for reader in (*READERS, *plug_ins().readers, *delimited_readers(context.settings.mappings))
+        for each in (*READERS, *BESIDE, *plug_ins().readers, *delimited_readers(context.settings.mappings))
     ]
     known += [
         {

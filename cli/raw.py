@@ -1,8 +1,9 @@
-"""``battery-analysis raw``: the archived original bytes."""
+"""``battery-analysis raw``: the archived original bytes of raw files and attachments."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,6 @@ from cli.output import print_json, print_table, say_written
 
 if TYPE_CHECKING:
     from battery_analysis.models import RawDataFile
-    from battery_analysis.store import Store
 
 _TABLE = {
     "id": "id",
@@ -45,7 +45,24 @@ def download(
     from battery_analysis.store.access import by_id
 
     with open_store(context) as store:
-        _write(store, by_id(RawDataFile, file_id), out, version)
+        raw = by_id(RawDataFile, file_id)
+        _write(store.archive.stream(raw, version), out)
+
+
+@command(app, "attachment")
+def attachment(
+    context: Context,
+    attachment_id: Annotated[str, typer.Argument(metavar="ATTACHMENT_ID", help="Attachment; 'test show' lists them.")],
+    out: Out = None,
+) -> None:
+    """Write the bytes of what is attached to a test, such as its settings."""
+    _refuse_terminal(out)
+    from battery_analysis.models import Attachment
+    from battery_analysis.store import attachments
+    from battery_analysis.store.access import by_id
+
+    with open_store(context) as store:
+        _write(attachments.stream(store, by_id(Attachment, attachment_id)), out)
 
 
 @command(app, "by-test")
@@ -73,7 +90,8 @@ def by_test(
         number = part or 1
         if number > count:
             raise NotFoundError(f"test {test_id} has {count} files, no part {number}")
-        _write(store, by_id(RawDataFile, test.raw_files[number - 1].raw_file), out, version)
+        raw = by_id(RawDataFile, test.raw_files[number - 1].raw_file)
+        _write(store.archive.stream(raw, version), out)
 
 
 @command(app, "list")
@@ -150,13 +168,13 @@ def _row(raw: RawDataFile) -> dict[str, Any]:
     }
 
 
-def _write(store: Store, raw: RawDataFile, out: Path | None, version: str | None) -> None:
+def _write(chunks: Iterable[bytes], out: Path | None) -> None:
     """Write to a temporary name first: a file that is there is whole and checked."""
     if out is None:
-        store.archive.copy(raw, sys.stdout.buffer, version)
+        sys.stdout.buffer.writelines(chunks)
         return
     with replacing(out) as file:
-        store.archive.copy(raw, file, version)
+        file.writelines(chunks)
     say_written(out)
 
 

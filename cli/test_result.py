@@ -13,7 +13,7 @@ from cli.output import counted, duration_text, print_facts, print_json, print_no
 from cli.read import COLUMNS, CYCLES
 
 if TYPE_CHECKING:
-    from battery_analysis.models import TestResult
+    from battery_analysis.models import Attachment, TestResult
 
 # Names that a search gives to fields of the document, and what a person sees first.
 _AS_FOUND = {
@@ -35,6 +35,7 @@ _SHOWN = (
     *("efficiency_convention", "median_internal_resistance_ohm", "read_by", "revision", "sha256", "import_job"),
 )
 
+_ATTACHMENTS = {"id": "attachment", "name": "file", "kind": "kind", "size": "bytes", "sha256": "SHA-256"}
 _SPELLED = {"c_rates": "C-rates", "sha256": "SHA-256"}
 
 app = new_app("One test: facts, tags, its sample, removal.")
@@ -48,12 +49,12 @@ def show(
 ) -> None:
     """Show everything about a test."""
     from battery_analysis.models import TestResult
-    from battery_analysis.store import frames
+    from battery_analysis.store import attachments, frames
     from battery_analysis.store.access import by_id
 
     with open_store(context) as store:
         test = by_id(TestResult, test_id)
-        facts = describe(test)
+        facts = {**describe(test), "attachments": [_attachment(each) for each in attachments.of_test(test.id)]}
         table = frames.cycle_table(store, test).to_dicts() if cycles else None
     if context.json:
         print_json(facts if table is None else {**facts, "cycle_table": table})
@@ -81,6 +82,11 @@ def describe(test: TestResult) -> dict[str, Any]:
     return {**{name: facts[name] for name in _FIRST}, **facts}
 
 
+def _attachment(attachment: Attachment) -> dict[str, Any]:
+    names = ("id", "name", "kind", "title", "size", "sha256")
+    return {name: getattr(attachment, name) for name in names}
+
+
 def _print_test(facts: dict[str, Any], cycles: list[dict[str, Any]] | None) -> None:
     shown = {
         **facts,
@@ -97,6 +103,10 @@ def _print_test(facts: dict[str, Any], cycles: list[dict[str, Any]] | None) -> N
     print()
     for part in facts["raw_files"]:
         print(one_line(f"raw file {part['raw_file']}  {part['filename']}, {counted(len(part['versions']), 'version')}"))
+    if facts["attachments"]:
+        print()
+        print_table(facts["attachments"], _ATTACHMENTS)
+        print()
     for flag in facts["quality_flags"] or ():
         print(f"check {flag['name']} failed: {one_line(flag['message'])}")
     for warning in facts["warnings"] or ():

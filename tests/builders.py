@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from battery_analysis.analysis.cycles import number_cycles, summarise_cycles
+from battery_analysis.analysis.steps import with_step_kind
 from battery_analysis.columns import conform
 from battery_analysis.models import TestResult, now
 from battery_analysis.readers.base import TestMetadata
@@ -41,7 +42,7 @@ def cycling_frame(cycles: int = 3, records: int = 20) -> pl.DataFrame:
 def read_result(frame: pl.DataFrame, **metadata: object) -> ReadResult:
     """What ``read`` would give for a file with these records."""
     facts = TestMetadata(**{"tester": "Arbin", "test_type": "cycling", "started_at": STARTED_AT, **metadata})  # type: ignore[arg-type]
-    numbered, method = number_cycles(conform(frame).frame)
+    numbered, method = number_cycles(with_step_kind(conform(frame).frame))
     return ReadResult(numbered, summarise_cycles(numbered), facts, "by_hand", "1", [], method)
 
 

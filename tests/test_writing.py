@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from battery_analysis import columns
-from battery_analysis.columns import BY_NAME, CANONICAL, DERIVED_CYCLE_COUNT
+from battery_analysis.columns import BY_NAME, CANONICAL
 from battery_analysis.errors import BatteryAnalysisError, SchemaError
 from battery_analysis.readers.base import ColumnSource, TestMetadata
 from battery_analysis.reading import ReadResult, read
@@ -25,7 +25,7 @@ NAMES = [".csv", ".bdf.csv", ".parquet", ".bdf.parquet"]
 OPTIONAL = [
     column.name
     for column in CANONICAL
-    if column not in (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT, DERIVED_CYCLE_COUNT)
+    if column not in (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT, *columns.DERIVED)
 ]
 NUMBERS = st.floats(-(2.0**40), 2.0**40, width=32) | st.none()
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.none()

@@ -29,8 +29,8 @@ from battery_analysis.analysis.records import (
     directions,
     has_values,
     held_numbers,
-    step_direction,
 )
+from battery_analysis.analysis.steps import step_direction
 from battery_analysis.columns import COUNTERS, STEP_TYPE, VOLTAGE, Counter, Quantity
 
 BALANCE_FRACTION = 0.02

@@ -110,7 +110,7 @@ def summarise_cycles(frame: pl.DataFrame, *, finished: bool = False, continuatio
         continuation: The counters of the first record go on from another file.
 
     Returns:
-        A table with the columns of ``CYCLE_SCHEMA``; empty where no current was recorded.
+        A table with the columns of ``CYCLE_SCHEMA``; empty where no current was recorded, or only spectra were.
 
     Example:
         One hour at 2 A, then one hour at -1 A, then a rest:
@@ -129,7 +129,9 @@ def summarise_cycles(frame: pl.DataFrame, *, finished: bool = False, continuatio
     if not (has_values(frame, CURRENT.name) and has_values(frame, TEST_TIME.name)):
         return pl.DataFrame(schema=CYCLE_SCHEMA)
     if cycle_column(frame) is None:
-        frame, _ = number_cycles(frame)
+        frame, method = number_cycles(frame)
+        if method is None:
+            return pl.DataFrame(schema=CYCLE_SCHEMA)
     records = Records.of(frame, continuation=continuation)
     cycles = _Cycles.of(frame)
     holds = hold_starts(records)
@@ -356,5 +358,6 @@ def _table(columns: dict[str, npt.NDArray[Any]], count: int) -> pl.DataFrame:
 
 def _quotient(dividend: FloatArray, divisor: FloatArray) -> FloatArray:
     quotient = np.full(divisor.size, np.nan)
-    np.divide(dividend, divisor, out=quotient, where=divisor > 0)
-    return quotient
+    with np.errstate(over="ignore"):  # a divisor may be so small that it is hardly a number
+        np.divide(dividend, divisor, out=quotient, where=divisor > 0)
+    return np.where(np.isinf(quotient), np.nan, quotient)

@@ -32,15 +32,15 @@ def hold_starts(records: Records) -> IntArray:
     """
     nowhere = records.signs.size
     starts = np.full(records.steps.size, nowhere, dtype=np.int64)
-    kinds = records.kinds
-    if kinds is None or VOLTAGE.name not in records.frame.columns:
+    holds = records.holds
+    if holds is None or VOLTAGE.name not in records.frame.columns:
         return starts
     ends = np.append(records.steps[1:], nowhere)
     voltage = held_numbers(records.frame, VOLTAGE.name, before=0.0)
-    for number, kind in enumerate(kinds):
-        if kind == "cv":
+    for number, hold in enumerate(holds):
+        if hold == "cv":
             starts[number] = records.steps[number]
-        elif kind == "cccv":
+        elif hold == "cccv":
             step = slice(records.steps[number], ends[number])
             charging = np.flatnonzero(records.signs[step] >= 2)
             held = _hold(voltage[step][charging], records.current[step][charging])
@@ -74,9 +74,9 @@ def charge_parts(records: Records, starts: IntArray, direction: IntArray, holds:
         direction: 1 for the runs that charge.
         holds: First record of each step's constant-voltage part.
     """
-    if records.kinds is None:
+    if records.holds is None:
         return None
     step = records.step_of(starts)
-    telling = np.isin(np.array(records.kinds), ("cc", "cv", "cccv"))[step] & (direction > 0)
+    telling = np.isin(np.array(records.holds), ("cc", "cv", "cccv"))[step] & (direction > 0)
     held = starts >= holds[step]
     return ChargeParts(telling & ~held, telling & held)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from battery_analysis.analysis.records import IntArray, Records, directions_of_runs, has_values, phases
-from battery_analysis.columns import CANONICAL, CURRENT, CYCLE_COUNT, DERIVED_CYCLE_COUNT, TEST_TIME
+from battery_analysis.columns import CURRENT, CYCLE_COUNT, DERIVED_CYCLE_COUNT, FREQUENCY, TEST_TIME, insert
 
 CycleMethod = Literal["tester", "derived"]
 
@@ -25,7 +25,8 @@ def number_cycles(frame: pl.DataFrame) -> tuple[pl.DataFrame, CycleMethod | None
         frame: Canonical time series in time order.
 
     Returns:
-        The frame, and ``tester`` or ``derived``; None where no current was recorded.
+        The frame, and ``tester`` or ``derived``; None where no current was recorded, or where the tester gave no number
+        and every record is a point of a spectrum.
 
     Example:
         >>> frame = pl.DataFrame({"test_time_second": [1.0, 2.0, 3.0, 4.0], "current_ampere": [1.0, -1.0, 0.0, 1.0]})
@@ -38,15 +39,20 @@ def number_cycles(frame: pl.DataFrame) -> tuple[pl.DataFrame, CycleMethod | None
     numbered = has_values(frame, CYCLE_COUNT.name)
     if numbered and frame[CYCLE_COUNT.name].min() != frame[CYCLE_COUNT.name].max():
         return frame, "tester"
+    if not numbered and _holds_only_spectra(frame):
+        return frame, None
     starts, turns = _derived_starts(Records.of(frame))
     if numbered and turns <= 1:
         return frame, "tester"
     number = np.zeros(frame.height, dtype=np.int64)
     number[starts] = 1
     derived = pl.Series(DERIVED_CYCLE_COUNT.name, np.cumsum(number) + 1)
-    earlier = {column.name for column in CANONICAL[: CANONICAL.index(DERIVED_CYCLE_COUNT)]}
-    place = sum(name in earlier for name in frame.columns)
-    return frame.clone().insert_column(place, derived), "derived"
+    return insert(frame, derived), "derived"
+
+
+def _holds_only_spectra(frame: pl.DataFrame) -> bool:
+    """Whether each record has a frequency: the current that flowed beside the excitation makes no cycles."""
+    return FREQUENCY.name in frame.columns and bool((frame[FREQUENCY.name].fill_null(0.0) > 0).all())
 
 
 def _derived_starts(records: Records) -> tuple[IntArray, int]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from battery_analysis.analysis.steps import Hold, step_hold
 from battery_analysis.columns import (
     CURRENT,
     CYCLE_COUNT,
@@ -27,8 +27,6 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 SignArray: TypeAlias = npt.NDArray[np.int8]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
-StepKind = Literal["rest", "cc", "cv", "cccv", "other"]
-
 REPORTED_TIME = "aux_reported_test_time_second"
 """Test time as the tester reported it, kept beside a repaired ``test_time_second``."""
 
@@ -41,51 +39,6 @@ CLEAR_FRACTION = 0.05
 NOISE_FRACTION = 1e-3
 """A stretch of one direction without a clear current, that moves less than this fraction of the charge of the largest
 stretch, is noise: instruments whose noise exceeds ``REST_FRACTION`` jitter around zero, but move no charge."""
-
-_REST = re.compile(
-    r"rest|ocv|ocp|open.?circuit|pause|idle|wait|搁置|静置|休眠|暂停|^[RPSO]$",  # the letters are Maccor's
-    re.IGNORECASE,
-)
-_COMBINED = re.compile(r"(?<![a-z])CC.?CV(?=$|[^a-z]|D?Ch)|恒流恒压", re.IGNORECASE)
-_CONSTANT_CURRENT = re.compile(r"(?<![a-z])CC(?=$|[^a-z]|D?Ch)|恒流", re.IGNORECASE)
-_CONSTANT_VOLTAGE = re.compile(r"(?<![a-z])CV(?=$|[^a-z]|D?Ch)|恒压", re.IGNORECASE)
-_DISCHARGE = re.compile(r"D_?Chg|D_?Charge|dis_?ch|放电|^(?:Rate)?D$", re.IGNORECASE)
-_CHARGE = re.compile(r"Chg|charge|充电|^(?:Rate)?C$", re.IGNORECASE)
-_BOTH = re.compile(r"charge.?(?:/|or|and).?discharge|充放电", re.IGNORECASE)
-
-
-def step_kind(step_type: str | None) -> StepKind:
-    """Say what a tester's own word for a kind of step means.
-
-    >>> [step_kind(word) for word in ("CC_Chg", "CCCV Chg", "CV_DChg", "Rest", "Pulse", None)]
-    ['cc', 'cccv', 'cv', 'rest', 'other', 'other']
-    >>> [step_kind(word) for word in ("恒流充电", "恒流恒压充电", "恒压放电", "搁置", "R", "C")]
-    ['cc', 'cccv', 'cv', 'rest', 'rest', 'other']
-    """
-    if not step_type:
-        return "other"
-    if _COMBINED.search(step_type):
-        return "cccv"
-    if _CONSTANT_CURRENT.search(step_type):
-        return "cc"
-    if _CONSTANT_VOLTAGE.search(step_type):
-        return "cv"
-    return "rest" if _REST.search(step_type) else "other"
-
-
-def step_direction(step_type: str | None) -> int | None:
-    """Say which way the current flows in a step by the tester's own word: 1, -1, 0 in a rest, None if it does not say.
-
-    >>> [step_direction(word) for word in ("CC_Chg", "CC DChg", "恒流恒压放电", "RateC", "D", "Rest", "CC", None)]
-    [1, -1, -1, 1, -1, 0, None, None]
-    """
-    if not step_type or _BOTH.search(step_type):
-        return None
-    if _DISCHARGE.search(step_type):
-        return -1
-    if _CHARGE.search(step_type):
-        return 1
-    return 0 if step_kind(step_type) == "rest" else None
 
 
 def cycle_column(frame: pl.DataFrame) -> str | None:
@@ -216,12 +169,12 @@ class Records:
         return turns
 
     @cached_property
-    def kinds(self) -> list[StepKind] | None:
-        """Kind of each of ``steps``, None where the tester does not tell."""
+    def holds(self) -> list[Hold] | None:
+        """What each of ``steps`` holds, None where the tester does not tell."""
         if not has_values(self.frame, STEP_TYPE.name):
             return None
         words = self.frame[STEP_TYPE.name].gather(self.steps).cast(pl.String).to_list()
-        meaning = {word: step_kind(word) for word in set(words)}
+        meaning = {word: step_hold(word) for word in set(words)}
         return [meaning[word] for word in words]
 
     @cached_property
@@ -258,8 +211,8 @@ class Records:
 def directions_of_runs(records: Records, starts: IntArray) -> IntArray:
     """1, -1 or 0 for runs of charge, discharge or rest; what a tester calls a rest is one, whatever its noise."""
     direction = directions(records.signs[starts]).astype(np.int64)
-    if records.kinds is not None:
-        resting = np.array([kind == "rest" for kind in records.kinds])
+    if records.holds is not None:
+        resting = np.array([hold == "rest" for hold in records.holds])
         direction[resting[records.step_of(starts)]] = 0
     return direction
 

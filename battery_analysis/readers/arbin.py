@@ -70,7 +70,7 @@ TERMS: dict[str, Column] = {
     "environmenttemperature": columns.AMBIENT_TEMPERATURE,
     "ambienttemperature": columns.AMBIENT_TEMPERATURE,
     "celltemperature": columns.SURFACE_TEMPERATURE,
-    "surfacetemperature": columns.SURFACE_TEMPERATURE,
+    **dict.fromkeys(("surfacetemperature", "surfacetemp"), columns.SURFACE_TEMPERATURE),
     **_SENSORS,
     "auxtemperature": columns.SENSOR_TEMPERATURES[0],
     "temperature": columns.SENSOR_TEMPERATURES[0],
@@ -103,7 +103,7 @@ class ArbinCsv:
         if found is None:
             return False
         line, rows = found
-        delimiter = sniff_delimiter(line, rows.splitlines()[:20])
+        delimiter = sniff_delimiter(line, rows.split("\n", 20)[:20])
         if delimiter is None:
             return False
         return is_arbins({heading(cell).key for cell in split_cells(line, delimiter)})
@@ -133,16 +133,15 @@ class ArbinCsv:
 
     def _table(self, path: Path) -> tuple[pl.DataFrame, list[str]]:
         text, _, warnings = load_text(path)
-        start = text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore")
-        found = _header_line(start)
+        found = _header_line(text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore"))
         if found is None:
             raise CorruptFileError(path, "no table found: the file has no line with content", self.name)
         line, _ = found
         encoded = line.encode()
         header_at = text.index(encoded)
         first_line = text.count(b"\n", 0, header_at) + 2
-        rows = text[header_at + len(encoded) + 1 :]
-        sample = sample_lines(rows)
+        start = header_at + len(encoded) + 1
+        sample = sample_lines(text, start=start)
         delimiter = sniff_delimiter(line, sample)
         if delimiter is None or len(encoded) > MAX_LINE_BYTES or _holds_records(line, delimiter, sample):
             what = f"line {first_line - 1} is {len(encoded)} bytes long and is not a line of column names"
@@ -151,13 +150,14 @@ class ArbinCsv:
         names, name_warnings = column_names(line, delimiter, sample)
         headings = [heading(name) for name in names]
         frame, table_warnings = parse_table(
-            rows,
+            text,
             names,
             delimiter=delimiter,
             decimal=sniff_decimal(sample, delimiter),
             first_line=first_line,
             required=[each.name for each in headings if TERMS.get(each.key) in SERIES],
             real={each.name for each in headings if _is_quantity(each)},
+            start=start,
         )
         if not frame.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)

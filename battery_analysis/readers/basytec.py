@@ -4,7 +4,8 @@ File structure:
     Lines ``~Key: value`` about the test, one line of column names that begins with ``~``, and one row for each record;
     fields are set apart by tabs, semicolons or spaces. Which columns there are is the user's choice; units stand in
     brackets (``Time[h]``, ``U[V]``, ``T1[°C]``), counters of charge and energy have none and are in Ah and Wh. Current
-    is positive on charge. Dates are day first. Text is in Windows-1252 or in UTF-8 with replacement characters.
+    is positive on charge. Dates are day first, with the time of day in one column (``DateTime``) or in two (``Date``,
+    ``Time``). Text is in Windows-1252 or in UTF-8 with replacement characters.
 
     ``Ah`` and ``Ah-Step`` are signed nets since the start of the test and of the step, ``Ah-Charge`` and
     ``Ah-Discharge`` totals since the start, ``Ah-Cyc-…`` since the cycle began, ``Ah-Ch-Set`` and ``Ah-Dis-Set`` since
@@ -174,16 +175,17 @@ def _set_apart(below: Below) -> tuple[Below, str | None]:
     widths = [line.count(" ") + 1 for line in sample_lines(rows)]
     if "DateTime" in names and statistics.multimode(widths)[:1] == [len(names) + 1]:
         names.insert(names.index("DateTime") + 1, _TIME_OF_DAY)
-    return below._replace(header=" ".join(names), rows=rows), " "
+    return below._replace(header=" ".join(names), text=rows, start=0), " "
 
 
 def _without_marks(below: Below) -> Below:
     """Take the marks off the names, so that a repeated line of names is seen as such."""
     header = re.sub(rf"(^|[{_DELIMITERS}])\"?[{_MARKS}]", r"\1", below.header)
-    rows = below.rows
+    below = below._replace(header=header)
     for mark in _MARKS.encode():
-        rows = rows.replace(b"\n%c" % mark, b"\n")
-    return below._replace(header=header, rows=rows)
+        if below.text.find(b"\n%c" % mark, below.start) >= 0:
+            below = below._replace(text=below.rows.replace(b"\n%c" % mark, b"\n"), start=0)
+    return below
 
 
 def _per_mass(headings: list[Heading]) -> tuple[list[Heading], dict[str, Column], list[str]]:
@@ -199,11 +201,14 @@ def _per_mass(headings: list[Heading]) -> tuple[list[Heading], dict[str, Column]
 
 
 def _stamps(raw: pl.DataFrame, headings: list[Heading]) -> pl.Series | None:
-    """Take the clock out of a table."""
-    stamps = next((raw.drop_in_place(each.name) for each in headings if each.key == "datetime"), None)
-    if stamps is None or _TIME_OF_DAY not in raw.columns:
+    """Take the clock out of a table, where date and time of day may be columns of their own."""
+    names = {each.key: each.name for each in reversed(headings) if each.key in ("datetime", "date")}
+    stamps = next((raw.drop_in_place(names[key]) for key in ("datetime", "date") if key in names), None)
+    times = [each.name for each in headings if each.key == "time" and not each.unit][-1:] if "date" in names else []
+    time_of_day = _TIME_OF_DAY if _TIME_OF_DAY in raw.columns else "".join(times)
+    if stamps is None or raw.schema.get(time_of_day) != pl.String:
         return stamps
-    parts = pl.DataFrame([stamps.cast(pl.String), raw.drop_in_place(_TIME_OF_DAY).cast(pl.String)])
+    parts = pl.DataFrame([stamps.cast(pl.String), raw.drop_in_place(time_of_day)])
     return parts.select(pl.concat_str(pl.all(), separator=" ").alias(stamps.name)).to_series()
 
 

@@ -8,9 +8,10 @@ File structure:
 Choices:
     A file must hold a time and a voltage (or the three columns of an impedance spectrum) under names of the format.
     Where two columns are the same term, the present name wins over an older one. The format does not say which
-    tester recorded; files that this project wrote as Parquet carry what the original said. ``derived_cycle_count`` is
-    left out, since it is derived again. Published files exist whose times are 3600 times too large: values are kept,
-    and a current that flows in one direction for longer than any test lasts is named in a warning.
+    tester recorded; files that this project wrote as Parquet carry what the original said. ``derived_cycle_count``
+    and ``step_kind`` are left out, since they are derived again. Published files exist whose times are 3600 times too
+    large: values are kept, and a current that flows in one direction for longer than any test lasts is named in a
+    warning.
 
 Seen in:
     Reference data and test files of the Battery Data Alliance (Basytec, Neware, Landt, Maccor, Novonix, Arbin data).
@@ -76,15 +77,15 @@ class BdfCsv:
         line, _ = _header_line(text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore"))
         encoded = line.encode()
         header_at = text.index(encoded)
-        rows = text[header_at + len(encoded) + 1 :]
-        sample = sample_lines(rows)
+        start = header_at + len(encoded) + 1
+        sample = sample_lines(text, start=start)
         delimiter = sniff_delimiter(line, sample)
         if delimiter is None or len(encoded) > MAX_LINE_BYTES:
             raise CorruptFileError(path, "no table found: its first line is not a line of column names", self.name)
         names, name_warnings = column_names(line, delimiter, sample)
         terms = {name: term for name in names if (term := term_of(name))}
         raw, table_warnings = parse_table(
-            rows,
+            text,
             names,
             delimiter=delimiter,
             decimal=sniff_decimal(sample, delimiter),
@@ -92,9 +93,11 @@ class BdfCsv:
             required=[name for name, term in terms.items() if term.column.name in _SERIES],
             real={name for name, term in terms.items() if term.column.dtype.is_float()},
             words={name for name, term in terms.items() if term.column.dtype == pl.String},
+            start=start,
         )
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
+        del text  # many megabytes of which nothing more is needed
         reading = to_reading(_with_truth(raw), TestMetadata(tester=self.tester), time_zone)
         reading.warnings[:0] = [*warnings, *name_warnings, *table_warnings]
         return reading
@@ -142,7 +145,7 @@ def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> R
     """Map a table in terms of the format; ``metadata`` gets sources, dates, and what is left to say."""
     terms = {name: term for name in table.columns if (term := term_of(name))}
     told = metadata.started_at, metadata.ended_at
-    table = table.drop(columns.DERIVED_CYCLE_COUNT.name, strict=False)
+    table = table.drop((column.name for column in columns.DERIVED), strict=False)
     texts = {name for name, term in terms.items() if term.column.dtype == pl.String}
     table, warnings = plain(table, texts, metadata, time_zone)
     table, terms, number_warnings = _whole_counts(table, terms)

@@ -75,7 +75,7 @@ LABELS_WITHOUT_UNIT = {"step_id": "Step ID", "step_type": "Step Type"}
 
 _UPPER = {"ac": "AC", "dc": "DC", "id": "ID", **{f"t{number}": f"T{number}" for number in range(1, 6)}}
 _UNIT_WORDS = {"second", "volt", "ampere", "celsius", "ohm", "watt", "hertz", "degree", "pa", "ah", "wh"}
-_OWN = {columns.DERIVED_CYCLE_COUNT.name}  # a column of this project, not of the ontology
+_OWN = {column.name for column in columns.DERIVED}  # of this project, not of the ontology
 _LABEL = re.compile(r"(?P<name>[^/]+?) / (?P<unit>\S+)")
 _KELVIN = {"k", "kelvin"}
 

@@ -40,6 +40,7 @@ from battery_analysis.readers.table import parse_table
 MAGICS = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
 
 _HEAD_BYTES = 8_192
+_CONTENT = re.compile(rb"\S")
 _MOST_HEADER_LINES = 50_000
 _PARAMETER_WIDTH = 20
 _COUNT = re.compile(r"Nb header lines\s*:\s*(\d+)")
@@ -76,9 +77,10 @@ class BiologicText:
         """
         text, _, warnings = load_text(path)
         found = _split(text)
+        del text
         if not found:
             raise CorruptFileError(path, "no line of column labels such as time/s, Ewe/V, freq/Hz", self.name)
-        if not found.records.strip():
+        if not _CONTENT.search(found.text, found.start):
             raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
         if found.warning:
             warnings.append(found.warning)
@@ -86,6 +88,7 @@ class BiologicText:
         raw, table_warnings = _table(found)
         if not raw.height:
             raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
+        found = found._replace(text=b"")  # many megabytes of which nothing more is needed
         metadata = _metadata(_header(found.lines[:-1]), found.lines[:-1], time_zone)
         loops = [(int(first), int(last)) for first, last in _LOOP.findall("\n".join(found.lines))]
         metadata.announced_records = loops[-1][1] + 1 if loops else None
@@ -109,7 +112,8 @@ class BiologicText:
 class _Split(NamedTuple):
     lines: list[str]
     delimiter: str
-    records: bytes
+    text: bytes
+    start: int
     warning: str | None
 
 
@@ -132,7 +136,7 @@ def _split(text: bytes) -> _Split | None:
         if delimiter := _delimiter_of(line):
             differs = counted is not None and counted != len(lines)
             warning = f"the header says it has {counted} lines, but the labels stand in line {len(lines)}"
-            return _Split(lines, delimiter, text[position:], warning if differs else None)
+            return _Split(lines, delimiter, text, position, warning if differs else None)
     return None
 
 
@@ -145,15 +149,16 @@ def _delimiter_of(line: str, at_least: int = 1) -> str | None:
 
 
 def _table(found: _Split) -> tuple[pl.DataFrame, list[str]]:
-    sample = sample_lines(found.records)
+    sample = sample_lines(found.text, start=found.start)
     labels, warnings = _labels(found.lines[-1], found.delimiter, sample)
     raw, table_warnings = parse_table(
-        found.records,
+        found.text,
         labels,
         delimiter=found.delimiter,
         decimal=sniff_decimal(sample, found.delimiter),
         first_line=len(found.lines) + 1,
         required=[label for label in labels if label in _CERTAIN_LABELS],
+        start=found.start,
     )
     raw = raw.select(label for label in raw.columns if not _is_filler(label, raw[label]))
     return raw, [*warnings, *table_warnings]

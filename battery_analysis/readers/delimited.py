@@ -92,14 +92,15 @@ class DelimitedText:
 
     def _table(self, below: Below) -> tuple[pl.DataFrame, list[str]]:
         layout = self._layout
-        names, name_warnings = column_names(below.header, layout.delimiter, sample_lines(below.rows))
+        names, name_warnings = column_names(below.header, layout.delimiter, sample_lines(below.text, start=below.start))
         required = [each.name for each in layout.columns if each.to in {column.name for column in SERIES}]
         frame, warnings = parse_table(
-            below.rows,
+            below.text,
             names,
             delimiter=layout.delimiter,
             decimal=layout.decimal,
             first_line=below.first_line,
+            start=below.start,
             required=required,
             real={each.name for each in layout.columns if each.unit or _holds(each, pl.Float64())},
             words={each.name for each in layout.columns if each.format or _holds(each, columns.STEP_TYPE.dtype)},

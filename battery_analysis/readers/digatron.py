@@ -25,7 +25,6 @@ Seen in:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +38,7 @@ from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.headings import Heading
 from battery_analysis.readers.preamble import Below, find_table, read_table
-from battery_analysis.readers.sniff import head_lines, load_text, sample_lines, sniff_delimiter, split_cells
+from battery_analysis.readers.sniff import head_lines, line_start, load_text, sample_lines, sniff_delimiter, split_cells
 from battery_analysis.readers.stamps import unix_time
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
 
@@ -148,14 +147,16 @@ def _is_label_line(line: str) -> bool:
 
 def _without_units(below: Below) -> _Layout:
     """Take the line of units off the records, if there is one."""
-    delimiter = sniff_delimiter(below.header, sample_lines(below.rows)) or ","
-    line, _, rows = below.rows.partition(b"\n")
+    delimiter = sniff_delimiter(below.header, sample_lines(below.text, start=below.start)) or ","
+    rows_at = line_start(below.text, 1, below.start)
+    line = below.text[below.start : rows_at].rstrip(b"\n")
     labels, cells = (split_cells(each, delimiter) for each in (below.header, line.decode("utf-8", "replace")))
     units = {label.strip(' "'): cell.strip('[]" ') for label, cell in zip(labels, cells, strict=False)}
     measured = [unit for label, unit in units.items() if TERMS.get(_key(label.partition("#")[0])) in SERIES]
-    if not rows or any(character.isdigit() for unit in measured for character in unit) or not any(measured):
+    numbers = any(character.isdigit() for unit in measured for character in unit)
+    if rows_at == len(below.text) or numbers or not any(measured):
         return _Layout(below, delimiter, {})
-    return _Layout(below._replace(rows=rows, first_line=below.first_line + 1), delimiter, units)
+    return _Layout(below._replace(start=rows_at, first_line=below.first_line + 1), delimiter, units)
 
 
 def _header(lines: Sequence[str], delimiter: str) -> dict[str, str]:
@@ -187,7 +188,7 @@ def _with_true_units(
     clock = unix_time(stamps.head(_SAMPLES), time / 1e3, "UTC").unix_time
     steps = pl.DataFrame({"clock": clock.diff(), "time": time.diff()}).filter(pl.col("clock") > 0, pl.col("time") > 0)
     ratio = (steps["clock"] / steps["time"]).median()
-    if not isinstance(ratio, float) or abs(math.log(ratio / 1e-3)) > math.log(_SURE_FACTOR):
+    if not isinstance(ratio, float) or not 1e-3 / _SURE_FACTOR < ratio < 1e-3 * _SURE_FACTOR:
         return headings, []
     said = ", ".join(each.name for each in labelled)
     return (

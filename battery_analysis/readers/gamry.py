@@ -95,6 +95,7 @@ class GamryDta:
         others = ", ".join(f"{table.name} ({len(table.rows)} rows)" for table in tables if not table.holds_records)
         if not chosen:
             there = f"; it has {others}, which hold none" if others else ""
+            there += "; the files of each charge and discharge do" if "CAPACITYCURVE" in others else ""
             raise CorruptFileError(path, f"no table of records such as CURVE or ZCURVE{there}", self.name)
         if others:
             warnings.append(f"tables that are no time series or spectrum are left out: {others}")

@@ -108,7 +108,7 @@ class LandtText:
         if below is None:
             raise CorruptFileError(path, "no line of column names such as TestTime/Sec, Voltage/V", self.name)
         delimiter = _delimiter(below.header)
-        below = below._replace(rows=_without_hyphens(below.rows, delimiter))
+        below = below._replace(text=_without_hyphens(below.rows, delimiter), start=0)
         raw, headings, table_warnings = read_table(below, heading, TERMS, SERIES, delimiter)
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)

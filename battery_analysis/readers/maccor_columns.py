@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from battery_analysis import columns
 from battery_analysis.columns import Column
+from battery_analysis.readers import headings
 from battery_analysis.readers.headings import split_unit, unit_scale
 
 STAMP_KEYS = ("dpttime", "dpt")
@@ -63,12 +63,8 @@ _CYCLE_KEYS = {"cyc", "cyclec", "cyclep"}
 _MILLI_KEYS = {"mamps", "mamphr", "mwatthr", "mvolts"}
 
 
-class Heading(NamedTuple):
-    """A column name of the file, what it is called without spelling, and its unit as written."""
-
-    name: str
-    key: str
-    unit: str
+class Heading(headings.Heading):
+    """A column name of the file, and what it means in a Maccor export."""
 
     @property
     def column(self) -> Column | None:

@@ -32,13 +32,11 @@ _KEY = re.compile(rf"(?P<key>{_KEYS}):?", re.IGNORECASE)
 _TODAY = re.compile(r"(?P<key>Today'{1,2}s Date)\s*:?\s*", re.IGNORECASE)
 _PROCEDURE = re.compile(r"(?P<name>.*?\.\d{3})(?P<description>\D.*)", re.DOTALL)
 _CHANNEL = re.compile(r"\.(\d{3})")
-_ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {
-    **{name: at for at, name in enumerate(_ENGLISH, 1)},
-    **{"mai": 5, "okt": 10, "dez": 12, "mrz": 3, "mär": 3},
-}
-_NAMED_MONTH = r"^(?:[A-Za-z]+, *)?(\d{1,2})[- ]([A-Za-zä]{3})[A-Za-z]*[- ](\d{2,4}),?( .*)?$"
-_MONTH_FIRST = r"^(?:[A-Za-z]+, *)?([A-Za-zä]{3})[A-Za-z]* +(\d{1,2}), *(\d{4}),?( .*)?$"
+_TIME_OF_DAY = r"\d{1,2}:\d{2}:\d{2}( [AaPp][Mm])?"
+_DAY = 86_400
+_LATEST = 1e11
+_CLOCK_SET = 7_200
+"""Seconds by which a clock may be set back, as at the end of summer time, without a day having gone by."""
 
 
 def read_header(lines: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -89,33 +87,39 @@ def read_stamp(stamp: str, time_zone: str) -> datetime | None:
     >>> read_stamp("11 December 2020, 12:22:12 PM", "UTC").isoformat()
     '2020-12-11T12:22:12+00:00'
     """
-    clock = unix_time(plain_stamps(pl.Series("stamp", [stamp])), pl.Series([0.0]), time_zone).unix_time
+    clock = unix_time(pl.Series("stamp", [stamp]), pl.Series([0.0]), time_zone).unix_time
     ends = certain_ends(clock, pl.Series([0.0]))
     return moment(ends[0][0]) if ends else None
 
 
-def plain_stamps(stamps: pl.Series) -> pl.Series:
-    """Write stamps with the name of a month (``23-Nov-23 3:56:11 PM``) year first; leave all others.
+def dated_stamps(stamps: pl.Series, day: str, test_time: pl.Series) -> pl.Series:
+    """Put the date before stamps that are times of day only; leave all others.
 
-    >>> plain_stamps(pl.Series(["23-Nov-23 3:56:11 PM"]))[0]
-    '2023-11-23 3:56:11 PM'
+    Args:
+        stamps: The stamps of the records.
+        day: When the test began, as the header writes it.
+        test_time: Seconds since then, which tell how many days have gone by.
+
+    >>> dated_stamps(pl.Series(["23:59:50", "00:00:10"]), "11/23/2023", pl.Series([0.0, 20.0])).to_list()
+    ['2023-11-23 23:59:50', '2023-11-24 00:00:10']
     """
     first = stamps.drop_nulls().first()
-    if stamps.dtype != pl.String or not isinstance(first, str) or not re.search(r"[A-Za-zä]{3}", first.strip()):
+    began = read_stamp(day, "UTC")
+    if began is None or not isinstance(first, str) or not re.fullmatch(_TIME_OF_DAY, first.strip()):
         return stamps
-    day_first = re.match(_NAMED_MONTH, first.strip()) is not None
-    parts = stamps.str.strip_chars().str.extract_groups(_NAMED_MONTH if day_first else _MONTH_FIRST).struct.unnest()
-    one, two, year, time = parts.iter_columns()
-    day, month = (one, two) if day_first else (two, one)
-    number = month.str.to_lowercase().replace_strict(_MONTHS, default=None, return_dtype=pl.Int64)
-    table = pl.DataFrame({"year": year, "month": number, "day": day, "time": time.fill_null("")})
-    century = pl.when(pl.col("year").str.len_chars() == 2).then(pl.lit("20")).otherwise(pl.lit(""))
-    two_digits = (pl.col(name).cast(pl.String).str.zfill(2) for name in ("month", "day"))
-    return table.select(
-        (pl.concat_str(pl.concat_str(century, pl.col("year")), *two_digits, separator="-") + pl.col("time")).alias(
-            stamps.name
-        )
-    ).to_series()
+    texts = pl.lit(stamps.str.strip_chars())
+    clock = pl.coalesce(texts.str.to_time("%I:%M:%S %p", strict=False), texts.str.to_time("%H:%M:%S", strict=False))
+    table = pl.select(second=clock.cast(pl.Duration).dt.total_seconds(), time=pl.lit(test_time)).fill_null(
+        strategy="forward"
+    )
+    second, time = pl.col("second"), pl.col("time")
+    midnights = ((time.diff() - _CLOCK_SET - second.diff()) / _DAY).ceil().clip(0.0).fill_null(0.0).cum_sum()
+    since_midnight = (second - time).drop_nulls().first() % _DAY  # of the day on which the test began
+    first_day = ((since_midnight + time - second) / _DAY).round().drop_nulls().first()
+    dated = began.timestamp() // _DAY * _DAY + (first_day + midnights) * _DAY + second
+    sound = pl.when(dated.is_between(0.0, _LATEST)).then(dated)  # whatever damage has made of the test time
+    shown = (sound * 1e6).cast(pl.Int64).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M:%S")
+    return table.select(pl.when(pl.lit(stamps).is_not_null()).then(shown).alias(stamps.name)).to_series()
 
 
 def _clean(cell: str) -> str:

@@ -32,9 +32,9 @@ from battery_analysis.readers.maccor_columns import (
     scale_of,
 )
 from battery_analysis.readers.maccor_evidence import MINUTE, TIME_SCALES, time_scale, voltage_scale
-from battery_analysis.readers.maccor_header import plain_stamps
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.terms import fault
 
 UNITS_SUFFIX = " Units"
 """Ends the name under which a column called ``Units`` is passed on; it begins with the name of the column before."""
@@ -76,7 +76,7 @@ def map_table(raw: pl.DataFrame) -> Mapped:
     """
     raw, units = _without_units(raw)
     stamp_name = next((name for key in STAMP_KEYS for name in raw.columns if heading(name).key == key), None)
-    stamps = plain_stamps(raw.drop_in_place(stamp_name)) if stamp_name else None
+    stamps = raw.drop_in_place(stamp_name) if stamp_name else None
     raw, clock_times = _as_numbers(raw)
     headings = [each._replace(unit="s") if each.name in clock_times else each for each in map(heading, raw.columns)]
     milli = {each.name for each in headings if each.in_milli}
@@ -141,27 +141,18 @@ def _declare(raw: pl.DataFrame, headings: Sequence[Heading]) -> tuple[dict[Colum
         column, values = TERMS[each.key], raw[each.name]
         if column in maps:
             continue
-        scale, fault = scale_of(each, column), None
-        if scale is None:
-            fault = f"the unit {each.unit!r} of column {each.name!r} is not known"
-        elif column is not columns.STEP_TYPE and not values.dtype.is_numeric():
-            fault = f"column {each.name!r} holds no numbers, but texts such as {values.drop_nulls().first()!r}"
-        elif column.dtype == pl.Int64() and not _is_whole(values):
-            fault = f"column {each.name!r} holds fractions"
-        if fault is None and scale is not None:
+        scale = scale_of(each, column)
+        problem = fault(values, each, column, scale)
+        if problem is None and scale is not None:
             maps[column] = Map(each.name, column, scale, each.unit)
         elif column in REQUIRED:
-            raise SchemaError(str(fault))
+            raise SchemaError(str(problem))
         elif values.dtype.is_numeric():
-            warnings.append(f"{fault}; kept as it is")
+            warnings.append(f"{problem}; kept as it is")
     for column in (columns.TEST_TIME, columns.VOLTAGE):
         if column not in maps:
             raise SchemaError(absent(column, [each.name for each in headings]))
     return maps, warnings
-
-
-def _is_whole(values: pl.Series) -> bool:
-    return values.dtype.is_integer() or bool((values.round() == values).all())
 
 
 def _scaled(raw: pl.DataFrame, maps: dict[Column, Map], column: Column) -> pl.Series | None:

@@ -15,6 +15,7 @@ from battery_analysis import columns
 from battery_analysis.readers.base import ColumnSource, Reading, TestMetadata, TestType
 from battery_analysis.readers.maccor_columns import CAPACITY, ENERGY
 from battery_analysis.readers.maccor_evidence import goes_on_after_steps
+from battery_analysis.readers.maccor_header import dated_stamps
 from battery_analysis.readers.maccor_mapping import map_table
 from battery_analysis.readers.terms import with_clock
 
@@ -51,6 +52,8 @@ def to_reading(raw: pl.DataFrame, metadata: TestMetadata, warnings: list[str], t
     frame = _counters(frame, metadata)
     warnings = [*warnings, *map_warnings, *sign_warnings]
     if stamps is not None:
+        if stamps.dtype == pl.String:
+            stamps = dated_stamps(stamps, metadata.header.get("Date of Test", ""), frame[columns.TEST_TIME.name])
         frame, clock_warnings = with_clock(frame, stamps, time_zone, metadata)
         warnings += clock_warnings
     _complete(metadata, frame)

@@ -27,6 +27,7 @@ from battery_analysis.readers.maccor_records import to_reading
 from battery_analysis.readers.sniff import (
     MAX_LINE_BYTES,
     column_names,
+    line_start,
     load_text,
     sample_lines,
     sniff_decimal,
@@ -74,6 +75,7 @@ class MaccorText:
             raise CorruptFileError(path, str(exc), self.name) from exc
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
+        del text  # many megabytes of which nothing more is needed
         metadata = TestMetadata(tester=self.tester)
         header = read_header([line.split(found.delimiter) for line in found.lines[:-1]])
         describe(metadata, header, path, time_zone)
@@ -105,26 +107,24 @@ def _delimiter(line: str) -> str | None:
 
 def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, list[str]]:
     """Parse the records; lines above them are left out by their number, for they may come again below."""
-    start = 0
-    for _ in found.lines:
-        end = text.find(b"\n", start)
-        start = len(text) if end < 0 else end + 1
-    rows = text[start:].lstrip(b"\n")
-    first_line = len(found.lines) + 1 + len(text) - start - len(rows)
-    sample = sample_lines(rows)
+    start, first_line = line_start(text, len(found.lines)), len(found.lines) + 1
+    while text.startswith(b"\n", start):
+        start, first_line = start + 1, first_line + 1
+    sample = sample_lines(text, start=start)
     names, warnings = _names(found, sample)
     decimal = sniff_decimal(sample, found.delimiter)
-    if decimal == ".":
-        rows = _without_thousands(rows, found.delimiter)
+    if decimal == "." and text.find(b'"' if found.delimiter == "," else b",", start) >= 0:
+        text, start = _without_thousands(text[start:], found.delimiter), 0
     headings = [heading(name) for name in names]
     frame, table_warnings = parse_table(
-        rows,
+        text,
         names,
         delimiter=found.delimiter,
         decimal=decimal,
         first_line=first_line,
         required=[each.name for each in headings if each.column in REQUIRED],
         real={each.name for each in headings if not each.is_whole},
+        start=start,
     )
     empty = [name for name in frame.columns if _INVENTED.fullmatch(name) and not frame[name].count()]
     return frame.drop(empty), [*warnings, *table_warnings]
@@ -149,5 +149,5 @@ def _names(found: _Found, sample: list[str]) -> tuple[list[str], list[str]]:
 def _without_thousands(rows: bytes, delimiter: str) -> bytes:
     """Write numbers like 5,577,644.47 without their commas."""
     if delimiter == ",":
-        return _QUOTED_THOUSANDS.sub(lambda number: number[1].replace(b",", b""), rows) if b'"' in rows else rows
-    return _INNER_COMMA.sub(b"", rows) if b"," in rows else rows
+        return _QUOTED_THOUSANDS.sub(lambda number: number[1].replace(b",", b""), rows)
+    return _INNER_COMMA.sub(b"", rows)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from battery_analysis import columns
-from battery_analysis.columns import BY_NAME, is_aux
+from battery_analysis.columns import BY_NAME, DERIVED, is_aux
 from battery_analysis.errors import SettingsError
 from battery_analysis.readers.headings import unit_scale
 from battery_analysis.readers.sniff import DELIMITERS
@@ -156,6 +156,8 @@ class _Checker:
 
     def _target(self, name: str, to: Any) -> str:
         text = to if isinstance(to, str) else ""
+        if text in {column.name for column in DERIVED}:
+            self._fail(name, f"to must not be {text}, which is derived from other columns")
         if text not in (AUX, IGNORE) and text not in BY_NAME and not is_aux(text):
             near = difflib.get_close_matches(text, BY_NAME, n=1)
             hint = f"; is {near[0]} meant?" if near else ""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.errors import UnknownFormatError
-from battery_analysis.readers.headings import unit_scale
+from battery_analysis.readers.headings import split_unit, unit_scale
 from battery_analysis.readers.mapping_files import AUX, SERIES
 from battery_analysis.readers.sniff import column_names, head_text, sniff_decimal, sniff_delimiter, split_cells
 
@@ -33,7 +33,6 @@ WORDS: dict[str, Column] = {
 
 _MOST_LINES = 500
 _SAMPLE_LINES = 20
-_HEADING = re.compile(r"(?P<words>.*?)[ _]*(?:\((?P<a>[^()]+)\)|\[(?P<b>[^\[\]]+)\]|/ *(?P<c>[^/\s]+))")
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 
 
@@ -98,11 +97,10 @@ def _facts(name: str) -> dict[str, str | int]:
         column = BY_NAME[name]
         facts: dict[str, str | int] = {"to": name, **({"unit": column.unit} if column.unit else {})}
         return facts | ({"sign": 1} if column is columns.CURRENT else {})
-    parts = _HEADING.fullmatch(name)
-    if parts is None:
+    words, unit = split_unit(name, slash=True)
+    if not unit:
         return {"to": AUX}
-    unit = (parts["a"] or parts["b"] or parts["c"]).strip()
-    known = WORDS.get(re.sub(r"[\s_]+", " ", parts["words"]).strip().lower())
+    known = WORDS.get(re.sub(r"[\s_]+", " ", words).strip().lower())
     if known is None or unit_scale(unit, known) is None:
         return {"to": AUX, "unit": unit}
     # A name does not tell which way the current flows.

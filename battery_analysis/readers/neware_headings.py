@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 from battery_analysis import columns
 from battery_analysis.columns import Column
@@ -49,7 +48,10 @@ _CYCLES = ("cycleindex", "cycleid", "cyclenumber", "cycle", "循环号", "循环
 _EXECUTED_STEPS = ("stepnumber", "stepid", "step", "steps", "工步序号", "步次")
 _PROGRAMME_STEPS = ("stepindex", "rawstepid", "工步号", "原始工步号")
 _STEP_TYPES = ("steptype", "stepname", "status", "state", "工步类型", "工步名称", "状态")
-_RECORDS = ("datapoint", "recordid", "recordindex", "recordnumber", "数据序号", "记录序号", "记录号")
+_RECORDS = (
+    *("datapoint", "dataserialnumber", "recordid", "recordindex", "recordnumber"),
+    *("数据序号", "记录序号", "记录号"),
+)
 _TOTAL_TIMES = ("totaltime", "cumulativetime", "总时间", "累计时间")
 _STEP_TIMES = ("time", "relativetime", "steptime", "时间", "相对时间", "工步时间")
 _STAMPS = ("date", "realtime", "absolutetime", "datetime", "绝对时间", "系统时间")
@@ -67,7 +69,7 @@ TERMS: dict[str, Column] = {
     **dict.fromkeys(_EXECUTED_STEPS, columns.STEP_COUNT),
     **dict.fromkeys(_STEP_TYPES, columns.STEP_TYPE),
     **dict.fromkeys(_STEP_TIMES, columns.STEP_TIME),
-    **dict.fromkeys(_RECORDS, columns.RECORD_INDEX),
+    **dict.fromkeys((*_RECORDS, "record"), columns.RECORD_INDEX),
     **{key: columns.BY_NAME[name] for key, name in _COUNTERS.items()},
     "power": columns.POWER,
     "功率": columns.POWER,
@@ -100,16 +102,14 @@ _CYCLE_TOTALS = (
 _SENSOR = re.compile(
     r"(?:aux(?:iliary)?(?:ch(?:annel)?)?|辅助通道)?(?:temp(?:erature)?|tu?|温度)(?P<number>[1-5])(?:t|温度)?"
 )
+_FIRST_UNIT = re.compile(r"^(?P<kind>temp)1_(?=\d)", re.IGNORECASE)
+"""``temp1_2`` is the second sensor of the first auxiliary unit."""
 _CLOCK = re.compile(r".*h.*:.*m.*", re.IGNORECASE)
 _LOST_LETTER = re.compile(r"^[?\ufffd](?=[A-Za-z])")
 
 
-class Heading(NamedTuple):
-    """A column name of the file, what it is called without spelling, and its unit as written."""
-
-    name: str
-    key: str
-    unit: str
+class Heading(headings.Heading):
+    """A column name of the file, and what it means in a Neware report."""
 
     @property
     def column(self) -> Column | None:
@@ -126,6 +126,7 @@ def heading(name: str) -> Heading:
     Heading(name='Chg. Cap.(mAs)', key='chgcap', unit='mAs')
     """
     words, unit = headings.split_unit(name)
+    words = _FIRST_UNIT.sub(r"\g<kind>", words)
     return Heading(name, re.sub(r"[\W_]", "", words.lower()), unit)
 
 

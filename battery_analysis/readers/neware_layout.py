@@ -26,6 +26,7 @@ from battery_analysis.readers.neware_headings import describes_records, describe
 from battery_analysis.readers.sniff import (
     DELIMITERS,
     column_names,
+    line_start,
     may_name,
     sample_lines,
     sniff_decimal,
@@ -109,14 +110,12 @@ def flat_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:
     Raises:
         SchemaError: They cannot be parsed at all.
     """
-    parts = text.split(b"\n", names.lines)
-    rows = parts[-1] if len(parts) > names.lines else b""
-    header = names.levels[-1]
+    start, header = line_start(text, names.lines), names.levels[-1]
     if names.filled:
-        rows, header = _FILLING.sub(b"\t", rows), _one_tab(header)
-    else:
-        rows = _without_padding(rows, names.delimiter)
-    return _table(rows, header, names.delimiter, names.lines + 1)
+        text, start, header = _FILLING.sub(b"\t", text[start:]), 0, _one_tab(header)
+    elif names.delimiter != "\t" and text.find(b"\t", start) >= 0:
+        text, start = _without_padding(text[start:], names.delimiter), 0
+    return _table(text, header, names.delimiter, names.lines + 1, start)
 
 
 def nested_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:
@@ -203,18 +202,19 @@ def _owners(steps: Sequence[tuple[bytes, bytes]], names: Names) -> pl.DataFrame:
     return owners.with_columns(pl.col(_OWNER).cast(pl.Int64), pl.col(numbers).cast(pl.Float64, strict=False))
 
 
-def _table(rows: bytes, header: str, delimiter: str, first_line: int) -> tuple[pl.DataFrame, list[str]]:
-    sample = sample_lines(rows)
+def _table(text: bytes, header: str, delimiter: str, first_line: int, start: int = 0) -> tuple[pl.DataFrame, list[str]]:
+    sample = sample_lines(text, start=start)
     names, warnings = column_names(_as_wide_as(sample, header, delimiter), delimiter, sample)
     headings = [heading(name) for name in names]
     table, table_warnings = parse_table(
-        rows,
+        text,
         names,
         delimiter=delimiter,
         decimal=sniff_decimal(sample, delimiter),
         first_line=first_line,
         required=[each.name for each in headings if each.column in _REQUIRED],
         real={each.name for each in headings if (each.column.dtype.is_float() if each.column else each.unit)},
+        start=start,
     )
     return table, [*warnings, *table_warnings]
 

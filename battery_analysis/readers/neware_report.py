@@ -29,13 +29,13 @@ from battery_analysis.readers.neware_columns import total_time
 from battery_analysis.readers.neware_headings import TERMS, Heading, heading, is_clock, unit_scale
 from battery_analysis.readers.neware_times import first_stamp, last_stamp
 from battery_analysis.readers.stamps import unix_time
+from battery_analysis.readers.terms import words
 
 REQUIRED = (columns.VOLTAGE, columns.CURRENT)
 
 _DISCHARGE = re.compile(r"D_?Ch|放电", re.IGNORECASE)
 _REST = re.compile(r"rest|ocv|pause|搁置|静置|暂停|开路", re.IGNORECASE)
 _STEP_MARKS = (columns.CYCLE_COUNT, columns.STEP_COUNT, columns.STEP_ID, columns.STEP_TYPE)
-_KEPT_WORDS = 50
 
 
 def to_reading(table: pl.DataFrame, metadata: TestMetadata, warnings: list[str], time_zone: str) -> Reading:
@@ -90,10 +90,8 @@ def _keep_words(metadata: TestMetadata, table: pl.DataFrame, headings: Sequence[
     for each in headings:
         if table.schema[each.name] != pl.String or each.column is not None:
             continue
-        words = table[each.name].drop_nulls().unique(maintain_order=True)
-        if words.len():
-            more = f"; and {words.len() - _KEPT_WORDS} more" if words.len() > _KEPT_WORDS else ""
-            metadata.header[each.name] = "; ".join(words.head(_KEPT_WORDS)) + more
+        if table[each.name].count():
+            metadata.header[each.name] = words(table[each.name])
 
 
 def _stamps(table: pl.DataFrame, headings: Sequence[Heading]) -> pl.Series | None:

@@ -64,6 +64,7 @@ class NewareText:
             table, table_warnings = (nested_table if names.indents else flat_table)(text, names)
             if not table.height:
                 raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
+            del text  # many megabytes of which nothing more is needed
             return to_reading(table, metadata, [*warnings, *table_warnings], time_zone)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc

@@ -6,13 +6,15 @@ File structure:
     and spreadsheets add commas to the section marks. A channel that was started anew appends all of it once more.
 
     Times are hours, current is in A and positive on charge. ``Capacity (Ah)`` and ``Energy (Wh)`` are signed nets: up
-    on charge, down on discharge, set to zero only by a new start. Dates follow the computer's locale.
+    on charge, down on discharge, set to zero by a new start, in some versions also by each step (of which the energy
+    alone has been seen). Dates follow the computer's locale. A temperature without a sensor is -9999.
 
 Choices:
     ``Step Number`` is kept as the step in the programme (``step_id``): nothing says that it never repeats, and a step
     so numbered changes its type between its constant-current and its constant-voltage part. Where there is no ``Step
     Type`` (HPC 3.0), ``Step Number`` holds the code of the type, and code 1 both charges and discharges. The codes are
-    spelled out in ``step_type`` and kept as ``aux_``. Mass and area of exactly 1 are the program's own and nobody's.
+    spelled out in ``step_type`` and kept as ``aux_``. Whether a net begins with each step is seen in its values.
+    Temperatures below absolute zero are missing. Mass and area of exactly 1 are the program's own and nobody's.
 
 Seen in:
     UHPC 2.13, HPC 2.2 and HPC 3.0.
@@ -61,6 +63,11 @@ STEP_TYPES = {
     10: "CV hold discharge",
 }
 
+_NETS = {"net_capacity_ah", "net_energy_wh"}
+_LEAST_NET = 1e-6
+"""Ah or Wh from which on a step counts as evidence."""
+_RESET_SHARE = 0.05
+_ABSOLUTE_ZERO = -273.15
 _REQUIRED = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
 _BOTH_DIRECTIONS = {1: "CC"}
 _MARK = re.compile(rb'(?m)^"?\[(Summary|Data)\]"?[,;\t ]*$')
@@ -90,7 +97,7 @@ class NovonixCsv:
             SchemaError: Time, voltage or current is absent.
         """
         text, _, warnings = load_text(path)
-        marks = [(mark[1].decode(), mark.start(), mark.end()) for mark in _MARK.finditer(text)]
+        marks = _marks(text)
         starts = [(at, end) for kind, at, end in marks if kind == "Data"]
         if not starts:
             raise CorruptFileError(path, "there is no [Data] section", self.name)
@@ -98,13 +105,14 @@ class NovonixCsv:
         sections = [_section(text, start, end) for (_, start), end in zip(starts, ends, strict=True)]
         metadata = _metadata(text[: starts[0][0]].decode("utf-8", "replace").split("\n")[:_MOST_HEADER_LINES])
 
-        tables = [read_table(section, heading, TERMS, _REQUIRED) for section in sections if section.rows.strip()]
+        tables = [read_table(section, heading, TERMS, _REQUIRED) for section in sections if section.holds_rows()]
         warnings += [warning for table in tables for warning in table.warnings]
         if not any(table.frame.height for table in tables):
             raise CorruptFileError(path, "the [Data] section has no data rows", self.name)
         if len(tables) > 1:
             warnings.append(f"the channel was started {len(tables)} times; all its records are here, in their order")
         raw, headings = _joined(tables)
+        del text, sections, tables  # many megabytes of which nothing more is needed
         return _reading(raw, headings, metadata, warnings, time_zone)
 
 
@@ -121,6 +129,9 @@ def _reading(
     if kinds is not None and type_name is not None:
         frame = frame.with_columns(kinds)
         metadata.sources[columns.STEP_TYPE.name] = ColumnSource(type_name)
+    frame = _by_step(frame, metadata)
+    frame, cold_warnings = _without_cold(frame)
+    warnings += cold_warnings
     keep_words(raw, metadata)
     started = in_utc(parse_stamp(metadata.header.get("Started", "")), time_zone)
     if stamps is not None:
@@ -131,18 +142,57 @@ def _reading(
     return Reading(frame, metadata, warnings)
 
 
+def _by_step(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
+    """Call nets that begin with each step by their name, where most steps show that they do."""
+    step_time = pl.col(columns.STEP_TIME.name)
+    for name in _NETS & set(frame.columns) if columns.STEP_TIME.name in frame.columns else ():
+        reached = pl.col(name).shift().abs()
+        starts = (step_time < step_time.shift()) & (reached > _LEAST_NET)
+        from_zero = starts & (pl.col(name).abs() < _RESET_SHARE * reached)
+        steps, anew = frame.select(starts.sum().alias("steps"), from_zero.sum().alias("anew")).row(0)
+        if steps and 2 * anew > steps:
+            frame = frame.rename({name: f"step_{name}"})
+            metadata.sources[f"step_{name}"] = metadata.sources.pop(name)
+    return frame
+
+
+def _without_cold(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Leave temperatures empty that no sensor has measured."""
+    names = [column.name for column in columns.SENSOR_TEMPERATURES if column.name in frame.columns]
+    measured = pl.col(names) >= _ABSOLUTE_ZERO
+    cold = frame.select((~measured).sum()).row(0) if names else ()
+    if not any(cold):
+        return frame, []
+    said = f"{sum(cold)} temperatures below absolute zero, as without a sensor, are kept as missing"
+    return frame.with_columns(pl.when(measured).then(pl.col(names))), [said]
+
+
+def _marks(text: bytes) -> list[tuple[str, int, int]]:
+    """The lines [Summary] and [Data], in order: what stands in them, and where they begin and end."""
+    found = []
+    for word in (b"[Summary]", b"[Data]"):
+        at = text.find(word)
+        while at >= 0:
+            if mark := _MARK.match(text, text.rfind(b"\n", 0, at) + 1):
+                found.append((mark[1].decode(), mark.start(), mark.end()))
+            at = text.find(word, at + 1)
+    return sorted(found, key=lambda mark: mark[1])
+
+
 def _section(text: bytes, start: int, end: int | None) -> Below:
     """Cut out one data section and take the quotes off rows that stand in them as a whole."""
-    body = text[start:end].lstrip(b"\n")
-    skipped = len(text[start:end]) - len(body)
-    line, _, rows = body.partition(b"\n")
-    header = line.decode("utf-8", "replace")
+    while text.startswith(b"\n", start):
+        start += 1
+    first_line = text.count(b"\n", 0, start) + 2
+    if end is not None:
+        text, start = text[start:end], 0
+    rows_at = text.find(b"\n", start) + 1 or len(text)
+    header = text[start:rows_at].decode("utf-8", "replace").rstrip("\n")
+    below = Below([], header, text, first_line, rows_at)
     if header.startswith('"') and header.endswith('"') and header.count('"') == 2:
-        header = header.strip('"')
-        rows = rows.replace(b'"\n', b"\n").replace(b'\n"', b"\n").removeprefix(b'"')
-        if rows.endswith(b'"'):
-            rows = rows[:-1]
-    return Below([], header, rows, text.count(b"\n", 0, start + skipped) + 2)
+        rows = below.rows.replace(b'"\n', b"\n").replace(b'\n"', b"\n").removeprefix(b'"').removesuffix(b'"')
+        below = below._replace(header=header.strip('"'), text=rows, start=0)
+    return below
 
 
 def _joined(tables: list[Table]) -> tuple[pl.DataFrame, list[Heading]]:

@@ -45,7 +45,7 @@ _DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(\s|$)")
 _KINDS: tuple[tuple[str, TestType], ...] = (
     (r"impedance|eis", "eis"),
     (r"cyclic voltammetry|\bcv\b", "cv"),
-    (r"open[ -]circuit|\bocp\b|\bocv\b|corpot", "ocv"),
+    (r"open[ -]circuit|\bocp\b|\bocv\b|corpot|readvoltage", "ocv"),
     (r"charge|cycling|\bpwr", "cycling"),
 )
 

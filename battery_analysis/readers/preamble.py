@@ -6,6 +6,7 @@ typed, with everything that ``table`` knows about damage.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -26,15 +27,29 @@ from battery_analysis.readers.table import parse_table
 
 _MOST_LINES = 50_000
 _UNNAMED = "unnamed "
+_CONTENT = re.compile(rb"\S")
 
 
 class Below(NamedTuple):
-    """A table and the lines above it; ``first_line`` is the number in the file of its first row."""
+    """A table and the lines above it.
+
+    Its rows are those of ``text`` from ``start`` on; ``first_line`` is the number in the file of the first of them.
+    """
 
     lines: list[str]
     header: str
-    rows: bytes
+    text: bytes
     first_line: int
+    start: int = 0
+
+    @property
+    def rows(self) -> bytes:
+        """The rows, copied."""
+        return self.text[self.start :]
+
+    def holds_rows(self) -> bool:
+        """Say whether anything stands below the header."""
+        return _CONTENT.search(self.text, self.start) is not None
 
 
 class Table(NamedTuple):
@@ -60,7 +75,7 @@ def find_table(text: bytes, is_header: Callable[[str], bool], first_line: int = 
         line = text[position : min(end, position + MAX_LINE_BYTES)].decode("utf-8", "replace")
         position = end + 1
         if is_header(line):
-            return Below(lines, line, text[position:], first_line + len(lines) + 1)
+            return Below(lines, line, text, first_line + len(lines) + 1, position)
         lines.append(line)
     return None
 
@@ -87,18 +102,19 @@ def read_table(
     Raises:
         SchemaError: The rows cannot be parsed at all.
     """
-    sample = sample_lines(below.rows)
+    sample = sample_lines(below.text, start=below.start)
     delimiter = delimiter or sniff_delimiter(below.header, sample) or ","
     names, name_warnings = column_names(_as_wide_as_rows(below.header, delimiter, sample), delimiter, sample)
     headings = [heading(name) for name in names]
     frame, table_warnings = parse_table(
-        below.rows,
+        below.text,
         names,
         delimiter=delimiter,
         decimal=sniff_decimal(sample, delimiter),
         first_line=below.first_line,
         required=[each.name for each in headings if terms.get(each.key) in required],
         real={each.name for each in headings if _is_real(each, terms)},
+        start=below.start,
     )
     empty = {name for name in names if name.startswith(_UNNAMED) and frame[name].null_count() == frame.height}
     return Table(

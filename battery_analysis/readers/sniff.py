@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import codecs
 import functools
+import io
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ MAX_LINE_BYTES = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
 
 _SAMPLE_BYTES = 16_384
+_BLOCK_BYTES = 65_536
+_NOT_CP1252 = tuple(bytes([byte]) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D))
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _NUL_BLOCK = re.compile(rb"\0+")
@@ -50,6 +53,7 @@ def load_text(path: Path) -> Text:
     raw = path.read_bytes()
     encoding = guess_encoding(raw)
     text = _as_utf8(raw, encoding)
+    del raw  # of a large file one copy is enough
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     warnings = []
@@ -113,16 +117,11 @@ def guess_encoding(raw: bytes) -> str:
         return "utf-16-le"
     if 2 * even.count(0) > len(even) and not odd.count(0):
         return "utf-16-be"
-    if raw.isascii():
+    if raw.isascii() or _utf8_rest(raw) is not None:
         return "utf-8"
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        if exc.end < len(raw) or exc.reason != "unexpected end of data":
-            if _is_chinese(raw[:_SIGN_BYTES]):
-                return "gb18030"
-            return "cp1252" if _decodes(raw, "cp1252") else "latin-1"
-    return "utf-8"
+    if _is_chinese(raw[:_SIGN_BYTES]):
+        return "gb18030"
+    return "latin-1" if any(byte in raw for byte in _NOT_CP1252) else "cp1252"
 
 
 def sniff_delimiter(header_line: str, sample: Sequence[str]) -> str | None:
@@ -197,21 +196,39 @@ def split_cells(line: str, delimiter: str) -> list[str]:
     return cells
 
 
-def sample_lines(text: bytes, per_place: int = 40) -> list[str]:
-    """Some whole lines from the beginning, the middle and the end of a text."""
+def sample_lines(text: bytes, per_place: int = 40, start: int = 0) -> list[str]:
+    """Some whole lines from the beginning, the middle and the end of a text, or of what it holds from ``start`` on."""
     lines: list[bytes] = []
-    for start in sorted({0, len(text) // 2, max(0, len(text) - _SAMPLE_BYTES)}):
-        part = text[start : start + _SAMPLE_BYTES].split(b"\n")
-        lines += part[bool(start) : per_place + 1] if len(part) > 2 else part
+    for place in sorted({start, (start + len(text)) // 2, max(start, len(text) - _SAMPLE_BYTES)}):
+        part = text[place : place + _SAMPLE_BYTES].split(b"\n")
+        lines += part[place > start : per_place + 1] if len(part) > 2 else part
     return [line.decode("utf-8", "replace") for line in lines if line]
+
+
+def line_start(text: bytes, lines: int, start: int = 0) -> int:
+    r"""Where what follows a number of lines from ``start`` on begins; the text's end where there are not so many.
+
+    >>> line_start(b"a\nb\nc", 2)
+    4
+    """
+    for _ in range(lines):
+        start = text.find(b"\n", start) + 1
+        if not start:
+            return len(text)
+    return start
 
 
 def _as_utf8(raw: bytes, encoding: str) -> bytes:
     if encoding in ("utf-8", "utf-8-sig"):
         body = raw.removeprefix(codecs.BOM_UTF8)
-        if body.isascii() or _decodes(body, "utf-8"):
+        if body.isascii() or _utf8_rest(body) == b"":
             return body
         return body.decode("utf-8", "replace").encode()  # cut inside the last character, or two encodings in one file
+    if encoding in ("cp1252", "latin-1"):
+        text = io.BytesIO()
+        for block in _blocks(raw):  # in most of them nothing is to be done
+            text.write(block if block.isascii() else block.decode(encoding).encode())
+        return text.getvalue()
     damaged = "replace" if encoding == "gb18030" else "ignore"  # UTF-16 may be cut inside a character
     return raw.decode(encoding, damaged).encode("utf-8", "replace")
 
@@ -222,12 +239,20 @@ def _is_chinese(head: bytes) -> bool:
     return words and any(word in head.decode("gb18030", "replace") for word in _CHINESE)
 
 
-def _decodes(raw: bytes, encoding: str) -> bool:
+def _utf8_rest(raw: bytes) -> bytes | None:
+    """The beginning of a last character that is cut, mostly nothing; None where the bytes are no UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        raw.decode(encoding)
+        for block in _blocks(raw):
+            decoder.decode(block)
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
+    return decoder.getstate()[0]
+
+
+def _blocks(raw: bytes) -> Iterator[bytes]:
+    """Parts that stay in the processor's cache, and of which single ones need little memory when decoded."""
+    return (raw[at : at + _BLOCK_BYTES] for at in range(0, len(raw), _BLOCK_BYTES))
 
 
 def _without_nul(text: bytes) -> tuple[bytes, str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from battery_analysis.columns import infinite_values
 from battery_analysis.errors import SchemaError
 from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_cells
 
@@ -38,6 +39,7 @@ def parse_table(
     required: Sequence[str] = (),
     real: Container[str] = (),
     words: Container[str] = (),
+    start: int = 0,
 ) -> tuple[pl.DataFrame, list[str]]:
     """Parse rows without a header into columns of ``Int64``, ``Float64`` and, where most cells are words, ``String``.
 
@@ -47,32 +49,33 @@ def parse_table(
     other cells of the column show that it is that.
 
     Args:
-        text: The rows, as ``load_text`` gives them.
+        text: The rows from ``start`` on, as ``load_text`` gives them.
         names: Column names, all different.
         delimiter: Between fields.
         decimal: ``"."`` or ``","``.
-        first_line: Number in the file of the first line of ``text``.
+        first_line: Number in the file of the first row.
         required: Columns in which an empty cell counts as a missing value, too.
         real: Columns whose numbers are ``Float64`` even where all of them are whole.
         words: Columns of texts, even where they look like numbers.
+        start: Where in ``text`` the rows begin; a text of many megabytes is not copied just to leave a header out.
 
     Raises:
         SchemaError: The rows cannot be parsed at all.
     """
-    text, warnings = _without_cut_off_line(text, names, delimiter, first_line)
-    types, grouped = _guess_types(text, names, delimiter, decimal, real, words)
+    text, warnings = _without_cut_off_line(text, start, names, delimiter, first_line)
+    types, grouped = _guess_types(text, start, names, delimiter, decimal, real, words)
     layout = _Layout(tuple(names), delimiter, decimal, types, grouped)
-    frame = _read_strictly(text, layout)
+    frame = _read_strictly(text, start, layout)
     lost: dict[str, int] = {}
     if frame is None:
-        regular, line_warnings = _regular_lines(text, layout, first_line)
+        rows = text[start:]
+        regular, line_warnings = _regular_lines(rows, layout, first_line)
         warnings = [*line_warnings, *warnings]
-        frame = _read_strictly(regular, layout) if regular != text else None
-        text = regular
-    if frame is None:
-        frame, lost, ungrouped = _read_leniently(text, layout)
-        if ungrouped:
-            warnings.append(f"thousands are set apart in column {', '.join(ungrouped)}; read without the marks")
+        frame = _read_strictly(regular, 0, layout) if regular != rows else None
+        if frame is None:
+            frame, lost, ungrouped = _read_leniently(regular, layout)
+            if ungrouped:
+                warnings.append(f"thousands are set apart in column {', '.join(ungrouped)}; read without the marks")
     frame, lost = _finite_only(_without_empty_texts(frame), lost, required)
     if lost:
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
@@ -98,30 +101,35 @@ class _Layout(NamedTuple):
 
 
 def _without_cut_off_line(
-    text: bytes, names: Sequence[str], delimiter: str, first_line: int
+    text: bytes, start: int, names: Sequence[str], delimiter: str, first_line: int
 ) -> tuple[bytes, list[str]]:
     """Drop a last line without line end that lacks fields or a closing quote: the file was cut, or is still written."""
-    if text.endswith(b"\n"):
+    begin = max(start, text.rfind(b"\n", start) + 1)
+    if not 0 < len(text) - begin <= MAX_LINE_BYTES or not text[begin:].strip():
         return text, []
-    rest, line_end, last = text.rpartition(b"\n")
-    if not last.strip() or len(last) > MAX_LINE_BYTES:
-        return text, []
-    cells = split_cells(last.decode("utf-8", "replace"), delimiter)
+    cells = split_cells(text[begin:].decode("utf-8", "replace"), delimiter)
     if len(cells) < len(names):
         fault = f"has {_fields(len(cells))} instead of {len(names)}"
     elif cells[-1].startswith('"') and cells[-1].count('"') % 2:
         fault = "ends inside quotes"
     else:
         return text, []
-    number = first_line + rest.count(b"\n") + len(line_end)
-    return rest + line_end, [f"the last line is incomplete (line {number} {fault}); left out"]
+    number = first_line + text.count(b"\n", start, begin)
+    return text[:begin], [f"the last line is incomplete (line {number} {fault}); left out"]
 
 
 def _guess_types(
-    text: bytes, names: Sequence[str], delimiter: str, decimal: str, real: Container[str], words: Container[str]
+    text: bytes,
+    start: int,
+    names: Sequence[str],
+    delimiter: str,
+    decimal: str,
+    real: Container[str],
+    words: Container[str],
 ) -> tuple[tuple[pl.DataType, ...], bool]:
     """Judge the columns by lines from the beginning, the middle and the end; also say whether points may group."""
-    rows = [cells for line in sample_lines(text) if len(cells := split_cells(line, delimiter)) == len(names)]
+    lines = sample_lines(text, start=start)
+    rows = [cells for line in lines if len(cells := split_cells(line, delimiter)) == len(names)]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     bare = [[cell for cell in (each.strip(' \t"') for each in cells) if cell] for cells in columns]
     types = tuple(
@@ -151,22 +159,24 @@ def _all_are(kind: Callable[[str], float], cells: Iterable[str]) -> bool:
     return "_" not in "".join(cells)  # Python takes 1_000 for a number, no tester writes one like that
 
 
-def _read_strictly(text: bytes, layout: _Layout) -> pl.DataFrame | None:
+def _read_strictly(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None:
     """Parse with the guessed types; None where a cell or a line may not fit them."""
-    frame = None if layout.grouped or _has_long_line(text) else _read_typed(text, layout)
-    if frame is None or frame.height != _count_lines(text):  # quotes can hide line ends
+    frame = None if layout.grouped or _has_long_line(text, start) else _read_typed(text, start, layout)
+    if frame is None:
+        return None
+    if text.find(b'"', start) >= 0 and frame.height != _count_lines(text, start):  # quotes can hide line ends
         return None
     # The parser refuses long rows, but fills short and empty ones with nulls: then the last column has some.
-    if frame[layout.names[-1]].null_count() and not _totals_fit(text, layout):
+    if frame[layout.names[-1]].null_count() and not _totals_fit(text, start, frame.height, layout):
         return None
     return None if _may_have_empty_rows(frame) else frame
 
 
-def _read_typed(text: bytes, layout: _Layout) -> pl.DataFrame | None:
+def _read_typed(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None:
     broken = tuple(pl.Float64() if dtype.is_integer() else dtype for dtype in layout.types)
     for types in dict.fromkeys((layout.types, broken)):
         try:
-            return _read_csv(text, layout, types)
+            return _read_csv(text, start, layout, types)
         except pl.exceptions.SchemaError:  # a line has too many fields
             return None
         except pl.exceptions.PolarsError:  # a cell does not hold its type; a column may be whole only in the sample
@@ -182,30 +192,30 @@ def _may_have_empty_rows(frame: pl.DataFrame) -> bool:
     return bool(frame.select(pl.all_horizontal(pl.col(columns).is_null()).any()).item())
 
 
-def _totals_fit(text: bytes, layout: _Layout) -> bool:
+def _totals_fit(text: bytes, start: int, lines: int, layout: _Layout) -> bool:
     """Say whether there are as many delimiters as the lines need, not counting those inside quotes."""
-    marks = text.count(layout.mark)
-    quotes = text.count(b'"')
+    marks = text.count(layout.mark, start)
+    quotes = text.count(b'"', start)
     if quotes:
-        for quoted in _QUOTED.finditer(text):
+        for quoted in _QUOTED.finditer(text, start):
             marks -= quoted[0].count(layout.mark)
             quotes -= 2
-    return not quotes and marks == _count_lines(text) * layout.marks_per_line
+    return not quotes and marks == lines * layout.marks_per_line
 
 
-def _count_lines(text: bytes) -> int:
-    return text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
+def _count_lines(text: bytes, start: int) -> int:
+    return text.count(b"\n", start) + (not text.endswith(b"\n")) if start < len(text) else 0
 
 
-def _has_long_line(text: bytes) -> bool:
+def _has_long_line(text: bytes, start: int) -> bool:
     half = MAX_LINE_BYTES // 2  # a line that is too long spans at least one whole window of half that size
-    return any(text.find(b"\n", start, start + half) < 0 for start in range(0, len(text) - half, half))
+    return any(text.find(b"\n", window, window + half) < 0 for window in range(start, len(text) - half, half))
 
 
 def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int], list[str]]:
     """Parse as texts, then cast; also count the words that each numeric column loses, and name those with thousands."""
     try:
-        frame = _read_csv(text, layout, [pl.String()] * len(layout.names))
+        frame = _read_csv(text, 0, layout, [pl.String()] * len(layout.names))
     except pl.exceptions.PolarsError as exc:
         raise SchemaError(f"no table found: {str(exc).splitlines()[0]}") from exc
     lost = {}
@@ -246,13 +256,18 @@ def _without_groups(cells: pl.Series, decimal: str) -> pl.Series:
     return pl.select(pl.when(grouped).then(plain).otherwise(cells).alias(cells.name)).to_series()
 
 
-def _read_csv(text: bytes, layout: _Layout, types: Sequence[pl.DataType]) -> pl.DataFrame:
+def _read_csv(text: bytes, start: int, layout: _Layout, types: Sequence[pl.DataType]) -> pl.DataFrame:
     schema = dict(zip(layout.names, types, strict=True))
-    if not text:
+    if start >= len(text):
         return pl.DataFrame(schema=schema)
     try:
         return pl.read_csv(
-            text, has_header=False, schema=schema, separator=layout.delimiter, decimal_comma=layout.decimal == ","
+            text,
+            has_header=False,
+            schema=schema,
+            separator=layout.delimiter,
+            skip_lines=text.count(b"\n", 0, start),
+            decimal_comma=layout.decimal == ",",
         )
     except pl.exceptions.PanicException as exc:  # no Exception: it would pass every handler above
         raise pl.exceptions.ComputeError(f"the parser failed: {exc}") from exc
@@ -272,12 +287,11 @@ def _finite_only(
     numeric = [name for name, dtype in frame.schema.items() if dtype.is_numeric()]
     counts = {name: frame[name].null_count() if name in required else lost.get(name, 0) for name in numeric}
     if numeric:
-        sums = frame.select((~pl.col(numeric).is_finite()).sum()).row(0)
-        infinite = [name for name, count in zip(numeric, sums, strict=True) if count]
+        infinite = infinite_values(frame)
         if infinite:
-            values = pl.col(infinite)
+            values = pl.col(infinite.keys())
             frame = frame.with_columns(pl.when(values.is_finite()).then(values))
-        for name, count in zip(numeric, sums, strict=True):
+        for name, count in infinite.items():
             counts[name] += count
     return frame, {name: count for name, count in counts.items() if count}
 

@@ -51,14 +51,14 @@ def to_frame(
     for each, column in ((each, column) for key, column in terms.items() for each in headings if each.key == key):
         values = as_numbers(raw[each.name], each.unit, column)
         scale = _scale(each.unit, column, raw.schema[each.name])
-        fault = _fault(values, each, column, scale)
-        if fault is None and scale is not None:
+        problem = fault(values, each, column, scale)
+        if problem is None and scale is not None:
             converted.append(values)
             maps.append(Map(each.name, column, scale, each.unit))
         elif column in required:
-            raise SchemaError(str(fault))
+            raise SchemaError(str(problem))
         elif values.null_count() < values.len():
-            warnings.append(f"{fault}; kept as it is")
+            warnings.append(f"{problem}; kept as it is")
     for column in required:
         if not any(entry.column is column for entry in maps):
             raise SchemaError(absent(column, [each.name for each in headings]))
@@ -138,7 +138,15 @@ def _scale(unit: str, column: Column, written: pl.DataType) -> float | None:
     return unit_scale(unit.strip().rstrip(".").lower().removeprefix("decimal "), column)
 
 
-def _fault(values: pl.Series, heading: Heading, column: Column, scale: float | None) -> str | None:
+def fault(values: pl.Series, heading: Heading, column: Column, scale: float | None) -> str | None:
+    """Say why values under a heading cannot be those of a column; None where they can.
+
+    Args:
+        values: What the file holds, clock times already converted.
+        heading: What the vendor's name says.
+        column: What it is to be.
+        scale: What its unit is multiplied by; None where the unit is not known.
+    """
     if scale is None:
         return f"the unit {heading.unit!r} of column {heading.name!r} is not known"
     if column.dtype == pl.String():

@@ -62,8 +62,11 @@ _LABEL_LINE = re.compile(r"[\"']*\s*Freq\s*\(Hz\).*Z'", re.IGNORECASE)
 _DATE = re.compile(r"Date:\s*([\d/.-]+)\s+Time:\s*([\d:.]+(?:\s*[AP]M)?)", re.IGNORECASE)
 _MONTH_FIRST = re.compile(r"(\d\d)-(\d\d)-(\d{4})")
 _MOST_HEADER_LINES = 2_000
-_TIMED = re.compile(rb"^(?:[^\t,\n]*[\t,]){3}[^\t,\n]*?[1-9]", re.MULTILINE)
-"""A row whose fourth field, its time, is not zero."""
+_TIMED = {
+    "\t": re.compile(rb"^(?:[^\t\n]*\t){3}[^\t\n]*?[1-9]", re.MULTILINE),
+    ",": re.compile(rb"^(?:[^,\n]*,){3}[^,\n]*?[1-9]", re.MULTILINE),
+}
+"""A row whose fourth field, its time, is not zero, by what is between its fields."""
 
 
 class ZPlotText:
@@ -91,7 +94,7 @@ class ZPlotText:
         found = _split(text)
         if found is None:
             raise CorruptFileError(path, f"neither the line {_END!r} nor a line of labels such as Freq(Hz)", self.name)
-        rows = re.sub(rb",[ \t]+", b",", found.points)
+        rows = re.sub(rb",[ \t]+", b"\t", found.points)  # a comma before a space is no decimal mark
         if not rows.strip():
             raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
         delimiter = "\t" if b"\t" in rows else ","
@@ -102,7 +105,7 @@ class ZPlotText:
             )
         metadata = _metadata(found)
         terms = dict(TERMS)
-        if not _TIMED.search(rows):
+        if not _TIMED[delimiter].search(rows):
             del terms["Time"]
         frame, record_warnings = read_records(
             rows, LABELS, terms, metadata, delimiter=delimiter, first_line=len(found.lines) + 1

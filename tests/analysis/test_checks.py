@@ -14,7 +14,7 @@ import battery_analysis
 from battery_analysis.analysis.checks import Check, run_checks
 from battery_analysis.analysis.clock import steady_time
 from battery_analysis.analysis.cycles import number_cycles, summarise_cycles
-from battery_analysis.analysis.records import step_direction, step_kind
+from battery_analysis.analysis.steps import step_direction, step_hold
 from battery_analysis.readers.base import TestMetadata
 from battery_analysis.reading import ReadResult
 from tests.analysis.cells import ideal_cycles, logged, with_counters
@@ -186,7 +186,7 @@ def test_what_is_announced_has_to_be_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "kind", "direction"),
+    ("word", "hold", "direction"),
     [
         ("搁置", "rest", 0),
         ("恒流充电", "cc", 1),
@@ -204,8 +204,8 @@ def test_what_is_announced_has_to_be_there() -> None:
         ("CC", "cc", None),
     ],
 )
-def test_words_for_steps(word: str, kind: str, direction: int | None) -> None:
-    assert (step_kind(word), step_direction(word)) == (kind, direction)
+def test_words_for_steps(word: str, hold: str, direction: int | None) -> None:
+    assert (step_hold(word), step_direction(word)) == (hold, direction)
 
 
 def test_every_real_file_fails_only_what_it_should() -> None:

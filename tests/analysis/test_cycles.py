@@ -201,3 +201,33 @@ def test_derived_cycles_do_not_depend_on_the_size_of_the_current(count: int, cur
     numbered, method = number_cycles(frame)
     assert method == ("tester" if count == 1 else "derived")
     assert summarise_cycles(numbered).height == count
+
+
+def test_a_charge_that_is_hardly_a_number_has_no_mean_voltage() -> None:
+    frame = pl.DataFrame(
+        {
+            "test_time_second": [0.0, 3600.0, 7200.0],
+            "current_ampere": [0.0, 1.0, -1.0],
+            "cycle_count": [1, 1, 1],
+            "charging_capacity_ah": [0.0, 5e-324, 5e-324],
+            "discharging_capacity_ah": [0.0, 0.0, 1.0],
+            "charging_energy_wh": [0.0, 3.7, 3.7],
+            "discharging_energy_wh": [0.0, 0.0, 3.5],
+        }
+    )
+    cycle = summarise_cycles(frame).row(0, named=True)
+    assert (cycle["mean_charge_voltage_volt"], cycle["mean_discharge_voltage_volt"]) == (None, 3.5)
+
+
+def test_a_spectrum_has_no_cycles_whatever_current_flowed_beside_it() -> None:
+    spectrum = pl.DataFrame(
+        {
+            "test_time_second": [0.0, 1.0, 2.0, 3.0, 4.0],
+            "current_ampere": [1e-3, -1e-3, 1e-3, -1e-3, 1e-3],
+            "frequency_hertz": [1e4, 1e3, 1e2, 10.0, 1.0],
+        }
+    )
+    assert number_cycles(spectrum) == (spectrum, None)
+    assert summarise_cycles(spectrum).height == 0
+    with_pulses = spectrum.with_columns(frequency_hertz=pl.Series([1e4, None, None, None, 1e4]))
+    assert summarise_cycles(with_pulses).height == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import subprocess
 import sys
@@ -76,6 +77,32 @@ def test_files_are_listed_with_where_they_belong(cli: Cli, kept: tuple[str, str]
     assert cli.json("raw", "list", "--operator", "nobody") == []
     assert cli.ok("raw", "list", "--name", "other").out == "no raw file fits\n"
     assert row["sha256"] in cli.ok("raw", "list").out
+
+
+def test_what_is_attached_to_a_test_is_shown_and_comes_back(cli: Cli, tmp_path: Path) -> None:
+    settings = b"EC-LAB SETTING FILE\r\n\r\nNumber of linked techniques : 1\r\n"
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "AB12.mps").write_bytes(settings)
+    with cli.store() as store:
+        facts = {"tester": "BioLogic"}
+        test_id = save(store, lab, read_result(cycling_frame(), **facts), name="AB12_C01.mpr").id
+    assert cli.json("test", "show", test_id)["attachments"] == []
+    assert "attached to 1 test" in cli("import", lab, "--include", "*.mps").out
+    [attached] = cli.json("test", "show", test_id)["attachments"]
+    digest = hashlib.sha256(settings).hexdigest()
+    assert (attached["name"], attached["kind"], attached["size"]) == ("AB12.mps", "settings", len(settings))
+    assert attached["sha256"] == digest
+    line = next(line for line in cli.ok("test", "show", test_id).lines if "AB12.mps" in line)
+    assert line.split() == [attached["id"], "AB12.mps", "settings", str(len(settings)), digest]
+    out = tmp_path / "back.mps"
+    done = cli("raw", "attachment", attached["id"], "--out", out)
+    assert (done.status, done.err, out.read_bytes()) == (0, f"wrote {len(settings)} bytes to {out}\n", settings)
+    assert "no attachment has the id" in cli.refused("raw", "attachment", "0" * 24)
+    with cli.store() as store:
+        store.database["attached.chunks"].update_one({}, {"$set": {"data": b"damaged"}})
+    assert "AB12.mps: archived bytes" in cli.refused("raw", "attachment", attached["id"], "--out", out)
+    assert out.read_bytes() == settings
 
 
 def test_verify_names_what_is_damaged_and_ends_with_1(cli: Cli, kept: tuple[str, str], tmp_path: Path) -> None:

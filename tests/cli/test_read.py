@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from battery_analysis.readers import READERS
+from battery_analysis.readers.beside import BESIDE
 from cli.main import main
 from tests.realdata import real, real_entries
 
@@ -159,13 +160,14 @@ def test_a_name_that_looks_like_markup_is_shown_as_it_is(tmp_path: Path, capsys:
     assert "cell[red]7[bold].csv" in capsys.readouterr().out
 
 
-def test_formats_lists_every_reader(capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_lists_every_reader_and_what_lies_beside_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["formats", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [each["name"] for each in listed] == [reader.name for reader in READERS]
+    assert [each["name"] for each in listed] == [each.name for each in (*READERS, *BESIDE)]
     assert main(["formats"]) == 0
     shown = capsys.readouterr().out
-    assert all(reader.name in shown and reader.description in shown for reader in READERS)
+    assert all(each.name in shown and each.description in shown for each in (*READERS, *BESIDE))
+    assert "EC-Lab settings, attached to the tests of its run" in shown
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,16 @@ def test_a_spool_that_cannot_be_written_ends_the_import(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file where the folder should be")
     with pytest.raises(IngestError, match="cannot keep a copy"), open_spool(tmp_path):
         pass
+
+
+def test_companions_are_copied_beside_under_their_names(tmp_path: Path) -> None:
+    for name in ("run.mpr", "run.mpl"):
+        (tmp_path / name).write_text(name)
+    with open_spool(tmp_path) as spool:
+        with spool.copy(tmp_path / "run.mpr", [tmp_path / "run.mpl", tmp_path / "gone.mpl"]) as spooled:
+            [companion] = spooled.companions
+            assert companion.path == spooled.path.with_suffix(".mpl")
+            assert companion.path.read_text() == "run.mpl"
+            assert companion.sha256 == sha256(b"run.mpl")
+            assert sorted(path.name for path in spooled.path.parent.iterdir()) == ["run.mpl", "run.mpr"]
+        assert not companion.path.exists()

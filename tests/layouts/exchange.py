@@ -194,6 +194,7 @@ LAYOUTS: tuple[Layout, ...] = (
             text(partial(bdf, counters=counters)),
             9,
             energy=energy,
+            lines_like="" if counters == "step" else "bdf csv, counters step",
         )
         for counters, energy in _COUNTED_ENERGY.items()
     ),

@@ -21,7 +21,8 @@ class Layout:
 
     ``decimals`` are those printed of a capacity in Ah, ``energy`` says whether energies are counted,
     ``counted`` whether anything is. ``warnings`` begin what has to be said of every such file. ``mapping`` is the
-    text of a mapping file, for delimited text that no reader knows.
+    text of a mapping file, for delimited text that no reader knows; ``lines_like`` names a layout whose lines are
+    built alike, so that what matters of them need be tried with that one only.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Layout:
     numberings: tuple[Numbering, ...] = ALL_NUMBERINGS
     warnings: tuple[str, ...] = ()
     mapping: str = ""
+    lines_like: str = ""
 
 
 def text(make: Text, *, encoding: str = "utf-8", line_end: str = "\n") -> Write:

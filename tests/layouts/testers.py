@@ -261,6 +261,7 @@ LAYOUTS: tuple[Layout, ...] = (
             text(partial(arbin, reset=reset)),
             7,
             energy=True,
+            lines_like="" if reset == "step" else "arbin csv, counters by step",
         )
         for reset in ("step", "cycle", "never")
     ),
@@ -290,6 +291,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "cell.mpt",
         text(partial(biologic, counter="half", cycles=False), line_end="\r"),
         9,
+        lines_like="ec-lab",
         energy=True,
         numberings=(),
     ),
@@ -320,6 +322,7 @@ LAYOUTS: tuple[Layout, ...] = (
             text(partial(voltaiq, reset=reset)),
             9,
             step_starts=True,
+            lines_like="" if reset == "step" else "voltaiq, counters by step",
         )
         for reset in ("step", "cycle", "never")
     ),

@@ -316,7 +316,16 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("neware in mA", "neware_text", "cell.csv", text(neware_milli, line_end="\r\n"), 7, energy=True),
     Layout("neware in µA and mAs", "neware_text", "cell.csv", text(neware_micro, encoding="cp1252"), 9, energy=True),
     Layout("neware chinese", "neware_text", "cell.csv", text(neware_chinese, encoding="gb18030"), 7, energy=True),
-    Layout("neware with step starts", "neware_text", "cell.csv", text(neware), 7, energy=True, step_starts=True),
+    Layout(
+        "neware with step starts",
+        "neware_text",
+        "cell.csv",
+        text(neware),
+        7,
+        energy=True,
+        step_starts=True,
+        lines_like="neware",
+    ),
     Layout("neware nested", "neware_text", "cell.csv", text(neware_nested, encoding="cp1252"), 7, energy=True),
     Layout("neware nested tabs", "neware_text", "cell.txt", text(neware_nested_tabs), 7, energy=True),
     Layout("maccor", "maccor_text", "cell.txt", text(maccor, encoding="latin-1", line_end="\r\n"), energy=True),
@@ -328,13 +337,14 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "landt tabs", "landt_csv", "cell.txt", text(partial(landt, delimiter="\t"), line_end="\r\n"), 9, energy=True
     ),
-    Layout("landt days", "landt_csv", "cell.csv", text(partial(landt, days=True)), 9, energy=True),
+    Layout("landt days", "landt_csv", "cell.csv", text(partial(landt, days=True)), 9, energy=True, lines_like="landt"),
     Layout(
         "landt unsigned",
         "landt_csv",
         "cell.csv",
         text(partial(landt, unsigned=True)),
         9,
+        lines_like="landt",
         energy=True,
         warnings=(_UNSIGNED,),
     ),

@@ -106,6 +106,7 @@ def test_time_voltage_and_current_suffice_in_any_order(tmp_path: Path, order: tu
         ("Aux_Temperature(¡æ)_2", "25.5", "temperature_t2_celsius", 25.5),
         ("Aux_Temperature_3 (K)", "273.15", "temperature_t3_celsius", 0.0),
         ("Aux_Temperature_9 (C)", "25.5", "aux_aux_temperature_9_c", 25.5),
+        ("Surface_Temp(degC)", "25.5", "surface_temperature_celsius", 25.5),
         ("TC_Counter1", "3", "aux_tc_counter1", 3),
         ("mAh/g", "0", "aux_mah_g", 0.0),
         ("dV/dt(V/s)", "1.98217E-05", "aux_dv_dt_v_s", 1.98217e-5),

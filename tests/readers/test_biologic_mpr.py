@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import re
 import struct
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,56 +15,8 @@ from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, MissingExtraError
 from battery_analysis.readers.base import Reading
 from battery_analysis.readers.biologic_mpr import BiologicMpr
+from tests.readers.biologic_bytes import MAGIC, UNKNOWN, VOLTAGE, data, log, log_file, module, settings, whole
 from tests.realdata import hostile, real, real_entries
-
-MAGIC = b"BIO-LOGIC MODULAR FILE\x1a".ljust(48) + bytes(4)
-FLAGS_NS_TIME_EWE_DQ = (1, 2, 3, 21, 31, 65, 131, 4, 6, 7)
-RECORD = struct.Struct("<BHdfd")
-RECORDS = ((0x03, 0, 0.0, 3.5, 0.0), (0x25, 1, 10.0, 3.75, 0.5), (0x01, 1, 20.0, 3.5, -1.0))
-FREQUENCY, VOLTAGE, UNKNOWN = 32, 6, 999
-
-
-def module(name: str, content: bytes, version: int = 0, date: str = "03/04/24", long_header: bool = False) -> bytes:
-    names = f"VMP {name}".ljust(10) + f"VMP {name}".ljust(25)
-    sizes = struct.pack("<IIII", 0xFFFFFFFF, len(content), 0, version) if long_header else b""
-    return b"MODULE" + names.encode() + (sizes or struct.pack("<II", len(content), version)) + date.encode() + content
-
-
-def settings(technique: int = 0x04) -> bytes:
-    content = bytearray(700)
-    content[0] = technique
-    content[7:18] = b"\x0athe comment"[:11]
-    struct.pack_into("<f", content, 263, 12.5)  # mg
-    struct.pack_into("<f", content, 529, 0.001)  # cm2, not filled in
-    struct.pack_into("<fB", content, 604, 2.5, 1)  # mA.h
-    return bytes(content)
-
-
-def data(
-    ids: Sequence[int] = FLAGS_NS_TIME_EWE_DQ,
-    records: bytes = b"".join(RECORD.pack(*record) for record in RECORDS),
-    count: int = len(RECORDS),
-    version: int = 3,
-) -> bytes:
-    kind, start = {0: ("B", 100), 2: ("H", 405), 3: ("H", 406), 10: ("H", 1007), 11: ("H", 1007)}[version]
-    columns = struct.pack("<H" if version >= 10 else "<B", len(ids)) + struct.pack(f"<{len(ids)}{kind}", *ids)
-    return (struct.pack("<I", count) + columns).ljust(start, b"\0") + records
-
-
-def log(days: float = 45355.5, offset: int = 585, channel: int = 2, path: bytes = b"C:\\data\\cell_7_C03.mpr") -> bytes:
-    content = bytearray(1100)
-    content[9] = channel
-    struct.pack_into("<H", content, 171, 4711)
-    struct.pack_into("<d", content, offset, days)
-    for place, text in ((593, path), (951, b"11.50"), (975, b"0815"), (1001, b" NONE")):
-        content[place : place + 1 + len(text)] = bytes([len(text)]) + text
-    content[974] = 12
-    return bytes(content)
-
-
-def whole(**parts: bytes) -> bytes:
-    modules = {"Set": settings(), "data": data(), "LOG": log()} | parts
-    return MAGIC + b"".join(module(name, content, 3 * (name == "data")) for name, content in modules.items() if content)
 
 
 @pytest.fixture
@@ -138,6 +89,87 @@ def test_without_a_log_nothing_is_invented(read: Any) -> None:
     assert reading.metadata.finished is None
     assert reading.metadata.header["Date"] == "03/04/24"
     assert "unix_time_second" not in reading.frame.columns
+
+
+@pytest.fixture
+def read_unfinished(tmp_path: Path) -> Any:
+    def write_and_read(log_text: str | None, content: bytes = whole(LOG=b""), suffix: str = ".mpl") -> Reading:
+        path = tmp_path / "cell_7_C03.mpr"
+        path.write_bytes(content)
+        if log_text is not None:
+            path.with_suffix(suffix).write_bytes(log_text.encode("cp1252"))
+        return BiologicMpr().read(path, time_zone="Asia/Tokyo")
+
+    return write_and_read
+
+
+@pytest.mark.parametrize("suffix", [".mpl", ".MPL"])
+def test_an_unfinished_file_says_with_its_log_beside_it_what_it_will_say_once_finished(
+    read_unfinished: Any, read: Any, suffix: str
+) -> None:
+    unfinished = read_unfinished(log_file(), suffix=suffix)
+    finished = read(whole(), time_zone="Asia/Tokyo")
+    assert unfinished.warnings == [
+        f"the file holds no log: its start, device and channel are those in cell_7_C03{suffix} beside it"
+    ]
+    assert unfinished.frame.equals(finished.frame)
+    for name in ("started_at", "device", "channel", "software", "test_name", "protocol"):
+        assert getattr(unfinished.metadata, name) == getattr(finished.metadata, name), name
+    assert unfinished.metadata.finished is None
+    assert unfinished.metadata.header["Log file"] == f"cell_7_C03{suffix}"
+    assert unfinished.metadata.header["Acquisition started on"] == "03/04/2024 12:00:00.000"
+
+
+def test_a_finished_file_needs_nothing_beside_it(read_unfinished: Any, tmp_path: Path) -> None:
+    reading = read_unfinished(log_file("03/04/2024 18:00:00.000"), content=whole())
+    assert reading.metadata.started_at == datetime(2024, 3, 4, 3, 0, tzinfo=UTC)
+    assert reading.warnings == []
+    assert BiologicMpr().companions(tmp_path / "cell_7_C03.mpr") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("something else", "cell_7_C03.mpl beside it is none"),
+        ("EC-Lab LOG FILE\r\nRun on channel : 3\r\n", "names no start of the acquisition"),
+        (log_file("03/04/2023 12:00:00.000"), "is that of another run, started on 2023-03-04 12:00:00"),
+        (log_file("99/99/2024 12:00:00.000"), "names no start of the acquisition"),
+    ],
+)
+def test_a_log_that_does_not_fit_is_not_believed(read_unfinished: Any, text: str, reason: str) -> None:
+    reading = read_unfinished(text)
+    assert len(reading.warnings) == 1
+    assert reading.warnings[0].endswith(reason)
+    assert (reading.metadata.started_at, reading.metadata.channel) == (None, None)
+
+
+def test_a_link_beside_the_file_is_not_followed(read_unfinished: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.txt").write_text(log_file())
+    (tmp_path / "cell_7_C03.mpl").symlink_to(tmp_path / "elsewhere.txt")
+    assert read_unfinished(None).metadata.started_at is None
+
+
+@pytest.mark.parametrize("content", [b"", MAGIC, whole()[:100]])
+def test_a_damaged_file_names_nothing_it_needs(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cell.mpr").write_bytes(content)
+    (tmp_path / "cell.mpl").write_text(log_file())
+    assert BiologicMpr().companions(tmp_path / "cell.mpr") == []
+
+
+@pytest.mark.parametrize("entry", [each for each in real_entries("biologic") if each["path"].endswith(".mpr")],
+                         ids=lambda entry: entry["path"])  # fmt: skip
+def test_a_real_file_without_its_log_gets_its_start_from_one_beside_it(entry: dict[str, Any], tmp_path: Path) -> None:
+    content = real(entry["path"]).read_bytes()
+    finished = BiologicMpr().read(real(entry["path"]))
+    path = tmp_path / "run.mpr"
+    path.write_bytes(content[: content.index(b"MODULEVMP LOG")])
+    assert finished.metadata.started_at is not None
+    assert BiologicMpr().read(path).metadata.started_at is None
+    started = f"{finished.metadata.started_at:%m/%d/%Y %H:%M:%S.%f}"[:-3]
+    path.with_suffix(".mpl").write_text(log_file(started))
+    unfinished = BiologicMpr().read(path)
+    assert unfinished.metadata.started_at == finished.metadata.started_at
+    assert unfinished.frame["unix_time_second"].equals(finished.frame["unix_time_second"])
 
 
 @pytest.mark.parametrize(("version", "long_header"), [(0, False), (2, False), (3, False), (10, True), (11, True)])

@@ -193,6 +193,7 @@ def test_a_column_that_does_not_hold_what_the_mapping_says(folder: Path, line: s
         (RIG.replace('";"', '"x"'), r"rig3\.toml:3: delimiter: must be one of .* got 'x'"),
         (RIG.replace('decimal = ","', ""), r"decimal: must be '\.' or ',', got None"),
         (RIG.replace("voltage_volt", "voltage"), r"rig3\.toml:8: U: to must be .* got 'voltage'"),
+        (RIG.replace("voltage_volt", "step_kind"), r"rig3\.toml:8: U: to must not be step_kind, which is derived"),
         (RIG.replace('"mV"', '"furlong"'), r"rig3\.toml:8: U: unit 'furlong' is not one of voltage_volt \(V\)"),
         (RIG.replace(', unit = "mV"', ""), r"rig3\.toml:8: U: voltage_volt \(V\) needs a unit or a factor"),
         (RIG.replace(", sign = -1", ""), r"rig3\.toml:9: I: sign must be 1 \(positive values charge\)"),

@@ -16,6 +16,8 @@ from tests.layouts import LAYOUTS
 from tests.layouts.cell import CAPACITIES_AH, CHARGE, DISCHARGE, ENERGIES_WH, START, Numbering, Record, records
 from tests.layouts.table import Layout
 
+DERIVED = {"derived_cycle_count", "step_kind"}
+"""Columns that ``read`` adds to those of the file."""
 NUMBERED = [
     pytest.param(layout, numbering, id=f"{layout.name}-{numbering}")
     for layout in LAYOUTS
@@ -99,7 +101,7 @@ def test_what_was_logged_comes_back(tmp_path: Path, layout: Layout, every: float
     assert_capacities(result.cycles, layout)
     assert_energies(result.cycles, layout)
     assert_integral(result.frame)
-    assert set(result.frame.columns) - {"derived_cycle_count"} <= set(result.metadata.sources)
+    assert set(result.frame.columns) - DERIVED <= set(result.metadata.sources)
     if layout.numberings:
         assert_numbered(result, layout.numberings[0], truth)
     else:
@@ -116,7 +118,7 @@ def test_cycles_are_the_testers_own_or_derived(tmp_path: Path, layout: Layout, n
 
 def test_no_layout_is_forgotten() -> None:
     """Readers of nothing but spectra, and those whose own tests hold the generated truth, are named here."""
-    spectra = {"maccor_impedance", "zplot_z", "powersuite_text", "ivium_idf"}
+    spectra = {"maccor_impedance", "zplot_z", "powersuite_text", "ivium_idf", "autolab_fra"}
     elsewhere = {"neware_nda", "biologic_mpr", "arbin_res", "arbin_h5", "cellpy_h5", "tomato_netcdf", "indigo_h5"}
     no_current = {"chinstruments_text", "landt_cex"}
     read_here = {layout.reader for layout in LAYOUTS}

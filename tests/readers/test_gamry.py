@@ -229,3 +229,14 @@ def test_claims_no_other_files() -> None:
         path = real(entry["path"])
         with path.open("rb") as file:
             assert GamryDta().recognises(file.read(HEAD_BYTES), path) == (entry["vendor"] == "gamry")
+
+
+def test_a_summary_of_cycles_names_the_files_to_read(read_text: Read) -> None:
+    labels = "\tPt\tTime\tType\tCycle\tCharge\tVstart\tVend\n\t#\ts\t#\t#\tC\tV\tV\n"
+    table = f"CAPACITYCURVE\tTABLE\n{labels}\t1\t3493\t0\t1\t4362.1\t0.79\t1.21\n"
+    with pytest.raises(CorruptFileError, match=r"CAPACITYCURVE \(1 rows\), which hold none; the files of each charge"):
+        read_text(setup("PWR800_CYCLICCHARGEDISCHARGE") + table)
+
+
+def test_reading_a_voltage_is_a_test_of_the_open_circuit(read_text: Read) -> None:
+    assert read_text(setup("PWR800_READVOLTAGE") + curve("CURVE", 0, 0.0)).metadata.test_type == "ocv"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,32 @@ def test_times_signs_and_units_are_right_in_every_layout(tmp_path: Path, layout:
     assert frame["step_id"].max() == 6
     assert result.metadata.started_at == START.replace(tzinfo=UTC)
     assert frame["unix_time_second"][0] == START.replace(tzinfo=UTC).timestamp() + 300
+
+
+@pytest.mark.parametrize("day", ["11/23/2023", "23 November 2023, 9:30:00 AM", "23-Nov-23"])
+@pytest.mark.parametrize("form", ["%H:%M:%S", "%I:%M:%S %p"])
+def test_stamps_without_a_date_get_that_of_the_test_and_go_on_over_midnight(
+    tmp_path: Path, day: str, form: str
+) -> None:
+    times = [60.0 * minute for minute in (0, 30, 60, 600, 900, 1440, 1500, 4400)]
+    clocks = [START + timedelta(seconds=time + (1200 if time > 3600 else 0)) for time in times]  # a pause
+    rows = [
+        f"{at}\t1\t1\t{time:.0f}\t0.5\t3.7\tC\t{clock:{form}}"
+        for at, (time, clock) in enumerate(zip(times, clocks, strict=True), 1)
+    ]
+    path = tmp_path / "cell.001"
+    path.write_text("\n".join([f"Date of Test:\t{day}", "\t".join([*HEADER, "DPt Time"]), *rows, ""]))
+    result = ba.read(path)
+    assert result.frame["unix_time_second"].to_list() == [clock.replace(tzinfo=UTC).timestamp() for clock in clocks]
+    assert result.metadata.started_at == START.replace(tzinfo=UTC)
+
+
+def test_times_that_damage_has_made_impossible_get_no_date(tmp_path: Path) -> None:
+    path = tmp_path / "cell.001"
+    rows = ["1\t1\t1\t0\t0.5\t3.7\tC\t09:30:00", "2\t1\t1\t1e300\t0.5\t3.7\tC\t09:30:10"]
+    path.write_text("\n".join(["Date of Test:\t11/23/2023", "\t".join([*HEADER, "DPt Time"]), *rows, ""]))
+    clock = ba.read(path).frame["unix_time_second"]
+    assert clock.to_list() == [START.replace(tzinfo=UTC).timestamp(), None]
 
 
 def test_the_header_says_channel_procedure_and_comment(tmp_path: Path) -> None:

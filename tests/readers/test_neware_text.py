@@ -141,6 +141,7 @@ def test_units_come_from_the_heading(name: str, scale: float | None) -> None:
         ("Auxiliary channel TU2 T(°C)", "temperature_t2_celsius"),
         ("辅助通道TU3 温度(℃)", "temperature_t3_celsius"),
         ("T4(℃)", "temperature_t4_celsius"),
+        ("temp1_5", "temperature_t5_celsius"),
     ],
 )
 def test_sensors_are_numbered_as_their_channels(name: str, canonical: str) -> None:
@@ -149,8 +150,16 @@ def test_sensors_are_numbered_as_their_channels(name: str, canonical: str) -> No
     assert column.name == canonical
 
 
+@pytest.mark.parametrize("name", ["DataPoint", "Data serial number", "Record ID", "Record", "数据序号"])
+def test_records_are_numbered_under_every_name(name: str) -> None:
+    column = heading(name).column
+    assert column is not None
+    assert column.name == "record_index"
+
+
 def test_an_auxiliary_voltage_is_no_temperature() -> None:
     assert heading("Auxiliary channel TU1 U(V)").column is None
+    assert heading("temp2_1").column is None  # of the second auxiliary unit
 
 
 def test_without_total_time_steps_are_added_up(tmp_path: Path) -> None:

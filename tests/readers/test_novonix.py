@@ -9,7 +9,7 @@ import pytest
 
 import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
-from tests.readers.vendor_exports import NOVONIX_SUMMARY, novonix
+from tests.readers.vendor_exports import NOVONIX_SUMMARY, novonix, records
 from tests.realdata import real
 
 
@@ -50,6 +50,31 @@ def test_an_unknown_code_keeps_its_number(tmp_path: Path) -> None:
     frame = ba.read(saved(tmp_path, text)).frame
     assert frame["step_type"].to_list() == ["type 23", "type 23"]
     assert frame["test_time_second"].to_list() == [1800.0, 3600.0]
+
+
+def with_energy(net: str) -> str:
+    """The export with an energy: the net so far of the cell (``""``), or that of each step (``"step_"``)."""
+    names, *rows = novonix(every=600.0).partition("[Data]\n")[2].splitlines()
+    cells = [f"{row},{record[f'{net}net_capacity_ah'] * 3.7}" for row, record in zip(rows, records(600.0), strict=True)]
+    return "\n".join(
+        [NOVONIX_SUMMARY.format(product="UHPC") + "[End Protocol]\n[Data]", f"{names},Energy (Wh)", *cells]
+    )
+
+
+@pytest.mark.parametrize(("net", "column"), [("", "net_energy_wh"), ("step_", "step_net_energy_wh")])
+def test_energy_that_begins_with_each_step_is_told_from_that_of_the_test(tmp_path: Path, net: str, column: str) -> None:
+    result = ba.read(saved(tmp_path, with_energy(net) + "\n"))
+    assert {"net_capacity_ah", column} == {name for name in result.frame.columns if "net_" in name}
+    assert result.metadata.sources[column].name == "Energy (Wh)"
+    assert result.cycles["charge_energy_wh"].to_list() == pytest.approx([3.7, 3.7])
+    assert result.cycles["discharge_energy_wh"].to_list() == pytest.approx([3.7, 3.7])
+
+
+def test_a_temperature_without_sensor_is_missing(tmp_path: Path) -> None:
+    result = ba.read(saved(tmp_path, novonix(every=600.0).replace(",30.500000000,", ",-9999,", 3)))
+    assert result.frame["temperature_t1_celsius"].null_count() == 3
+    assert result.frame["temperature_t1_celsius"].min() == 30.5
+    assert any("3 temperatures below absolute zero" in warning for warning in result.warnings)
 
 
 def test_a_second_start_follows_the_first(tmp_path: Path) -> None:

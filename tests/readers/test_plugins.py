@@ -88,6 +88,20 @@ def test_the_documented_reader_is_short_and_reads(tmp_path: Path, install: Insta
     assert result.warnings == []
 
 
+def test_the_documented_reader_also_takes_units_from_names(tmp_path: Path, install: Install) -> None:
+    code, name = documented()
+    text = DOCUMENT.read_text(encoding="utf-8")
+    table, mapped = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1].rsplit("\n\n", 1)
+    fixed = next(line for line in code.splitlines() if "to_canonical(raw, MAPS)" in line)
+    code = code.replace(fixed, f"        {mapped.strip()}").replace("\n\nclass", f"\n{table}\n\nclass")
+    install("acme_reader", code, acme_log=name)
+    result = read(
+        saved(tmp_path, "ACME cell logger 2\nTime (min),Voltage [mV],Current(A),fan\n1d 00:00:01,3700,-1,7\n")
+    )
+    assert result.frame.row(0) == (86_401.0, 3.7, -1.0, 1, 7)
+    assert result.metadata.sources["voltage_volt"].unit == "mV"
+
+
 def test_the_documented_reader_refuses_damage(tmp_path: Path, install: Install) -> None:
     code, name = documented()
     install("acme_reader", code, acme_log=name)

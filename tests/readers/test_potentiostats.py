@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from battery_analysis.columns import DERIVED
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers import READERS
 from battery_analysis.readers.autolab import AutolabText
@@ -69,7 +71,7 @@ def test_agrees_with_an_independent_reader(entry: dict) -> None:
     assert min(point[0] for point in points) == eis["freq_min_Hz"]
     assert max(point[0] for point in points) == eis["freq_max_Hz"]
     assert result.metadata.test_type == "eis"
-    assert set(result.metadata.sources) == set(result.frame.columns) - {"derived_cycle_count"}
+    assert set(result.metadata.sources) == set(result.frame.columns) - {column.name for column in DERIVED}
 
 
 def test_each_real_file_is_claimed_by_one_reader_at_most() -> None:
@@ -142,7 +144,7 @@ def test_zplot_keeps_what_the_header_says(open_text: Open) -> None:
         lambda text: text.replace("\n", "\r\n").encode(),
         lambda text: text.encode("utf-8-sig"),
         lambda text: text.encode("utf-16"),
-        lambda text: text.replace("1.0E+", "1,0E+").replace(".0E", ",0E").replace(".67E", ",67E").encode(),
+        lambda text: re.sub(r"(?<=\d)\.(?=\d+E)", ",", text).encode(),
         lambda text: text.removesuffix("\n").encode(),
     ],
     ids=["crlf", "bom", "utf-16", "decimal comma", "no last line end"],
@@ -150,6 +152,15 @@ def test_zplot_keeps_what_the_header_says(open_text: Open) -> None:
 def test_zplot_reads_any_locale(open_text: Open, encode: Callable[[str], bytes]) -> None:
     result = open_text(encode(WITH_COMMENTS), "cell.z")
     assert impedances(result) == POINTS
+    assert result.frame["test_time_second"].to_list() == [2.67, 3.37]
+    assert result.warnings == []
+
+
+def test_zplot_tells_a_decimal_comma_from_one_between_fields(open_text: Open) -> None:
+    above, labels, points = WITHOUT_COMMENTS.rpartition('Range"\n')
+    result = open_text(above + labels + points.replace(".", ","), "cell.z")
+    assert impedances(result) == POINTS
+    assert result.frame["test_time_second"].to_list() == [2.67, 3.37]
     assert result.warnings == []
 
 

@@ -109,3 +109,16 @@ def test_a_delimiter_that_ends_only_the_rows_is_an_unnamed_column() -> None:
 
 def test_a_byte_order_mark_is_not_part_of_the_first_name() -> None:
     assert head_text(codecs.BOM_UTF8 + b"Test_Time(s)") == "Test_Time(s)"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "latin-1", "gb18030"])
+@pytest.mark.parametrize("before", [65_534, 65_535, 65_536, 200_000])
+def test_single_signs_deep_in_a_large_text_are_decoded(tmp_path: Path, encoding: str, before: int) -> None:
+    sign = {"latin-1": "\x81µ", "gb18030": "温度℃"}.get(encoding, "µ°")
+    head = "温度℃\n" if encoding == "gb18030" else ""
+    text = head + "1\n" * (before // 2) + "1" * (before % 2) + sign + "\n" + "2\n" * 50_000
+    file = tmp_path / "export.txt"
+    file.write_bytes(text.encode(encoding))
+    loaded = load_text(file)
+    assert loaded.encoding == encoding
+    assert loaded.text.decode() == text

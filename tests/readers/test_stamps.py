@@ -32,6 +32,14 @@ def convert(stamps: list[str] | list[float], *seconds: float, zone: str = "UTC")
         ["2023-05-31T23:59:59Z", "2023-06-01T00:00:09Z"],
         ["2023-06-01T01:59:59+02:00", "2023-06-01T02:00:09+02:00"],
         ["2023/05/31 23:59:59", "2023/06/01 00:00:09"],
+        ["2023/5/31 23:59:59", "2023/6/1 0:00:09"],
+        ["31-May-2023 23:59:59", "01-Jun-2023 00:00:09"],
+        ["31-May-23 11:59:59 PM", "1-Jun-23 12:00:09 AM"],
+        ["31 Mai 2023 23:59:59", "1 Juni 2023 00:00:09"],
+        ["May 31, 2023, 11:59:59 PM", "June 1, 2023, 12:00:09 AM"],
+        ["2023年05月31日 23:59:59", "2023年06月01日 00:00:09"],
+        ["2023/5/31 下午 11:59:59", "2023/6/1 上午 12:00:09"],
+        ["2023-05-31 오후 11:59:59", "2023-06-01 오전 12:00:09"],
         [1685577599.0, 1685577609.0],
         [1685577599000.0, 1685577609000.0],
         [45077.999988426, 45078.000104167],
@@ -91,3 +99,11 @@ def test_single_stamps_that_cannot_be_read_are_counted() -> None:
 def test_an_unknown_zone_is_named() -> None:
     with pytest.raises(SettingsError, match="no time zone 'Mars/Olympus'"):
         convert(["2023-05-31 12:00:00"], zone="Mars/Olympus")
+
+
+def test_stamps_with_words_that_cannot_be_read_are_counted() -> None:
+    clock, _, warnings = unix_time(
+        pl.Series("stamp", ["31-May-2023", "31-Mxy-2023", None]), pl.Series([0.0, 1.0, 2.0]), "UTC"
+    )
+    assert clock.null_count() == 2
+    assert warnings == ["1 clock stamps could not be read and are kept as missing"]

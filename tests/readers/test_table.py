@@ -233,3 +233,25 @@ def test_every_table_comes_out_as_it_went_in(
     frame, warnings = parse_table(text, ["x", "y", "n"], delimiter=delimiter, decimal=decimal, first_line=1)
     assert frame.rows() == rows
     assert len(warnings) == broken
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "0.5,3,1,rest\n1.5,,2,\n",
+        "",
+        "0.5,3,1\n1,2,3,a\n",
+        "\n\n1,2,3,a\n",
+        '1,2,3,"a\nb"\n',
+        "1,2,3,a\n2,3",
+        "1,2,3,a\n2,3,4,b",
+    ],
+)
+def test_rows_that_stand_below_other_lines_are_parsed_as_if_nothing_stood_there(rows: str) -> None:
+    above = 'Cell: "A1\n,,,,,\ntime,voltage,step,note\n'
+    frame, warnings = parse(rows)
+    below, same = parse_table(
+        (above + rows).encode(), NAMES, delimiter=",", decimal=".", first_line=2, start=len(above)
+    )
+    assert below.equals(frame) and below.schema == frame.schema
+    assert same == warnings

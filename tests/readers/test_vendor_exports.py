@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import battery_analysis as ba
 from battery_analysis.analysis.cycles import summarise_cycles
+from battery_analysis.columns import DERIVED
 from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers import READERS
 from battery_analysis.readers.base import HEAD_BYTES, Reader
@@ -29,6 +31,7 @@ LAYOUTS: dict[str, tuple[str, str, Export]] = {
     "basytec tabs": ("basytec_txt", "txt", exports.basytec),
     "basytec spaces": ("basytec_txt", "txt", lambda **options: exports.basytec(" ", **options)),
     "basytec decimal comma": ("basytec_txt", "txt", lambda **options: exports.basytec("\t", ",", **options)),
+    "basytec date and time": ("basytec_txt", "txt", lambda **options: exports.basytec(parted=True, **options)),
     "basytec semicolons": ("basytec_txt", "txt", lambda **options: exports.basytec(";", ",", hours=False, **options)),
     "novonix uhpc": ("novonix_csv", "csv", exports.novonix),
     "novonix hpc": ("novonix_csv", "csv", lambda **options: exports.novonix(quoted=True, **options)),
@@ -72,10 +75,16 @@ def test_an_ideal_cell_has_an_efficiency_of_one(tmp_path: Path, layout: str, eve
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_clock_of_records_agrees_with_their_test_time(tmp_path: Path, layout: str) -> None:
+    frame = ba.read(saved(tmp_path, layout)).frame
+    started = frame["unix_time_second"] - frame["test_time_second"]
+    assert started.to_list() == pytest.approx([exports.START.replace(tzinfo=UTC).timestamp()] * frame.height)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_integrated_current_agrees_with_the_counters(tmp_path: Path, layout: str) -> None:
     result = ba.read(saved(tmp_path, layout))
-    for column in result.frame.columns:
-        assert column in result.metadata.sources, column
+    assert set(result.frame.columns) - {column.name for column in DERIVED} <= set(result.metadata.sources)
     counters = [name for name in result.frame.columns if name.endswith("_capacity_ah")]
     bare = result.frame.drop(counters)
     integrated = summarise_cycles(bare)

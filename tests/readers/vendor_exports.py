@@ -70,13 +70,17 @@ def table(
     return "\n".join([delimiter.join(name for name, _ in fields), *rows]) + "\n"
 
 
-def basytec(delimiter: str = "\t", decimal: str = ".", hours: bool = True, every: float = 60.0) -> str:
-    """A BaSyTec result export, in hours or seconds."""
+def basytec(
+    delimiter: str = "\t", decimal: str = ".", hours: bool = True, parted: bool = False, every: float = 60.0
+) -> str:
+    """A BaSyTec result export, in hours or seconds, with date and time of day in one column or in two."""
+    day, time_of_day = "%d.%m.%Y", "%H:%M:%S"
     unit, scale = ("h", 3600) if hours else ("s", 1)
     fields = [
         (f"~Time[{unit}]", lambda record: record["test_time_second"] / scale),
         ("DataSet", lambda record: record["record_index"]),
-        ("DateTime", lambda record: stamp(record, "%d.%m.%Y %H:%M:%S")),
+        ("Date" if parted else "DateTime", lambda record: stamp(record, day if parted else f"{day} {time_of_day}")),
+        *([("Time", lambda record: stamp(record, time_of_day))] if parted else []),
         (f"t-Step[{unit}]", lambda record: record["step_time_second"] / scale),
         ("Line", lambda record: 2 + record["step_count"] % 4),
         ("Command", lambda record: _BASYTEC_COMMANDS[record["step_type"]]),

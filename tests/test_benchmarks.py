@@ -1,0 +1,75 @@
+"""What benchmarks compare is the same for all: exports are what they claim to be, and no measurement is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import battery_analysis as ba
+from benchmarks import exports
+from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, load
+from benchmarks.one_reader import Cost, costs
+from benchmarks.read_formats import CASES, Case, _verdicts
+
+RECORDS = 2_500
+WRITERS: list[tuple[Callable[..., None], str, str]] = [
+    (exports.large_arbin_csv, ".CSV", "arbin_csv"),
+    (exports.large_mpt, ".mpt", "biologic_mpt"),
+    (exports.large_maccor, ".078", "maccor_text"),
+    (exports.large_neware_csv, ".csv", "neware_text"),
+    (exports.large_neware_workbook, ".xlsx", "neware_workbook"),
+]
+
+
+@pytest.mark.parametrize(("write", "suffix", "reader"), WRITERS, ids=[each[2] for each in WRITERS])
+def test_an_export_reads_as_its_tester_wrote_it(
+    tmp_path: Path, write: Callable[..., None], suffix: str, reader: str
+) -> None:
+    path = tmp_path / f"BM001{suffix}"
+    write(path, RECORDS)
+    result = ba.read(path)
+    assert result.reader == reader
+    assert {check.status for check in result.checks} <= {"passed", "not applicable"}
+    assert result.cycles["discharge_capacity_ah"][0] == pytest.approx(4.78093, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "case", [each for each in CASES if callable(each.origin) and PANDAS_CSV in each.peers], ids=lambda each: each.what
+)
+def test_peers_are_told_where_the_table_begins(tmp_path: Path, case: Case) -> None:
+    path = tmp_path / f"BM001{case.suffix}"
+    case.origin(path, RECORDS)
+    own = load(READER_AND_CONFORM, {})(str(path))
+    for name in (PANDAS_CSV, POLARS_CSV, "csv module, a dict a row"):
+        assert len(load(name, case.peers[name])(str(path))) == own.height
+
+
+def test_every_peer_of_a_case_is_known() -> None:
+    assert {name for case in CASES for name in case.peers} <= CONTENDERS.keys()
+
+
+def test_a_reader_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "BM001.csv"
+    exports.large_neware_csv(path, RECORDS)
+    measured = costs(path, {READER_AND_CONFORM: {}}, peers=None)[READER_AND_CONFORM]
+    assert measured.fault is None
+    assert measured.records == RECORDS
+    assert measured.seconds > 0
+    assert measured.frame_megabytes == pytest.approx(ba.read(path).frame.estimated_size("mb"), rel=0.2)
+
+
+def test_an_absent_peer_and_one_that_fails_are_said_to_be_so(tmp_path: Path) -> None:
+    path = tmp_path / "BM001.nda"
+    path.write_bytes(b"no nda file")
+    measured = costs(path, {"yadg": {"filetype": "eclab.mpr"}, "fastnda": {}}, peers=None)
+    assert measured["yadg"].fault == "not installed"
+    assert str(measured["fastnda"].fault).startswith("fails (")
+
+
+def test_a_row_holds_only_where_the_reach_is_met() -> None:
+    peers = {"galvani": Cost(0.010, 5.0), "yadg": Cost(fault="not installed")}
+    quick, slow = Cost(0.012, 30.0, 100, 10.0), Cost(0.014, 50.0, 100, 10.0)
+    assert [row.holds for row in _verdicts(quick, peers, 1)] == [True, True]
+    assert [row.holds for row in _verdicts(slow, peers, 1)] == [False, False]
