@@ -14,6 +14,9 @@ from battery_analysis.ingest.job import Outcome
 from battery_analysis.store import Store
 from battery_analysis.store.connection import one_line_errors
 
+REFRESH_SECONDS = 10.0
+"""How often at most samples are brought up to date with their tests while files keep coming."""
+
 REST_SECONDS = 60.0
 """Reading processes that had nothing to do for this long are ended; starting them again takes about a second."""
 
@@ -31,7 +34,7 @@ class Hands:
         self._open = ExitStack()
         self._importer: Importer | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._last_used = time.monotonic()
+        self._last_used = self._refreshed = time.monotonic()
 
     def __enter__(self) -> Hands:
         self._start()  # whatever is wrong with mappings or spool shows at once
@@ -81,8 +84,14 @@ class Hands:
         wait(self._running)
 
     def rest(self) -> None:
-        """End the reading processes if they had nothing to do for long; samples are up to date then."""
-        if not self._running and self._importer and time.monotonic() - self._last_used > REST_SECONDS:
+        """Between files, bring samples up to date; end the reading processes if they had nothing to do for long."""
+        if self._running or self._importer is None:
+            return
+        now = time.monotonic()
+        if self._last_used > self._refreshed and now - self._refreshed > REFRESH_SECONDS:
+            self._importer.refresh_samples()
+            self._refreshed = now
+        if now - self._last_used > REST_SECONDS:
             self._importer = self._threads = None
             self._open.close()
 

@@ -66,14 +66,15 @@ class WatchRequest:
         """Return how files are imported; what passes by itself is waited out here and not by the importer."""
         return replace(self.files, retries=0).options(settings, job)
 
-    def kept(self, settings: Settings) -> dict[str, Any]:
-        """Return the options as the job and the watcher's document keep them."""
-        roots = [stored_text(str(root)) for root in self.roots]
-        how = {"debounce": settings.debounce, "rescan": self.rescan, "poll": self.poll, "once": self.once}
-        files = asdict(self.files) | {"root": ", ".join(roots)}
-        if self.files.sample_map:
-            files["sample_map"] = stored_text(self.files.sample_map)
-        return {**files, "watch": {"roots": roots, **how, "retry_failed": self.retry_failed}}
+    def kept(self) -> dict[str, Any]:
+        """Return the options as the job keeps them, in the form of an import's."""
+        sample_map = self.files.sample_map and stored_text(self.files.sample_map)
+        return asdict(self.files) | {"root": ", ".join(self.names), "sample_map": sample_map}
+
+    @property
+    def names(self) -> list[str]:
+        """The folders as they are stored."""
+        return [stored_text(str(root)) for root in self.roots]
 
 
 def checked_roots(roots: Sequence[Path]) -> list[Path]:
@@ -232,9 +233,11 @@ class Watcher:
             self._job = None
             self._files.seen.clear()
         if self._job is None or self._watch is None:
-            kept = self._request.kept(self._settings)
+            request, kept = self._request, self._request.kept()
+            times = {"debounce": self._settings.debounce, "rescan": request.rescan, "poll": request.poll}
+            how = {**times, "once": request.once, "retry_failed": request.retry_failed}
             self._job = jobs.start(kept["root"], kept)
-            self._watch = watch_record.begin(kept["watch"]["roots"], kept, self._job)
+            self._watch = watch_record.begin(request.names, {**kept, **how}, self._job)
             self._files.failures_changed = True
         samples.refresh_left_behind()
         return self._job, self._watch

@@ -63,10 +63,15 @@ class Watching:
         return self.end()
 
     def end(self) -> int:
+        """Wait for its end and return its exit status."""
         status = self.child.wait(SECONDS)
         for reader in self._readers:
             reader.join(SECONDS)
         return status
+
+    def has_died(self) -> bool:
+        """Whether it ended, and all it said was read."""
+        return self.child.poll() is not None and self.end() is not None
 
     @staticmethod
     def _read(pipe: Any, lines: list[str]) -> None:
@@ -79,6 +84,8 @@ def eventually(what: Callable[[], Any], about: Watching | None = None) -> Any:
     """Ask until the answer is true, and return it."""
     end = time.monotonic() + SECONDS
     while not (answer := what()):
+        has_died = about is not None and about.has_died()
+        assert not has_died or what(), about.err
         assert time.monotonic() < end, about and (about.out, about.err)
         time.sleep(0.05)
     return answer
@@ -240,6 +247,8 @@ def test_what_failed_or_was_skipped_is_left_alone_until_it_changes_or_somebody_a
     assert (second["counts"], second["failures"]) == ({}, ["CD34.csv"])
     asked = once("--retry-failed")
     assert (asked["counts"], asked["failures"]) == ({"failed": 1, "skipped": 1}, ["CD34.csv"])
+    resumed = cli("import", "--resume", first["job"])  # its failures, as those of any job
+    assert (resumed.status, resumed.lines[-1].split(": ")[1].split(" in ")[0]) == (1, "1 failed")
     (folder / "CD34.csv").write_text(arbin_csv(3))
     fixed = once()
     assert (fixed["counts"], fixed["failures"]) == ({"created": 1}, [])
