@@ -103,6 +103,7 @@ class Roots:
         self._gone: set[str] = set()
         self._folders: set[Path] = set()
         self._wanted, self._stopping = Event(), Event()
+        self._failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="roots", daemon=True)  # a dead share must not hold the process
 
     def start(self) -> None:
@@ -116,6 +117,15 @@ class Roots:
         self._wanted.set()
         if self._thread.is_alive():
             self._thread.join(LEAVE_SECONDS)
+
+    def check(self) -> None:
+        """Make sure that changes are still looked for.
+
+        Raises:
+            RuntimeError: The thread that does so has ended; a watcher that goes on without it would see nothing.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the search for changes has ended") from self._failure
 
     def events_so_far(self) -> tuple[set[str], set[str]]:
         """Return the paths that changed and those that went, and forget them."""
@@ -134,7 +144,7 @@ class Roots:
 
     def is_lost(self, root: Path) -> bool:
         """Say whether a root is not there at present."""
-        return any(each.lost for each in self._roots if each.path == root) or not root.is_dir()
+        return any(each.lost for each in self._roots if each.path == root) or not _is_folder(root)
 
     def hear(self, event: FileSystemEvent) -> None:
         """Take note of an event of the system."""
@@ -173,6 +183,9 @@ class Roots:
                     break
                 self._wanted.wait(max(min(ROOT_SECONDS, next_search - time.monotonic()), 0.0))
                 self._wanted.clear()
+        except BaseException as exc:
+            self._failure = exc
+            raise
         finally:
             self._stop_listening()
             self.wake()
@@ -238,14 +251,18 @@ class Roots:
         """Find out whether the system has room for another watched folder; it does not tell for those below a root."""
         if not self.events or self.once or self._observer is None or sys.platform != "linux":
             return
-        with tempfile.TemporaryDirectory(prefix="battery-analysis-") as folder:
-            try:
-                watch = self._schedule(Path(folder), recursive=False)
-            except OSError as exc:
-                self._complain(None, exc)
-                return
-            self._observer.unschedule(watch)
-        self.troubles.pop("events", None)
+        try:
+            folder = tempfile.mkdtemp(prefix="battery-analysis-")
+        except OSError:  # a full disk says nothing about events
+            return
+        try:
+            self._observer.unschedule(self._schedule(Path(folder), recursive=False))
+            self.troubles.pop("events", None)
+        except OSError as exc:
+            self._complain(None, exc)
+        finally:
+            with suppress(OSError):
+                Path(folder).rmdir()
 
     def _complain(self, root: Path | None, error: OSError) -> None:
         what = error.strerror or str(error)
@@ -268,8 +285,8 @@ class Roots:
             folders, self._folders = self._folders, set()
         for folder in sorted(folders):
             root = self.root_of(folder)
-            if root is not None and not any(parent in folders for parent in folder.parents) and folder.is_dir():
-                with suppress(IngestError):  # the root has gone; whoever checks the roots says so
+            if root is not None and not any(parent in folders for parent in folder.parents) and _is_folder(folder):
+                with suppress(IngestError, OSError):  # if the root has gone, whoever checks the roots says so
                     self._offer(discover(root, self.selection, folder))
 
     def _search_all(self) -> None:
@@ -284,7 +301,7 @@ class Roots:
         root.is_searched = True
         try:
             paths = self._offer(discover(root.path, self.selection))
-        except IngestError:
+        except (IngestError, OSError):
             self._check(root)
             return
         if paths is not None:
@@ -316,3 +333,10 @@ class Roots:
                 self.found.put(message, timeout=0.5)
                 self.wake()
                 return
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a share that does not answer
+        return False

@@ -204,6 +204,7 @@ class Watcher:
 
     def _take_turn(self, job: ImportJob, watch: WatchedFolder, hands: Hands) -> None:
         files = self._files
+        self._roots.check()
         files.hear(self._roots)
         files.hand_out(self._roots, hands)
         files.collect(self._roots, hands)

@@ -231,6 +231,35 @@ def test_a_folder_that_cannot_be_read_does_not_make_its_files_gone(lab: Path, mo
     assert heard.searched == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_search_that_ends_by_a_fault_of_ours_does_not_end_in_silence(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(watch_roots, "discover", fail)
+    with listening(lab) as heard:
+        heard.until(lambda each: each.roots.are_done())
+        with pytest.raises(RuntimeError, match="the search for changes has ended"):
+            heard.roots.check()
+
+
+def test_a_search_goes_on_although_a_folder_fails_in_the_middle(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lab / "AB12.csv").write_text("x")
+    search, failures = watch_roots.discover, iter([OSError(errno.ESTALE, "Stale file handle")])
+
+    def fail_once(*given: Any) -> Iterator[Candidate]:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return search(*given)
+
+    monkeypatch.setattr(watch_roots, "discover", fail_once)
+    with listening(lab, every=0.1) as heard:
+        heard.until(lambda each: "AB12.csv" in each.found)
+        heard.roots.check()
+
+
 def test_roots_that_are_missing_no_folders_or_within_another_are_refused(lab: Path) -> None:
     (lab / "sub").mkdir()
     (lab / "file.csv").write_text("x")
