@@ -17,6 +17,7 @@ from cli.common import Context, command, new_app, open_store, run
 from cli.import_jobs import ask_job, job_and_root, outcomes_text, roll_back, show_job, show_jobs
 from cli.import_run import check_report, outcome_line, run_and_end
 from cli.output import print_json, print_table
+from cli.verify import verify_tree
 
 if TYPE_CHECKING:
     from battery_analysis.ingest.importer import ImportOptions
@@ -63,6 +64,12 @@ def import_directory(
     device: import_options.Device = None,
     metadata: import_options.Metadata = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="A line for each file: .csv or .json.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Import nothing; compare the files below ROOT with the archive.")
+    ] = False,
+    verify_report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --verify, a line for each file: .csv or .json.")
+    ] = None,
     status: Annotated[bool, typer.Option("--status", help="Show recent jobs, or the one named: --status JOB.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Show all jobs.")] = False,
     resume: Annotated[
@@ -81,6 +88,7 @@ def import_directory(
     Exit status: 0 all done; 1 some files failed; 2 could not start.
     """
     from battery_analysis.ingest import run as runs
+    from battery_analysis.ingest.discover import Selection
 
     files = {
         "--include": include,
@@ -108,8 +116,9 @@ def import_directory(
         "--rollback": rollback is not None,
         "--preview-samples": preview_samples,
         "--dry-run": dry_run,
+        "--verify": verify,
     }
-    _refuse_mixed(modes, {**files, "--report": report}, confirm)
+    _refuse_mixed(modes, {**files, "--report": report, "--verify-report": verify_report}, confirm)
     if status or history:
         named, folder = job_and_root(str(root) if root else None, job)
         if named and history:
@@ -126,6 +135,8 @@ def import_directory(
         return
     if job is not None:
         raise IngestError(f"one ROOT wanted, got {job!r} beside it")
+    if verify_report is not None and not verify:
+        raise IngestError("--verify-report goes with --verify")
     if report is not None:
         check_report(report)
     if resume is not None:
@@ -133,6 +144,9 @@ def import_directory(
         return
     if root is None:
         raise IngestError("a folder or file to import is wanted")
+    if verify:
+        verify_tree(context, root, Selection(include or (), exclude or (), depth), verify_report)
+        return
     import_options.refuse_mixed_samples(sample, sample_map, sample_lookup)
     new_map = sample_map if preview_samples and sample_map and not sample_map.exists() else None
     request = runs.ImportRequest(
@@ -177,8 +191,9 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
         "--status": others.keys(),
         **dict.fromkeys(("--history", "--pause", "--cancel", "--rollback"), others.keys()),
         "--resume": others.keys() - {"--report"},
-        "--preview-samples": set() if confirm else {"--report"},
-        "--dry-run": {"--report"},
+        "--preview-samples": {"--verify-report"} if confirm else {"--report", "--verify-report"},
+        "--dry-run": {"--report", "--verify-report"},
+        "--verify": others.keys() - {"--include", "--exclude", "--depth", "--verify-report"},
     }
     for mode in chosen:
         if beside := [name for name, given in others.items() if given and name in ignored[mode]]:

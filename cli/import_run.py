@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,16 @@ def write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         BatteryAnalysisError: It cannot be written; an older report is as it was.
     """
     columns = ("path", "outcome", "test_id", "reader", "sample", "records", "cycles", "seconds", "reason", "warnings")
+    as_text = ({**row, "warnings": "; ".join(row["warnings"])} for row in rows)
+    write_rows(path, columns, rows if path.suffix.lower() == ".json" else as_text)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV or JSON by the suffix of ``path``.
+
+    Raises:
+        BatteryAnalysisError: It cannot be written; an older file is as it was.
+    """
     plain = [to_plain({name: row[name] for name in columns}) for row in rows]
     text = io.StringIO(newline="")
     if path.suffix.lower() == ".json":
@@ -120,7 +130,7 @@ def write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     else:
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
-        writer.writerows({**row, "warnings": "; ".join(row["warnings"])} for row in plain)
+        writer.writerows(plain)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
 

@@ -37,12 +37,13 @@ from battery_analysis.ingest.runs import Runs, in_order
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
-from battery_analysis.models import TestResult
+from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers import READERS
 from battery_analysis.readers.beside import BesideFormat, beside_format
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.reading import companions_of, read_head
-from battery_analysis.store import Store, attachments, raw_files, samples, tests
+from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
+from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.raw_files import Arrival, Holding, Labels, Past
 from battery_analysis.store.tests import Belonging, PartRead, Source, Written, save_test
@@ -68,6 +69,8 @@ class ImportOptions:
     reset: bool = False
     checksum: bool = False
     """Read every file, also those whose path, size and time of change are stored."""
+    keep_versions: retention.Policy = "recent"
+    """Which older versions of a file keep their bytes."""
     retries: int = 0
     """How often a trouble that passes by itself is waited out."""
 
@@ -245,6 +248,8 @@ class Importer:
             except (InvalidDocumentError, ReadError, IngestError) as exc:
                 return _failed(arrival, exc, holding)
         raw_files.belongs_to(holding, test.id, test.sample.id)
+        if written == "updated":
+            retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
         attachments.attach_to_test(test, candidate.source, companions)
         outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 from bson import ObjectId
 from mongoengine import ValidationError
@@ -26,6 +26,7 @@ from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, samples
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.retention import Policy
 
 RECORDED_AT_ONCE = 200
 
@@ -79,6 +80,7 @@ class ImportRequest:
             archive=self.archive,
             reset=self.reset,
             checksum=self.checksum,
+            keep_versions=cast(Policy, settings.keep_versions),
             retries=settings.retries if self.retries is None else self.retries,
         )
 
