@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent
 
 CORE = [
     "NewareNDA>=2026.6",
+    "cronsim>=2.8",
     "defusedxml>=0.7.1",
     "fastnda>=1.3",
     "filelock>=4.2",
