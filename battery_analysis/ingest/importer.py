@@ -27,11 +27,12 @@ from battery_analysis.errors import (
     UnknownFormatError,
 )
 from battery_analysis.ingest.discover import Candidate, Selection, discover, stored_text
+from battery_analysis.ingest.import_rules import ImportRules, Said
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.known import Known, looked_up
 from battery_analysis.ingest.parts import Part, named_run, part_of
 from battery_analysis.ingest.reader_pool import ReaderPool
-from battery_analysis.ingest.recognise import recognise
+from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.runs import Runs, in_order
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
@@ -42,6 +43,7 @@ from battery_analysis.readers import READERS
 from battery_analysis.readers.beside import BesideFormat, beside_format
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.reading import companions_of, read_head
+from battery_analysis.settings.rules import ImportRule
 from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
 from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
@@ -62,6 +64,8 @@ class ImportOptions:
     data_dir: Path
     selection: Selection = field(default_factory=Selection)
     labels: Labels = field(default_factory=Labels)
+    import_rules: tuple[ImportRule, ...] = ()
+    """Those of the settings; what they say adds to the labels."""
     workers: int = 1
     time_zone: str = "UTC"
     mappings: Path | None = None
@@ -127,6 +131,7 @@ class Importer:
         self._options = options
         self._spool = spool
         self._pool = pool
+        self._import_rules = ImportRules(options.import_rules, options.labels, options.time_zone)
         self._touched: set[ObjectId] = set()
         self._reset: set[str] = set()
         self._runs = Runs(store, spool, pool)
@@ -171,15 +176,19 @@ class Importer:
             with self._spool.copy(candidate.path, found.companions) as spooled, suppress(ConflictError):
                 if found.beside is not None:
                     return self._beside(candidate, spooled, found.beside)
-                return self._once(candidate, spooled, found.damage, raced=again or number > 0)
+                return self._once(candidate, spooled, found, raced=again or number > 0)
         reason = f"other processes stored it meanwhile, {CONFLICT_TRIES} times over; import it again"
         return Outcome(candidate.source, "failed", reason)
 
-    def _once(self, candidate: Candidate, spooled: Spooled, damage: CorruptFileError | None, *, raced: bool) -> Outcome:
+    def _once(self, candidate: Candidate, spooled: Spooled, found: Recognised, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
         arrival = _arrival(candidate, spooled, past.lengths)
-        if damage is not None:
-            return _failed(arrival, damage, self._keep_unread(arrival, past))
+        try:
+            if found.damage is not None:
+                raise found.damage
+            said = self._import_rules.of(candidate, found.reader.tester if found.reader else None)
+        except (CorruptFileError, IngestError) as exc:
+            return _failed(arrival, exc, self._keep_unread(arrival, past, self._options.labels))
         owner, again = past.owner, False
         if owner is not None:
             test = raw_files.test_of(owner)
@@ -189,8 +198,8 @@ class Importer:
                 lacked = spooled.companions and not test.companions
                 again = is_newest and bool(lacked or self._is_reset(candidate, owner))
                 if not again:
-                    return self._known(candidate, arrival, owner, test, raced=raced)
-        return self._new(candidate, spooled, arrival, past, again=again)
+                    return self._known(candidate, arrival, owner, test, said, raced=raced)
+        return self._new(candidate, spooled, arrival, past, said, again=again)
 
     def _is_reset(self, candidate: Candidate, owner: Holding) -> bool:
         """Say whether a reset asks for these bytes; copies of one file ask once."""
@@ -201,12 +210,12 @@ class Importer:
         return first
 
     def _known(
-        self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, *, raced: bool
+        self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, said: Said, *, raced: bool
     ) -> Outcome:
         """Note bytes that are imported already."""
         self._note(owner, arrival)
-        raw_files.add_labels(owner, self._options.labels)
-        tests.add_labels(test.id, self._options.labels)
+        raw_files.add_labels(owner, said.labels)
+        tests.add_labels(test.id, said.labels)
         job = self._options.labels.import_job
         first_seen_at = next(iter(owner.seen_at))
         if raced and job is not None and test.import_job == job and first_seen_at == candidate.source:
@@ -218,22 +227,27 @@ class Importer:
         attachments.attach_to_test(test, candidate.source)
         if test.runs and (named := named_run(candidate.source, test.tester)):
             tests.add_run(test, named[0])
-        return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test))
+        return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test, said))
 
-    def _new(self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, *, again: bool) -> Outcome:
+    def _new(
+        self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, said: Said, *, again: bool
+    ) -> Outcome:
         """Read bytes and store them as a new test or a new revision, ``again`` where a test was read from them."""
-        reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, self._options.time_zone)
+        reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone)
         # A file never seen is put away while a worker reads it; to which test others belong shows when read.
-        holding = None if past.owner or past.seen_here else self._create(arrival)
+        holding = None if past.owner or past.seen_here else self._create(arrival, said.labels)
         try:
             parcel = reading.result()
-            decision = self._options.rules.decide(candidate, parcel.metadata)
+            decision = self._options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
-            return _failed(arrival, exc, holding or self._keep_unread(arrival, past))
+            return _failed(arrival, exc, holding or self._keep_unread(arrival, past, said.labels))
         part = part_of(candidate.source, parcel)
         with self._runs.held(part):
-            holding, test_id = (holding, holding.test_id) if holding else self._place(arrival, past, parcel, decision)
+            if holding is None:
+                holding, test_id = self._place(arrival, past, parcel, decision, said.labels)
+            else:
+                test_id = holding.test_id
             number, span = (part.number, part.span) if part else (None, None)
             own = PartRead(holding.id, holding.filename, arrival.sha256, number, span)
             try:
@@ -241,10 +255,10 @@ class Importer:
                 source = self._source(test_id, own, part, parcel, decision)
                 if len(source.parts) > 1:
                     parcel = self._runs.read_together(
-                        source.parts, holding.id, spooled, candidate.source, self._options.time_zone
+                        source.parts, holding.id, spooled, candidate.source, said.time_zone
                     )
                 source = replace(source, companions=companions)
-                test, written = self._save(source, parcel, decision, again=again)
+                test, written = self._save(source, parcel, decision, said.labels, again=again)
             except (InvalidDocumentError, ReadError, IngestError) as exc:
                 return _failed(arrival, exc, holding)
         raw_files.belongs_to(holding, test.id, test.sample.id)
@@ -267,7 +281,9 @@ class Importer:
         joined = place.test.id if place.test else test_id
         return Source(joined, in_order(place.test, own), run=part.run, run_claim=place.claim)
 
-    def _place(self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision) -> tuple[Holding, ObjectId]:
+    def _place(
+        self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision, labels: Labels
+    ) -> tuple[Holding, ObjectId]:
         """Keep bytes that were read where they belong, and say to which test.
 
         They belong to the test that was imported from the same path and that they are a later state of;
@@ -284,10 +300,10 @@ class Importer:
             return past.owner, of_its_own.test_id
         unread = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
         earlier = same or next(unread, None)
-        holding = self._append(earlier, arrival) if earlier else self._create(arrival)
+        holding = self._append(earlier, arrival) if earlier else self._create(arrival, labels)
         return holding, holding.test_id
 
-    def _keep_unread(self, arrival: Arrival, past: Past) -> Holding | None:
+    def _keep_unread(self, arrival: Arrival, past: Past, labels: Labels) -> Holding | None:
         """Keep bytes that could not be read, with what was kept of the file before; an empty file has none."""
         if not arrival.size:
             return None
@@ -297,14 +313,15 @@ class Importer:
         stored = raw_files.tests_of(past.seen_here)
         earlier = (each for each in past.seen_here if each.test_id not in stored or each.grew_into(arrival))
         before = next(earlier, None)
-        return self._append(before, arrival) if before else self._create(arrival)
+        return self._append(before, arrival) if before else self._create(arrival, labels)
 
-    def _save(self, source: Source, parcel: Parcel, decision: Decision, *, again: bool) -> tuple[TestResult, Written]:
-        options = self._options
-        sample = samples.get_or_create(decision.sample, options.labels)
+    def _save(
+        self, source: Source, parcel: Parcel, decision: Decision, labels: Labels, *, again: bool
+    ) -> tuple[TestResult, Written]:
+        sample = samples.get_or_create(decision.sample, labels)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
-        again = again or options.reset
-        test, written = save_test(self._store, parcel, source, belonging, options.labels, again=again)
+        again = again or self._options.reset
+        test, written = save_test(self._store, parcel, source, belonging, labels, again=again)
         self._touched.add(test.sample.id)
         return test, written
 
@@ -336,17 +353,17 @@ class Importer:
             raw_files.archive_late(self._store, owner, arrival)
         raw_files.note_source(owner, arrival)
 
-    def _create(self, arrival: Arrival) -> Holding:
-        return raw_files.create(self._store, arrival, self._options.labels, archive=self._options.archive)
+    def _create(self, arrival: Arrival, labels: Labels) -> Holding:
+        return raw_files.create(self._store, arrival, labels, archive=self._options.archive)
 
     def _append(self, holding: Holding, arrival: Arrival) -> Holding:
         return raw_files.append(self._store, holding, arrival, archive=self._options.archive)
 
-    def _about_duplicate(self, candidate: Candidate, owner: Holding, test: TestResult) -> str:
+    def _about_duplicate(self, candidate: Candidate, owner: Holding, test: TestResult, said: Said) -> str:
         other = next((path for path in owner.seen_at if path != candidate.source), test.name)
         reason = f"same bytes as {other}"
         try:
-            decision = self._options.rules.decide(candidate, None)
+            decision = self._options.rules.decide(candidate, None, said.sample_patterns)
         except IngestError:
             return reason
         if test.sample_rule != "header" and decision.sample != test.ruled_sample:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from battery_analysis.errors import IngestError, ReadError, UnknownFormatError
 from battery_analysis.ingest.discover import Candidate
+from battery_analysis.ingest.import_rules import ImportRules
 from battery_analysis.ingest.importer import ImportOptions
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.reader_pool import ReaderPool
@@ -30,15 +31,18 @@ class Preview:
 
 def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
     """Read files and yield to which sample each would go and why; nothing is stored."""
+    rules = ImportRules(options.import_rules, options.labels, options.time_zone)
     with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
 
         def preview(candidate: Candidate) -> Preview:
             seen = Preview(candidate.source, str(candidate.relative), None, None)
             try:
                 found = _with_records(candidate, options)
+                said = rules.of(candidate, found.reader.tester if found.reader else None)
                 with spool.copy(candidate.path, found.companions) as spooled:
-                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
-                return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
+                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone).result()
+                decision = options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
+                return replace(seen, decision=decision, reader=parcel.reader)
             except (ReadError, IngestError) as exc:
                 return replace(seen, problem=getattr(exc, "reason", str(exc)))
 

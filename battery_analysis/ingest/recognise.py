@@ -10,6 +10,7 @@ from battery_analysis.ingest.discover import Candidate
 from battery_analysis.readers.base import Reader
 from battery_analysis.readers.beside import BesideFormat, beside_format
 from battery_analysis.reading import companions_of, find_reader, read_head
+from battery_analysis.settings.rules import RULE_FILE
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def recognise(candidate: Candidate, mappings: Path | None) -> Recognised:
     """
     if candidate.problem:
         raise UnknownFormatError(candidate.source, candidate.problem)
+    if candidate.path.name == RULE_FILE:
+        raise UnknownFormatError(candidate.source, "rules for the files of its folder")
     try:
         head = read_head(candidate.path)
         try:

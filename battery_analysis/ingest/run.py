@@ -74,6 +74,7 @@ class ImportRequest:
                 depth=self.depth if self.depth is not None else settings.depth,
             ),
             labels=Labels(self.tags, self.operator, self.device, self.metadata, import_job=job),
+            import_rules=settings.rules,
             workers=self.workers or settings.workers,
             time_zone=settings.time_zone,
             mappings=settings.mappings,

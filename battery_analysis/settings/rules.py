@@ -88,9 +88,7 @@ def read_rule_file(path: Path) -> tuple[ImportRule, ...]:
             if entry.key == "rules":
                 listed = RULES.check(entry.value)
             elif entry.key in ("folder", "pattern"):
-                raise ValueError(
-                    f"{entry.key} stands in a [[rules]] of its own here; the rest of the file fits all files"
-                )
+                raise ValueError(f"{entry.key} stands in [[rules]] here; what stands outside fits all files")
             else:
                 own[entry.key] = entry.value
                 kinds.table({entry.key: entry.value}, _KEYS)

@@ -50,6 +50,8 @@ class Labels:
     operator: str | None = None
     device: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    project: str | None = None
+    """Of samples that the import makes; those that are there keep theirs."""
     import_job: ObjectId | None = None
 
     @property

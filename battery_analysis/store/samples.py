@@ -83,8 +83,8 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
     sample: Sample | None = visible(Sample).filter(name=name).first()
     if sample is None:
         moment = now()
-        job = labels.import_job if labels else None
-        sample = Sample(name=name, created_at=moment, updated_at=moment, created_in=job)
+        job, project = (labels.import_job, labels.project) if labels else (None, None)
+        sample = Sample(name=name, created_at=moment, updated_at=moment, created_in=job, project=project)
         checked(sample)
         try:
             sample.save(force_insert=True, validate=False)

@@ -378,8 +378,10 @@ def _swap(current: TestResult, fields: dict[str, Any], gone: Sequence[str] = ())
 
 def add_labels(test_id: ObjectId, labels: Labels) -> None:
     """Add what an importer says of a test that is stored already; what people set stays."""
-    if labels.tags or labels.metadata:
-        test = by_id(TestResult, test_id)
+    if not (labels.tags or labels.metadata):
+        return
+    test = by_id(TestResult, test_id)
+    if not (set(labels.tags) <= set(test.tags) and labels.metadata.keys() <= test.metadata.keys()):
         test.tags = list(dict.fromkeys([*test.tags, *labels.tags]))
         test.metadata = {**labels.metadata, **test.metadata}
         _save_by_hand(test)
