@@ -56,7 +56,7 @@ def write(folder: Path, text: str) -> Path:
         ({"tester": "neware"}, {"a.csv", "nmc/a.csv", "nmc/rate/b.mpr", "lfp/nmc_old/a.csv"}),
         ({"tester": ["Arbin", "Maccor"]}, set()),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_rule_fits_by_folder_by_pattern_and_by_tester(rule: dict[str, object], fits: set[str]) -> None:
     asked = ImportRules(rules({**rule, "tags": ["x"]}))
