@@ -117,6 +117,22 @@ def read_parts(
     return _concluded(replace(first, frame=frame, metadata=metadata, warnings=warnings))
 
 
+def read_from(
+    path: str | os.PathLike[str], record: int, *, time_zone: str = "UTC", mappings: Path | None = None
+) -> ReadResult:
+    """Read a file and leave out its first records: facts are those of the file, everything else is of the rest.
+
+    Raises:
+        ReadError: As ``read``; or it has no more records.
+    """
+    taken = _taken(Path(path), None, time_zone, mappings)
+    rest = taken.frame.slice(record)
+    if not rest.height:
+        raise CorruptFileError(path, f"the file has only {taken.frame.height} records", taken.reader.name)
+    metadata = replace(taken.metadata, continuation=True) if record else taken.metadata
+    return _concluded(replace(taken, frame=rest, metadata=metadata))
+
+
 @dataclass(frozen=True)
 class _Taken:
     """What a reader made of one file, in canonical columns."""

@@ -150,6 +150,7 @@ class TestResult(StoredDocument):
     metadata = DictField(help_text="What people added")
     notes_log = EmbeddedDocumentListField(Note)
 
+    lead_bytes = LongField(help_text="Header and first records of a text that can be read on from any line")
     reader = StringField(required=True)
     reader_version = StringField(required=True)
     sha256 = StringField(required=True, regex=SHA256, help_text="Digest of the newest bytes")

@@ -35,6 +35,8 @@ class Arrival:
     size: int
     modified_at: datetime | None
     prefix_digests: Mapping[int, str] = field(default_factory=dict)
+    left_out: int = 0
+    """How many bytes are missing in the copy, all of them before what is not stored yet."""
 
     @property
     def file_type(self) -> str:
@@ -115,6 +117,12 @@ def look_up(sha256: str, source: str) -> Past:
     return Past(owner, tuple(sorted(here, key=lambda holding: holding.seen_at[source], reverse=True)))
 
 
+def holding_at(source: str) -> Holding | None:
+    """Return the file that was last seen at a path."""
+    known = [_holding(document) for document in visible(RawDataFile).filter(sources__path=source).as_pymongo()]
+    return max(known, key=lambda holding: holding.seen_at[source], default=None)
+
+
 def tests_of(holdings: Iterable[Holding]) -> dict[ObjectId, TestResult]:
     """Return the stored tests that belong to these files, by id; their data is not loaded."""
     identities = [holding.test_id for holding in holdings]
@@ -185,7 +193,7 @@ def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -
     """
     beginning = holding.longest_beginning(arrival) if archive else None
     offset = holding.sizes[beginning] if beginning else 0
-    extent = store.archive.put(arrival.spooled, offset=offset) if archive else None
+    extent = store.archive.put(arrival.spooled, offset=offset - arrival.left_out) if archive else None
     version = RawVersion(sha256=arrival.sha256, size=arrival.size, grown_from=beginning, extent=extent)
     try:
         changed = RawDataFile.objects(id=holding.id, sha256=holding.newest).modify(

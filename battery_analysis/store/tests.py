@@ -97,6 +97,8 @@ class Source:
     """What the files of its run have in common."""
     run_claim: str | None = None
     undone: frozenset[str] = frozenset()
+    revision: int | None = None
+    """The revision that was read on from, which must be the present one."""
 
     @property
     def sha256(self) -> str:
@@ -134,6 +136,8 @@ def save_test(
         InvalidDocumentError: The facts do not fit the document.
     """
     current: TestResult | None = visible(TestResult).filter(id=source.test_id).first()
+    if source.revision is not None and (current is None or current.revision != source.revision):
+        raise ConflictError(f"test {source.test_id} was changed by another process meanwhile")
     if current is not None:
         _refuse_the_past(current, source, again=again or back_to is not None, back=back_to is not None)
     sample = current.sample if current else belonging.sample
@@ -316,6 +320,7 @@ def _facts(
         "quality_flags": [_flag(check) for check in parcel.checks if check.status == "failed"],
         "columns": _column_facts(parcel),
         "header": [HeaderLine(key=key, value=value) for key, value in metadata.header.items()],
+        "lead_bytes": parcel.lead_bytes,
         "reader": parcel.reader,
         "reader_version": parcel.reader_version,
         "segments": written.segments,
