@@ -30,10 +30,11 @@ class Store:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
+def open_store(settings: Settings, *, as_it_is: bool = False) -> Iterator[Store]:
     """Connect, check that the server answers, and disconnect at the end.
 
-    With nothing configured the embedded MongoDB is started if it does not run. Errors of the
+    Indexes that are missing are made, unless the database is to be opened ``as_it_is``: an older one may hold what
+    they do not allow. With nothing configured the embedded MongoDB is started if it does not run. Errors of the
     driver inside the block leave it as ``StoreError``, on one line and without a password.
 
     Raises:
@@ -43,7 +44,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
         database = _connect(settings)
         try:
             # mongomock refuses to make an index again once there are documents.
-            if settings.mode != "mock" or not database.list_collection_names():
+            if not as_it_is and (settings.mode != "mock" or not database.list_collection_names()):
                 _ensure_indexes()
             yield Store(database, settings.where)
         finally:
