@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,9 @@ from battery_analysis.settings import Settings
 from battery_analysis.store.raw_archive import RawArchive
 
 ANSWER_MILLISECONDS = 2_000
+
+DURABLE: Mapping[str, Any] = {"w": "majority", "journal": True}
+"""A write counts once it survives the death of the server: an importer that goes on must not name what was lost."""
 
 
 class Store:
@@ -65,6 +68,7 @@ def _connect(settings: Settings) -> Database[dict[str, Any]]:
     if settings.mode == "mock":
         return _mock_database(settings.database, common)
     uri = _embedded_uri(settings) if settings.mode == "embedded" else settings.uri()
+    said = {key.lower() for key in re.findall(r"[?&](\w+)=", uri)}
     try:
         mongoengine.connect(
             settings.database,
@@ -72,6 +76,7 @@ def _connect(settings: Settings) -> Database[dict[str, Any]]:
             serverSelectionTimeoutMS=ANSWER_MILLISECONDS,
             connectTimeoutMS=ANSWER_MILLISECONDS,
             appname="battery-analysis",
+            **{name: value for name, value in DURABLE.items() if name.lower() not in said},
             **common,
         )
     except ValueError as exc:  # how the driver reports a port or an option that cannot be
