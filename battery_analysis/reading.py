@@ -13,11 +13,12 @@ import polars as pl
 from battery_analysis.analysis.checks import Check, run_checks
 from battery_analysis.analysis.clock import steady_time
 from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention, number_cycles, summarise_cycles
+from battery_analysis.analysis.joining import join
 from battery_analysis.analysis.steps import with_step_kind
 from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
 from battery_analysis.readers import READERS, plug_ins
-from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata
+from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata, TestType
 from battery_analysis.readers.beside import beside_format
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.readers.workbook import fault
@@ -26,6 +27,9 @@ from battery_analysis.writing import write
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_TELLING: tuple[TestType, ...] = ("gitt", "hppc", "cycling", "cv", "eis", "ocv", "other")
+"""Types of tests, the one first that says most about a run of several."""
 
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
@@ -103,13 +107,15 @@ def read_parts(
         return _concluded(parts[0])
     first, last = parts[0], parts[-1]
     try:
-        frame, _ = conform(pl.concat([part.frame for part in parts], how="diagonal_relaxed"))
+        frame, _ = conform(join([part.frame for part in parts]))
     except pl.exceptions.PolarsError as exc:
         raise CorruptFileError(last.path, f"its columns do not fit those of {first.path.name}: {exc}") from exc
     metadata = replace(
         first.metadata,
         ended_at=last.metadata.ended_at,
         finished=last.metadata.finished,
+        technique=", ".join(dict.fromkeys(each for part in parts if (each := part.metadata.technique))) or None,
+        test_type=_type_of_all([part.metadata.test_type for part in parts]),
         announced_records=None,
         sources={name: source for part in reversed(parts) for name, source in part.metadata.sources.items()},
     )
@@ -131,6 +137,11 @@ def read_from(
         raise CorruptFileError(path, f"the file has only {taken.frame.height} records", taken.reader.name)
     metadata = replace(taken.metadata, continuation=True) if record else taken.metadata
     return _concluded(replace(taken, frame=rest, metadata=metadata))
+
+
+def _type_of_all(types: Sequence[TestType | None]) -> TestType | None:
+    """Return the type of a run whose files have these: what is measured between its cycles does not change it."""
+    return next((each for each in _TELLING if each in types), None)
 
 
 @dataclass(frozen=True)

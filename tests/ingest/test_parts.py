@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import random
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from battery_analysis import read
 from battery_analysis.ingest import run as runs
 from battery_analysis.ingest.parts import named_run
 from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, removal
+from examples.lab import make_lab
 from tests.builders import arbin_csv
 from tests.ingest.conftest import Importing
 
@@ -153,6 +157,28 @@ def test_a_deleted_run_takes_all_its_files_along_and_can_come_again(
     assert (len(raws), RawDataFile.objects.count()) == (PARTS, 0)
     importing()
     the_test(store, lab, importing)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_techniques_of_one_sequence_are_one_test(
+    store: Store, lab: Path, importing: Importing, tmp_path: Path, order: Sequence[int]
+) -> None:
+    make_lab(tmp_path / "example")
+    files = sorted((tmp_path / "example").rglob("NC051_0*_C02.mpt"))
+    assert [file.name.split("_")[2] for file in files] == ["PEIS", "GCPL", "PEIS"]
+    for place in order:
+        shutil.copy(files[place], lab)
+        importing()
+    [test] = TestResult.objects
+    assert [part.filename for part in test.raw_files] == [file.name for file in files]
+    assert (test.test_type, test.cell_code, test.quality_flags) == ("cycling", "NC051", [])
+    alone = read(files[1])
+    cycles = frames.cycle_table(store, test)
+    same = ["cycle_count", "charge_capacity_ah", "discharge_capacity_ah", "charge_energy_wh", "complete"]
+    assert cycles.select(same).equals(alone.cycles.select(same))
+    frame = frames.load_frame(store, test.id, form="polars")
+    assert frame.filter(pl.col("frequency_hertz") > 0).height == sum(read(files[n]).frame.height for n in (0, 2))
+    assert frame["test_time_second"].is_sorted()
 
 
 @pytest.mark.parametrize(
