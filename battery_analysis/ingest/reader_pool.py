@@ -111,9 +111,11 @@ class ReaderPool:
         task = (path, parcel, before, time_zone, self._mappings)
         return _InProcess(self._pool.schedule(read_tail, task, timeout=READ_SECONDS), source)
 
-    def submit_parts(self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str) -> Reading[Parcel]:
-        """Start reading the parts of one test, in their order, as one."""
-        task = (paths, parcel, time_zone, self._mappings)
+    def submit_parts(
+        self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
+    ) -> Reading[Parcel]:
+        """Start reading the parts of one test, in their order, as one; ``mappings`` may take the place of the pool's."""
+        task = (paths, parcel, time_zone, mappings or self._mappings)
         return _InProcess(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
 
 
