@@ -22,7 +22,7 @@ from battery_analysis.errors import IngestError, ReadError
 from battery_analysis.ingest.discover import Candidate
 from battery_analysis.ingest.import_rules import Said
 from battery_analysis.ingest.parts import span_of
-from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.reader_pool import Readers
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
 from battery_analysis.ingest.spool import Spool
 from battery_analysis.ingest.tail import Before, records_path, save_before
@@ -80,7 +80,7 @@ class _Tail:
 class Growth:
     """Finds what large text files have grown by."""
 
-    def __init__(self, store: Store, spool: Spool, pool: ReaderPool, rules: SampleRules) -> None:
+    def __init__(self, store: Store, spool: Spool, pool: Readers, rules: SampleRules) -> None:
         self._store = store
         self._spool = spool
         self._pool = pool

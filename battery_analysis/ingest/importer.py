@@ -31,7 +31,7 @@ from battery_analysis.ingest.import_rules import ImportRules, Said
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.known import Known, looked_up
 from battery_analysis.ingest.parts import Part, named_run, part_of
-from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.reader_pool import Readers, open_readers
 from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.runs import Runs, in_order
@@ -67,6 +67,8 @@ class ImportOptions:
     import_rules: tuple[ImportRule, ...] = ()
     """Those of the settings; what they say adds to the labels."""
     workers: int = 1
+    scheduler: str | None = None
+    """Of the Dask cluster that reads, in place of processes of this computer."""
     time_zone: str = "UTC"
     mappings: Path | None = None
     archive: bool = True
@@ -104,10 +106,12 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
 
     Raises:
         SettingsError: A mapping file is malformed.
+        ClusterError: The cluster that is to read cannot be used.
         IngestError: The spool cannot be written.
     """
     delimited_readers(options.mappings)  # whatever is wrong with them shows before the first file is taken
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
+    readers = open_readers(options.workers, options.mappings, options.scheduler)
+    with readers as pool, open_spool(options.data_dir) as spool:
         importer = Importer(store, options, spool, pool)
         yield importer
         importer.refresh_samples()
@@ -126,7 +130,7 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
 class Importer:
     """Takes one file at a time, in any number of threads."""
 
-    def __init__(self, store: Store, options: ImportOptions, spool: Spool, pool: ReaderPool) -> None:
+    def __init__(self, store: Store, options: ImportOptions, spool: Spool, pool: Readers) -> None:
         self._store = store
         self._options = options
         self._spool = spool

@@ -23,6 +23,7 @@ from battery_analysis.store.access import by_id, visible
 logger = logging.getLogger(__name__)
 
 Wish = Literal["pause", "cancel"]
+Kind = Literal["import", "reprocess"]
 OutcomeName = Literal["created", "updated", "unchanged", "duplicate", "failed", "skipped"]
 
 BEAT_SECONDS = 15.0
@@ -52,27 +53,30 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def start(root: str, options: Mapping[str, Any]) -> ImportJob:
+def start(root: str, options: Mapping[str, Any], kind: Kind = "import") -> ImportJob:
     """Open a new job."""
-    job = ImportJob(root=root, options=dict(options), **_this_process())
+    job = ImportJob(kind=kind, root=root, options=dict(options), **_this_process())
     checked(job)
     job.save(force_insert=True, validate=False)
     return job
 
 
-def resumable(job_id: str) -> ImportJob:
-    """Return a job that was interrupted or paused, or has failures.
+def resumable(job_id: str, kind: Kind = "import") -> ImportJob:
+    """Return a job of a kind that was interrupted or paused, or has failures.
 
     Raises:
         NotFoundError: No such job.
-        IngestError: It is still running, was cancelled or rolled back, or there is nothing left to do.
+        IngestError: It is of another kind, still running, was cancelled or rolled back, or nothing is left to do.
     """
     job = by_id(ImportJob, job_id)
+    if job.kind != kind:
+        raise IngestError(f"job {job.id} is of the command {job.kind}; go on with: {job.kind} --resume {job.id}")
     state = present_state(job)
     if state == "running":
         raise IngestError(f"job {job.id} is running on {job.host} (process {job.pid})")
     if state in ("cancelled", "rolled_back"):
-        raise IngestError(f"job {job.id} is {_spelled(state)}; import {job.root} again instead")
+        instead = f"import {job.root} again" if kind == "import" else f"{kind} again"
+        raise IngestError(f"job {job.id} is {_spelled(state)}; {instead} instead")
     if state == "completed" and not job.counts.get("failed"):
         raise IngestError(f"job {job.id} is completed without failures; nothing is left to do")
     return job

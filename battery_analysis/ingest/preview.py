@@ -10,7 +10,7 @@ from battery_analysis.ingest.discover import Candidate
 from battery_analysis.ingest.import_rules import ImportRules
 from battery_analysis.ingest.importer import ImportOptions
 from battery_analysis.ingest.job import Outcome, OutcomeName
-from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.reader_pool import open_readers
 from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.spool import Spooled, open_spool
@@ -32,7 +32,8 @@ class Preview:
 def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
     """Read files and yield to which sample each would go and why; nothing is stored."""
     rules = ImportRules(options.import_rules, options.labels, options.time_zone)
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
+    readers = open_readers(options.workers, options.mappings, options.scheduler)
+    with readers as pool, open_spool(options.data_dir) as spool:
 
         def preview(candidate: Candidate) -> Preview:
             seen = Preview(candidate.source, str(candidate.relative), None, None)

@@ -40,6 +40,7 @@ class ImportRequest:
     exclude: Sequence[str] = ()
     depth: int | None = None
     workers: int | None = None
+    scheduler: str | None = None
     sample: str | None = None
     sample_map: str | None = None
     sample_lookup: bool = False
@@ -57,6 +58,7 @@ class ImportRequest:
 
         Raises:
             IngestError: The sample map cannot be read, or a sample, tag or key could not be stored.
+            ClusterError: The scheduler that it names cannot be used.
         """
         self._refuse_what_cannot_be_stored()
         return ImportOptions(
@@ -75,7 +77,8 @@ class ImportRequest:
             ),
             labels=Labels(self.tags, self.operator, self.device, self.metadata, import_job=job),
             import_rules=settings.rules,
-            workers=self.workers or settings.workers,
+            workers=self.workers or files_at_once(settings, self.scheduler),
+            scheduler=self.scheduler,
             time_zone=settings.time_zone,
             mappings=settings.mappings,
             archive=self.archive,
@@ -119,7 +122,7 @@ class JobRun:
         ending: tuple[str, str | None] = ("interrupted", "the importing process ended")
         try:
             with jobs.beating(self.job, self.stopping), self._recording() as record:
-                for outcome in import_files(self.store, self.options, self.candidates, self.stopping):
+                for outcome in self._outcomes():
                     record(outcome)
                     yield outcome
                 samples.refresh_left_behind()
@@ -129,6 +132,9 @@ class JobRun:
             raise
         finally:
             jobs.finish(self.job, *ending, seconds=time.monotonic() - began)
+
+    def _outcomes(self) -> Iterator[Outcome]:
+        return import_files(self.store, self.options, self.candidates, self.stopping)
 
     @contextmanager
     def _recording(self) -> Iterator[Callable[[Outcome], None]]:
@@ -182,6 +188,19 @@ def resume(store: Store, settings: Settings, job_id: str, root: Path | None = No
     jobs.reopen(job)
     jobs.set_total(job, len(candidates) + len(settled))
     return JobRun(store, job, options, candidates)
+
+
+def files_at_once(settings: Settings, scheduler: str | None) -> int:
+    """Return how many files are read at once where nobody says: what processors, or the workers of a cluster, can do.
+
+    Raises:
+        ClusterError: The cluster cannot be used.
+    """
+    if scheduler is None:
+        return settings.workers
+    from battery_analysis.ingest.dask_pool import capacity
+
+    return capacity(scheduler)
 
 
 def _storable(path: str | None) -> str | dict[str, str] | None:

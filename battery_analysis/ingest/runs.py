@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from battery_analysis.errors import IngestError, NotFoundError
 from battery_analysis.ingest.parts import Part, joins
-from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.reader_pool import Readers
 from battery_analysis.ingest.spool import Spool, Spooled
 from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers.base import TestMetadata
@@ -38,7 +38,7 @@ class _Held:
 class Runs:
     """The runs whose parts this importer takes, one part of a run at a time."""
 
-    def __init__(self, store: Store, spool: Spool, pool: ReaderPool) -> None:
+    def __init__(self, store: Store, spool: Spool, pool: Readers) -> None:
         self._store = store
         self._spool = spool
         self._pool = pool
