@@ -63,6 +63,9 @@ def import_directory(
     operator: import_options.Operator = None,
     device: import_options.Device = None,
     metadata: import_options.Metadata = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Tell the targets of the settings how it ended: e-mail, Slack, webhook.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="A line for each file: .csv or .json.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Import nothing; compare the files below ROOT with the archive.")
@@ -118,7 +121,7 @@ def import_directory(
         "--dry-run": dry_run,
         "--verify": verify,
     }
-    _refuse_mixed(modes, {**files, "--report": report, "--verify-report": verify_report}, confirm)
+    _refuse_mixed(modes, {**files, "--notify": notify, "--report": report, "--verify-report": verify_report}, confirm)
     if status or history:
         named, folder = job_and_root(str(root) if root else None, job)
         if named and history:
@@ -140,7 +143,7 @@ def import_directory(
     if report is not None:
         check_report(report)
     if resume is not None:
-        run_and_end(context, lambda store: runs.resume(store, context.settings, resume, root), report)
+        run_and_end(context, lambda store: runs.resume(store, context.settings, resume, root), report, notify=notify)
         return
     if root is None:
         raise IngestError("a folder or file to import is wanted")
@@ -177,7 +180,7 @@ def import_directory(
         with open_store(context) as store:
             _plan(context, store, request)
     else:
-        run_and_end(context, lambda store: runs.begin(store, context.settings, request), report)
+        run_and_end(context, lambda store: runs.begin(store, context.settings, request), report, notify=notify)
 
 
 def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confirm: bool) -> None:
@@ -190,9 +193,9 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
     ignored = {
         "--status": others.keys(),
         **dict.fromkeys(("--history", "--pause", "--cancel", "--rollback"), others.keys()),
-        "--resume": others.keys() - {"--report"},
-        "--preview-samples": {"--verify-report"} if confirm else {"--report", "--verify-report"},
-        "--dry-run": {"--report", "--verify-report"},
+        "--resume": others.keys() - {"--report", "--notify"},
+        "--preview-samples": {"--verify-report"} if confirm else {"--report", "--verify-report", "--notify"},
+        "--dry-run": {"--report", "--verify-report", "--notify"},
         "--verify": others.keys() - {"--include", "--exclude", "--depth", "--verify-report"},
     }
     for mode in chosen:

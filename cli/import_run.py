@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +38,21 @@ STEADY_SECONDS = 1.0
 """A rate means nothing before."""
 
 
-def run_and_end(context: Context, open_job: Callable[[Store], JobRun], report: Path | None) -> None:
-    """Open a job in the store, run it and end with the status it deserves."""
+def run_and_end(
+    context: Context, open_job: Callable[[Store], JobRun], report: Path | None, *, notify: bool = False
+) -> None:
+    """Open a job in the store, run it, tell how it ended if asked to, and end with the status it deserves."""
+    from battery_analysis.ingest.messenger import require_targets, tells_at_the_end
+
     again = None
+    if notify:
+        require_targets(context.settings.notify)
     try:
         with open_store(context) as store:
             job_run = open_job(store)
             again = type_next(context, "import", "--resume", str(job_run.job.id))
-            counts = run_and_show(context, job_run, report)
+            with tells_at_the_end(context.settings.notify, job_run.job) if notify else nullcontext():
+                counts = run_and_show(context, job_run, report)
     except (IngestError, StoreError) as exc:
         if again is None:
             raise

@@ -27,6 +27,7 @@ from battery_analysis.ingest import watch_record
 from battery_analysis.ingest.discover import normal_path, stored_text
 from battery_analysis.ingest.importer import ImportOptions
 from battery_analysis.ingest.job import Outcome
+from battery_analysis.ingest.messenger import Messenger
 from battery_analysis.ingest.run import ImportRequest
 from battery_analysis.ingest.watch_files import WatchedFiles
 from battery_analysis.ingest.watch_hands import Hands
@@ -129,6 +130,7 @@ class Watcher:
             is_known=self._files.knows,
             wake=self._ring,
         )
+        self._messenger = Messenger(settings.notify)
         self._job: ImportJob | None = None
         self._watch: WatchedFolder | None = None
         self._is_at_work = False
@@ -184,7 +186,8 @@ class Watcher:
         """Watch for as long as the database answers."""
         job, watch = self._open_job()
         try:
-            with Hands(store, self._request.options(self._settings, job.id), self._ring) as hands:
+            options = self._request.options(self._settings, job.id)
+            with self._messenger.at_work(job.id), Hands(store, options, self._ring) as hands:
                 self._is_at_work = True
                 self._roots.start()
                 try:
@@ -254,6 +257,7 @@ class Watcher:
             return
         jobs.record(job, outcomes)
         self._files.outcomes = []
+        self._messenger.hear(outcomes)
         self._last_outcome = time.monotonic()
         self._find_again()
         for outcome in outcomes:

@@ -3,6 +3,7 @@
 from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import Note, StoredDocument, checked, now
 from battery_analysis.models.import_job import ImportedFile, ImportJob
+from battery_analysis.models.notice import Notice
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
 from battery_analysis.models.test_result import (
@@ -24,6 +25,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     ImportJob,
     ImportedFile,
     WatchedFolder,
+    Notice,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "ImportJob",
     "ImportedFile",
     "Note",
+    "Notice",
     "PartSpan",
     "QuarantinedFile",
     "RawDataFile",

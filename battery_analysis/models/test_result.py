@@ -188,6 +188,7 @@ class TestResult(StoredDocument):
             "final_capacity_ah",
             "sha256",
             "import_job",
+            "-updated_at",
             "former.import_job",
             "raw_files.raw_file",
             "runs",
