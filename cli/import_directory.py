@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -32,9 +33,15 @@ def import_directory(
     context: Context,
     root: Annotated[
         Path | None,
-        typer.Argument(metavar="[ROOT]", help="Folder or file; left out where a job is shown, resumed or stopped."),
+        typer.Argument(
+            metavar="[ROOT]", help="Folder, file or archive; left out where a job is shown, resumed or stopped."
+        ),
     ] = None,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="With --status, the job to show.")] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="In place of ROOT: sftp://USER@HOST/PATH or s3://BUCKET/PREFIX."),
+    ] = None,
     include: import_options.Include = None,
     exclude: import_options.Exclude = None,
     depth: import_options.Depth = None,
@@ -86,14 +93,16 @@ def import_directory(
         str | None, typer.Option(metavar="JOB", help="Restore what a job updated and remove what it created.")
     ] = None,
 ) -> None:
-    """Import every supported file below ROOT.
+    """Import every supported file below ROOT, in the archive ROOT, or at the ADDRESS of another computer.
 
     Exit status: 0 all done; 1 some files failed; 2 could not start.
     """
     from battery_analysis.ingest import run as runs
     from battery_analysis.ingest.discover import Selection
+    from battery_analysis.ingest.sources import is_archive
 
     files = {
+        "--remote": remote is not None,
         "--include": include,
         "--exclude": exclude,
         "--depth": depth is not None,
@@ -145,15 +154,16 @@ def import_directory(
     if resume is not None:
         run_and_end(context, lambda store: runs.resume(store, context.settings, resume, root), report, notify=notify)
         return
-    if root is None:
-        raise IngestError("a folder or file to import is wanted")
+    place = _place(root, remote)
     if verify:
+        if root is None or is_archive(root):
+            raise IngestError(f"--verify compares files in folders of this computer, not those of {place}")
         verify_tree(context, root, Selection(include or (), exclude or (), depth), verify_report)
         return
     import_options.refuse_mixed_samples(sample, sample_map, sample_lookup)
     new_map = sample_map if preview_samples and sample_map and not sample_map.exists() else None
     request = runs.ImportRequest(
-        root=str(root.absolute()),
+        root=place,
         include=include or (),
         exclude=exclude or (),
         depth=depth,
@@ -202,6 +212,19 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
         if beside := [name for name, given in others.items() if given and name in ignored[mode]]:
             why = "goes on with the options of its job" if mode == "--resume" else "imports nothing"
             raise IngestError(f"{mode} {why}; leave out {', '.join(beside)}")
+
+
+def _place(root: Path | None, remote: str | None) -> str:
+    """Return where the files lie, as a job keeps it."""
+    if root is None:
+        if remote is None:
+            raise IngestError("a folder, file or archive to import is wanted, or --remote ADDRESS")
+        return remote
+    if remote is not None:
+        raise IngestError(f"--remote takes the place of ROOT; leave out {root}")
+    if (address := re.match(r"(sftp|s3):/+(?=[^/])", str(root))) and not root.exists():
+        raise IngestError(f"an address goes with --remote: import --remote {address[1]}://…")
+    return str(root.absolute())
 
 
 def _preview(context: Context, options: ImportOptions, new_map: Path | None, *, quiet: bool) -> None:

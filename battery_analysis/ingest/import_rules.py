@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from battery_analysis.errors import IngestError, SettingsError
 from battery_analysis.ingest.discover import Candidate, stored_text
@@ -74,7 +74,7 @@ class ImportRules:
             for rule in self._rules_in(folder):
                 if _is_of(rule, tester) and _fits(rule, below, [each.name for each in below.parents[:-1]]):
                     yield _called_by_its_folder(rule, folder)
-        absolute = [stored_text(str(folder)) for folder in candidate.path.absolute().parents]
+        absolute = [str(folder) for folder in PurePath(candidate.source).parents]
         for rule in self.rules:
             names = absolute if rule.folder and Path(rule.folder).is_absolute() else candidate.folders
             if _is_of(rule, tester) and _fits(rule, candidate.relative, names):
@@ -100,6 +100,8 @@ class ImportRules:
 
 def _folders(candidate: Candidate) -> list[Path]:
     """Return the folders that a file lies in, from the inside out, up to the root."""
+    if candidate.origin is not None:
+        return []  # rule files are looked for in folders of this computer
     return list(candidate.path.absolute().parents)[: max(len(candidate.relative.parts), 1)]
 
 

@@ -26,7 +26,7 @@ from battery_analysis.errors import (
     ReadError,
     UnknownFormatError,
 )
-from battery_analysis.ingest.discover import Candidate, Selection, discover, stored_text
+from battery_analysis.ingest.discover import Candidate, Selection
 from battery_analysis.ingest.import_rules import ImportRules, Said
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.known import Known, looked_up
@@ -36,6 +36,7 @@ from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.runs import Runs, in_order
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
+from battery_analysis.ingest.sources import Root, search, skipped_before
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
 from battery_analysis.models import RawDataFile, TestResult
@@ -59,7 +60,7 @@ CONFLICT_TRIES = 10
 class ImportOptions:
     """What to import, and how."""
 
-    root: Path
+    root: Root
     rules: SampleRules
     data_dir: Path
     selection: Selection = field(default_factory=Selection)
@@ -123,7 +124,13 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
     Raises:
         IngestError: The root does not exist or cannot be entered.
     """
-    found = discover(options.root, options.selection)
+    found = search(
+        options.root,
+        options.selection,
+        data_dir=options.data_dir,
+        time_zone=options.time_zone,
+        retries=options.retries,
+    )
     return [candidate for candidate in found if not done or candidate.source not in done]
 
 
@@ -146,10 +153,13 @@ class Importer:
         try:
             if known is not None and self._needs_no_look(candidate, known):
                 outcome = _as_known(candidate, known)
+            elif known is None and not self._reads_all and (before := skipped_before(candidate)):
+                outcome = before
             else:
-                for attempt in patiently(self._options.retries):
-                    with attempt:
-                        outcome = self._tried(candidate, again=attempt.retry_state.attempt_number > 1)
+                with self._spool.bring(candidate) as here:
+                    for attempt in patiently(self._options.retries):
+                        with attempt:
+                            outcome = self._tried(here, again=attempt.retry_state.attempt_number > 1)
         except UnknownFormatError as exc:
             outcome = Outcome(candidate.source, "skipped", exc.reason)
         except ReadError as exc:
@@ -165,13 +175,16 @@ class Importer:
         """Bring the aggregates of all samples touched since the last time up to date."""
         samples.refresh_aggregates(self._touched)
 
+    @property
+    def _reads_all(self) -> bool:
+        return self._options.reset or self._options.checksum
+
     def _needs_no_look(self, candidate: Candidate, known: Known) -> bool:
         """Say whether there is nothing to do with a file that is stored as it is, and no reason for doubt."""
-        options = self._options
-        if options.reset or options.checksum or options.labels.say_something:
+        if self._reads_all or self._options.labels.say_something:
             return False
-        lacks = not known.companions and _companions(known.reader, candidate.path)
-        return not lacks and (known.archived or not options.archive)
+        lacks = not known.companions and _has_companions(known.reader, candidate)
+        return not lacks and (known.archived or not self._options.archive)
 
     def _tried(self, candidate: Candidate, *, again: bool) -> Outcome:
         found = recognise(candidate, self._options.mappings)
@@ -342,8 +355,7 @@ class Importer:
         """Keep what was read along with a file."""
         kept = []
         for each in spooled.companions:
-            name = each.path.name
-            beside = Candidate(candidate.path.with_name(name), candidate.relative.with_name(stored_text(name)))
+            beside = candidate.beside(each.path.name)
             kept.append(self._keep_beside(beside, each, beside_format(read_head(each.path))))
         return kept
 
@@ -439,9 +451,12 @@ def _outcome(
     )
 
 
-def _companions(reader: str, path: Path) -> list[Path]:
-    """Return the files beside ``path`` that its reader takes facts from."""
-    return [found for each in READERS if each.name == reader for found in companions_of(each, path)]
+def _has_companions(reader: str, candidate: Candidate) -> bool:
+    """Say whether files lie beside one that its reader takes facts from."""
+    asked = (each for each in READERS if each.name == reader and hasattr(each, "companions"))
+    if candidate.origin is not None:
+        return candidate.origin.has_log_beside and any(asked)
+    return any(companions_of(each, candidate.path) for each in asked)
 
 
 def _as_known(candidate: Candidate, known: Known) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from battery_analysis.errors import IngestError, ReadError, UnknownFormatError
@@ -13,7 +14,7 @@ from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.reader_pool import open_readers
 from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.sample_rules import Decision
-from battery_analysis.ingest.spool import Spooled, open_spool
+from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
 from battery_analysis.store import Store, raw_files
 
@@ -38,9 +39,8 @@ def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> It
         def preview(candidate: Candidate) -> Preview:
             seen = Preview(candidate.source, str(candidate.relative), None, None)
             try:
-                found = _with_records(candidate, options)
-                said = rules.of(candidate, found.reader.tester if found.reader else None)
-                with spool.copy(candidate.path, found.companions) as spooled:
+                with _copied(candidate, spool, options) as (spooled, found):
+                    said = rules.of(candidate, found.reader.tester if found.reader else None)
                     parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone).result()
                 decision = options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
                 return replace(seen, decision=decision, reader=parcel.reader)
@@ -55,8 +55,7 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
     with open_spool(options.data_dir) as spool:
         for candidate in candidates:
             try:
-                found = _with_records(candidate, options)
-                with spool.copy(candidate.path, found.companions) as spooled:
+                with _copied(candidate, spool, options) as (spooled, _):
                     yield _planned(candidate, spooled, options)
             except UnknownFormatError as exc:
                 yield Outcome(candidate.source, "skipped", exc.reason)
@@ -64,13 +63,17 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
                 yield Outcome(candidate.source, "failed", exc.reason)
 
 
-def _with_records(candidate: Candidate, options: ImportOptions) -> Recognised:
-    found = recognise(candidate, options.mappings)
-    if found.damage is not None:
-        raise found.damage
-    if found.beside is not None:
-        raise UnknownFormatError(candidate.source, f"{found.beside.title}, to be attached to the tests it belongs to")
-    return found
+@contextmanager
+def _copied(candidate: Candidate, spool: Spool, options: ImportOptions) -> Iterator[tuple[Spooled, Recognised]]:
+    """Yield the copy of a file with records, and what it is."""
+    with spool.bring(candidate) as here:
+        found = recognise(here, options.mappings)
+        if found.damage is not None:
+            raise found.damage
+        if found.beside is not None:
+            raise UnknownFormatError(here.source, f"{found.beside.title}, to be attached to the tests it belongs to")
+        with spool.copy(here.path, found.companions) as spooled:
+            yield spooled, found
 
 
 def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:

@@ -46,6 +46,8 @@ def is_passing(error: BaseException | None) -> bool:
         case PyMongoError():
             # The server itself says of an error that the same request may succeed on the next primary.
             return error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError")
+        case ConnectionError() | TimeoutError():
+            return True
         case OSError():
             return error.errno in _PASSING or getattr(error, "winerror", None) in _LOCKED_ON_WINDOWS
         case _:

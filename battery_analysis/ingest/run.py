@@ -17,11 +17,12 @@ from pymongo.errors import PyMongoError
 
 from battery_analysis.errors import BatteryAnalysisError, IngestError
 from battery_analysis.ingest import job as jobs
-from battery_analysis.ingest.discover import Candidate, Selection, normal_path, stored_text
+from battery_analysis.ingest.discover import Candidate, Selection, stored_text
 from battery_analysis.ingest.importer import ImportOptions, candidates_of, import_files
 from battery_analysis.ingest.job import Outcome
 from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.sample_rules import rules_from
+from battery_analysis.ingest.sources import is_address, stored_root
 from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, samples
@@ -62,7 +63,7 @@ class ImportRequest:
         """
         self._refuse_what_cannot_be_stored()
         return ImportOptions(
-            root=Path(self.root),
+            root=self.root if is_address(self.root) else Path(self.root),
             rules=rules_from(
                 settings,
                 fixed=self.sample.strip() if self.sample else None,
@@ -165,7 +166,7 @@ def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
     options = request.options(settings)
     candidates = candidates_of(options)
     kept = asdict(request) | {"root": _storable(request.root), "sample_map": _storable(request.sample_map)}
-    job = jobs.start(stored_text(normal_path(options.root)), kept)
+    job = jobs.start(stored_root(options.root), kept)
     jobs.set_total(job, len(candidates))
     return JobRun(store, job, request.options(settings, job.id), candidates)
 
@@ -178,8 +179,8 @@ def resume(store: Store, settings: Settings, job_id: str, root: Path | None = No
         IngestError: It is still running, nothing is left to do, its root is gone, or it is not ``root``.
     """
     job = jobs.resumable(job_id)
-    if root is not None and stored_text(normal_path(root)) != job.root:
-        raise IngestError(f"job {job.id} imports {job.root}, not {stored_text(normal_path(root))}")
+    if root is not None and stored_root(root) != job.root:
+        raise IngestError(f"job {job.id} imports {job.root}, not {stored_root(root)}")
     paths = {name: _path_text(job.options[name]) for name in ("root", "sample_map")}
     request = ImportRequest(**{**job.options, **paths})
     options = request.options(settings, job.id)

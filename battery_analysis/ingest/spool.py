@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from battery_analysis.errors import IngestError, ReadError
+from battery_analysis.ingest.discover import Candidate
 
 _CHUNK_BYTES = 1 << 20
 
@@ -67,9 +68,40 @@ class Spool:
             IngestError: The spool cannot be written, for lack of space or of rights.
         """
         with self.write(source.name, _chunks(source)) as spooled:
-            with _spool_errors(self._folder):
+            with spool_errors(self._folder):
                 beside = tuple(_copies(companions, spooled.path.parent))
             yield replace(spooled, companions=beside)
+
+    @contextmanager
+    def place(self) -> Iterator[Path]:
+        """Make a folder that goes with everything in it at the end of the block.
+
+        Raises:
+            IngestError: The spool cannot be written, for lack of space or of rights.
+        """
+        folder = self._folder / str(next(self._numbers))
+        try:
+            with spool_errors(self._folder):
+                folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def bring(self, candidate: Candidate) -> Iterator[Candidate]:
+        """Yield a file as one of this computer: itself, or a copy under its own name until the end of the block.
+
+        Raises:
+            ReadError: Its source has not got it.
+            IngestError: Its source is lost, or the spool cannot be written.
+        """
+        if candidate.origin is None:
+            yield candidate
+            return
+        with self.place() as place:
+            here = place / candidate.filename
+            candidate.origin.bring(here)
+            yield replace(candidate, path=here)
 
     @contextmanager
     def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[Spooled]:
@@ -80,7 +112,7 @@ class Spool:
         """
         place = self._folder / str(next(self._numbers))
         try:
-            with _spool_errors(self._folder):
+            with spool_errors(self._folder):
                 place.mkdir()
                 spooled = _copy(chunks, place / name)
             yield spooled
@@ -97,7 +129,7 @@ def open_spool(data_dir: Path) -> Iterator[Spool]:
         IngestError: The folder cannot be made.
     """
     parent = data_dir / "spool"
-    with _spool_errors(parent):
+    with spool_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
         prefix = f"{socket.gethostname()}-{os.getpid()}-"
@@ -145,7 +177,12 @@ def _copy(chunks: Iterable[bytes], target: Path) -> Spooled:
 
 
 @contextmanager
-def _spool_errors(folder: Path) -> Iterator[None]:
+def spool_errors(folder: Path) -> Iterator[None]:
+    """Turn what the system says about a folder of copies into one line.
+
+    Raises:
+        IngestError: For lack of space or of rights.
+    """
     try:
         yield
     except OSError as exc:

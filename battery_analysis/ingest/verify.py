@@ -12,6 +12,7 @@ from typing import Any, Literal
 from battery_analysis.errors import ArchiveError, ReadError
 from battery_analysis.ingest.discover import Candidate, Selection, discover, normal_path, stored_text
 from battery_analysis.ingest.recognise import recognise
+from battery_analysis.ingest.source_archive import is_inside_archive
 from battery_analysis.models import Attachment, RawDataFile
 from battery_analysis.store import Store, attachments
 from battery_analysis.store.access import visible
@@ -114,4 +115,5 @@ def _archived_below(folder: str) -> set[str]:
         for row in visible(document).filter(__raw__=below).only("sources").as_pymongo()
         for place in row["sources"]
         if place["path"] == folder or place["path"].startswith(f"{folder}/")
+        if not is_inside_archive(place["path"])
     }
