@@ -131,6 +131,7 @@ def _facts(sample: Sample) -> dict[str, Any]:
         facts[role] = other.name if other else None
     aggregates = sample.aggregates.to_mongo().to_dict() if sample.aggregates else {}
     facts |= {"tests": aggregates.pop("test_count", 0), "cycles": aggregates.pop("cycle_count", 0)}
+    aggregates.pop("revisions", None)
     facts["aggregates"] = aggregates
     facts["notes"] = [{"text": n.text, "author": n.author, "written_at": n.written_at} for n in sample.notes_log]
     return facts

@@ -235,6 +235,9 @@ class Importer:
         tests.add_labels(test.id, said.labels)
         job = self._options.labels.import_job
         first_seen_at = next(iter(owner.seen_at))
+        if not owner.is_settled:
+            attachments.attach_to_test(test, first_seen_at, test.companions)
+            raw_files.belongs_to(owner, test.id, test.sample.id)
         if raced and job is not None and test.import_job == job and first_seen_at == candidate.source:
             # This very import had stored it when the answer of the server was lost.
             return _outcome(arrival, "created" if test.created_in == job else "updated", test, owner)
@@ -278,10 +281,10 @@ class Importer:
                 test, written = self._save(source, parcel, decision, said.labels, again=again)
             except (InvalidDocumentError, ReadError, IngestError) as exc:
                 return _failed(arrival, exc, holding)
-        raw_files.belongs_to(holding, test.id, test.sample.id)
         if written == "updated":
             retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
         attachments.attach_to_test(test, candidate.source, companions)
+        raw_files.belongs_to(holding, test.id, test.sample.id)
         outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))
 

@@ -24,7 +24,7 @@ BATCH = 1000
 QUIET = timedelta(seconds=2)
 """The coarsest clock of the file systems that shares use (FAT)."""
 
-_RAW_FACTS = ("sha256", "size", "test_result", "sources", "versions.sha256", "versions.extent")
+_RAW_FACTS = ("sha256", "size", "test_result", "sample", "sources", "versions.sha256", "versions.extent")
 _TEST_FACTS = ("sample_name", "reader", "record_count", "cycle_count", "raw_files.versions", "companions")
 
 
@@ -89,7 +89,8 @@ def _stored(moment: datetime) -> datetime:
 
 
 def _is_read(raw: dict[str, Any], test: dict[str, Any] | None) -> bool:
-    return test is not None and any(raw["sha256"] in part["versions"] for part in test["raw_files"])
+    is_settled = raw.get("sample") is not None
+    return test is not None and is_settled and any(raw["sha256"] in part["versions"] for part in test["raw_files"])
 
 
 def _known(raw: dict[str, Any], test: dict[str, Any]) -> Known:

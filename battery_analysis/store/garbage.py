@@ -18,6 +18,8 @@ from battery_analysis.store.connection import Store
 
 OLD_ENOUGH = timedelta(days=1)
 
+_BYTES = (raw_archive.COLLECTION, attachments.COLLECTION)
+
 _AT_ONCE = 1000
 
 
@@ -27,6 +29,8 @@ def find(store: Store, older_than: timedelta = OLD_ENOUGH) -> dict[str, list[Obj
     What is there is listed before what is named: a test that grows meanwhile names only what is younger or known.
     """
     stored = {name: list(_older(store, name, older_than)) for name in _named_by(store)}
+    for name in _BYTES:
+        stored[f"{name}.files"] += _unfinished(store, name, older_than)
     named = {name: set(ids) for name, ids in _named_by(store).items()}
     return {name: [identity for identity in ids if identity not in named[name]] for name, ids in stored.items()}
 
@@ -80,6 +84,14 @@ def _extents(raws: Any) -> Iterator[dict[str, Any]]:
 def _ids(rows: Iterator[dict[str, Any]], field: str, key: str) -> Iterator[ObjectId]:
     for row in rows:
         yield from (each[key] for each in row.get(field, ()))
+
+
+def _unfinished(store: Store, name: str, older_than: timedelta) -> Iterator[ObjectId]:
+    """Yield the files of which only chunks were written: whoever put them away died before the end."""
+    begun = {row["_id"] for row in store.database[f"{name}.chunks"].aggregate([{"$group": {"_id": "$files_id"}}])}
+    finished = {row["_id"] for row in store.database[f"{name}.files"].find({}, {"_id": 1})}
+    limit = now() - older_than
+    yield from (identity for identity in begun - finished if identity.generation_time <= limit)
 
 
 def _older(store: Store, name: str, older_than: timedelta) -> Iterator[ObjectId]:

@@ -76,6 +76,8 @@ class Holding:
     sizes: Mapping[str, int]
     kept: frozenset[str]
     seen_at: Mapping[str, datetime]
+    is_settled: bool
+    """Whether the importer of its test lived to the end of it."""
 
     def grew_into(self, arrival: Arrival) -> bool:
         """Say whether the newest version is the beginning of these bytes."""
@@ -256,7 +258,10 @@ def forget_source(raw_id: ObjectId, path: str) -> None:
 
 
 def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
-    """Note to which test and sample a file belongs; a sample that is noted already stays."""
+    """Note to which test and sample a file belongs; a sample that is noted already stays.
+
+    It is the last that is written of a file: what comes after a test is done again where its sample is not noted.
+    """
     collection = RawDataFile._get_collection()
     if holding.test_id != test_id:
         collection.update_one({"_id": holding.id}, {"$set": {"test_result": test_id}})
@@ -288,6 +293,7 @@ def _holding(document: Mapping[str, Any]) -> Holding:
         sizes={version["sha256"]: version["size"] for version in versions},
         kept=frozenset(version["sha256"] for version in versions if version.get("extent")),
         seen_at={place["path"]: place["seen_at"] for place in document["sources"]},
+        is_settled=document.get("sample") is not None,
     )
 
 

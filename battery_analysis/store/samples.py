@@ -182,6 +182,7 @@ def refresh_aggregates(sample_ids: Iterable[ObjectId]) -> None:
             visible(TestResult)
             .filter(sample=sample_id)
             .only(
+                "revision",
                 "started_at",
                 "cycle_count",
                 "initial_capacity_ah",
@@ -198,12 +199,15 @@ def refresh_aggregates(sample_ids: Iterable[ObjectId]) -> None:
 
 def refresh_left_behind() -> None:
     """Recompute samples whose aggregates do not count all their tests: an importer that died had no time for them."""
-    counted = visible(TestResult).aggregate([{"$group": {"_id": "$sample", "tests": {"$sum": 1}}}])
-    known = {
-        row["_id"]: row.get("aggregates", {}).get("test_count")
-        for row in visible(Sample).only("aggregates.test_count").as_pymongo()
+    sums = {"_id": "$sample", "tests": {"$sum": 1}, "revisions": {"$sum": "$revision"}}
+    counted = {
+        row["_id"]: (row["tests"], row["revisions"]) for row in visible(TestResult).aggregate([{"$group": sums}])
     }
-    refresh_aggregates(row["_id"] for row in counted if known.get(row["_id"]) != row["tests"])
+    known = {
+        row["_id"]: (row.get("aggregates", {}).get("test_count"), row.get("aggregates", {}).get("revisions"))
+        for row in visible(Sample).only("aggregates.test_count", "aggregates.revisions").as_pymongo()
+    }
+    refresh_aggregates(identity for identity, found in counted.items() if known.get(identity) != found)
 
 
 def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
@@ -219,6 +223,7 @@ def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
     resistances, starts = known("median_internal_resistance_ohm"), known("started_at")
     return SampleAggregates(
         test_count=len(rows),
+        revisions=sum(row["revision"] for row in rows),
         cycle_count=sum(known("cycle_count")),
         first_started_at=min(starts, default=None),
         last_started_at=max(starts, default=None),
