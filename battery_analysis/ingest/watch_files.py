@@ -23,6 +23,7 @@ from battery_analysis.ingest.watch_roots import Found, Roots, Searched
 from battery_analysis.models import now
 from battery_analysis.readers import READERS
 from battery_analysis.reading import companions_of
+from battery_analysis.settings.rules import RULE_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -226,11 +227,20 @@ class WatchedFiles:
         self._note(candidate.source, failure)
         if outcome.outcome == "skipped" and outcome.sha256:  # kept, as something that belongs to data
             self._notice_those_that_need(candidate, roots)
+        if candidate.path.name == RULE_FILE:
+            self._notice_failed_below(candidate.path.parent, roots)
 
     def _notice_those_that_need(self, companion: Candidate, roots: Roots) -> None:
         """Let data be read again that were there before what their reader needs beside them."""
         for suffix in {suffix for reader in READERS if hasattr(reader, "companions") for suffix in reader.suffixes}:
             path = companion.path.with_suffix(suffix)
+            with suppress(OSError):
+                if self.seen.pop(str(path), None) and (candidate := self._look(path, roots)) is not None:
+                    self._notice([candidate])
+
+    def _notice_failed_below(self, folder: Path, roots: Roots) -> None:
+        """Let files be tried again whose rules have changed."""
+        for path in [Path(each) for each in self.failures if Path(each).is_relative_to(folder)]:
             with suppress(OSError):
                 if self.seen.pop(str(path), None) and (candidate := self._look(path, roots)) is not None:
                     self._notice([candidate])

@@ -6,6 +6,7 @@ from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.notice import Notice
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
+from battery_analysis.models.scheduled_import import ScheduledImport
 from battery_analysis.models.test_result import (
     BlockRef,
     FormerState,
@@ -26,6 +27,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     ImportedFile,
     WatchedFolder,
     Notice,
+    ScheduledImport,
 )
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "RawVersion",
     "Sample",
     "SampleAggregates",
+    "ScheduledImport",
     "SegmentRef",
     "SourcePath",
     "StoredDocument",

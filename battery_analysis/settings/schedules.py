@@ -18,7 +18,8 @@ class Schedule:
     """One import: when, from where, how. Options are those of ``import``."""
 
     cron: str
-    root: Path
+    root: Path | str
+    """A folder, or an address of another computer."""
     name: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -52,9 +53,16 @@ def _cron(value: Any) -> str:
     return text
 
 
+def _root(value: Any) -> Path | str:
+    if isinstance(value, str) and "://" in value:
+        return value
+    path: Path = kinds.PATH.check(value)
+    return path
+
+
 _KEYS: Mapping[str, kinds.Kind] = {
     "cron": kinds.Kind(_cron),
-    "root": kinds.PATH,
+    "root": kinds.Kind(_root),
     "name": kinds.TEXT,
     "include": kinds.TEXTS,
     "exclude": kinds.TEXTS,
@@ -79,7 +87,8 @@ def _schedule(value: Any) -> Schedule:
     answers = [name for name in ("sample", "sample_map", "sample_lookup") if entries.get(name)]
     if len(answers) > 1:
         raise kinds.TableError(f": {' and '.join(answers)} exclude one another")
-    return Schedule(**{"name": entries["root"].name or str(entries["root"]), **entries})
+    root = entries["root"]
+    return Schedule(**{"name": (root.name if isinstance(root, Path) else None) or str(root), **entries})
 
 
 def _schedules(value: Any) -> tuple[Schedule, ...]:

@@ -14,6 +14,7 @@ from battery_analysis.ingest.import_rules import ImportRules
 from battery_analysis.ingest.importer import candidates_of
 from battery_analysis.ingest.job import Outcome
 from battery_analysis.ingest.preview import preview_files
+from battery_analysis.ingest.watcher import Watcher, WatchRequest
 from battery_analysis.models import RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.settings.rules import RULES, ImportRule
@@ -226,3 +227,21 @@ def test_tags_of_rules_are_added_to_stored_files_only_when_asked_for_and_mark_no
     assert edited.tags == ["nmc"]
     imported(store, ruled, lab, checksum=True)
     assert TestResult.objects.get().updated_at == edited.updated_at
+
+
+def test_a_watcher_tries_files_again_whose_rules_have_been_mended(settings: Settings, lab: Path) -> None:
+    watched = replace(settings, debounce=0.05)
+    (lab / "nmc").mkdir()
+    (lab / "nmc" / "AB12.csv").write_text(arbin_csv(2))
+
+    def watch() -> dict[str, str]:
+        seen: dict[str, str] = {}
+        request = WatchRequest([lab], runs.ImportRequest(root=str(lab)), once=True)
+        Watcher(watched, request, lambda outcome: seen.update({Path(outcome.path).name: outcome.outcome})).run()
+        return seen
+
+    write(lab / "nmc", "tags = 3")
+    assert watch() == {"AB12.csv": "failed", ".battery_rules.toml": "skipped"}
+    assert watch() == {}
+    write(lab / "nmc", "tags = ['nmc']")
+    assert watch() == {"AB12.csv": "created", ".battery_rules.toml": "skipped"}
