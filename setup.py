@@ -48,7 +48,7 @@ EXTRAS = {
     "pybamm": ["pybamm>=26.10"],
     "advanced": ["scikit-learn>=1.9", "scipy>=1.17"],
     "sftp": ["paramiko>=5.1"],
-    "s3": ["boto3>=1.44"],
+    "s3": ["boto3>=1.44", "botocore>=1.44"],
     "dask": ["dask>=2026.8", "distributed>=2026.8"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})

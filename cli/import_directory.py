@@ -216,9 +216,12 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
 
 def _place(root: Path | None, remote: str | None) -> str:
     """Return where the files lie, as a job keeps it."""
+    from battery_analysis.ingest.sources import stored_root
+
     if root is None:
         if remote is None:
             raise IngestError("a folder, file or archive to import is wanted, or --remote ADDRESS")
+        stored_root(remote)  # whatever is wrong with it shows before a database is opened
         return remote
     if remote is not None:
         raise IngestError(f"--remote takes the place of ROOT; leave out {root}")

@@ -29,6 +29,7 @@ SILENT_SECONDS = 60.0
 """A server that says nothing for this long is lost."""
 
 _PORT = 22
+_LAST_PORT = 65_535
 _CHUNK_BYTES = 1 << 18
 _REQUESTS_UNDER_WAY = 64
 _LOG = "battery_analysis.ssh"
@@ -56,7 +57,7 @@ class SftpAddress:
             IngestError: It is malformed.
         """
         found = _ADDRESS.fullmatch(text)
-        if found is None:
+        if found is None or int(found["port"] or _PORT) > _LAST_PORT:
             raise IngestError("--remote: an address like sftp://user@host:port/path wanted")
         port = int(found["port"]) if found["port"] else None
         path = "/" + unquote(found["path"] or "/").strip("/")
@@ -95,7 +96,7 @@ class _Server:
         self._was_there = False
 
     def do(self, work: Callable[[SFTPClient], Result]) -> Result:
-        """Work with the server; after a broken connection once more.
+        """Work with the server; a connection that breaks is taken up again.
 
         Raises:
             IngestError: The connection is lost.
@@ -124,10 +125,15 @@ class _Server:
                 raise ConnectionError(f"the connection is lost: {str(exc) or type(exc).__name__}") from exc
 
     def _connected(self) -> SFTPClient:
+        from paramiko import SSHException
+
         if self._session is None:
             client = _connect(self.address)
             self._close = weakref.finalize(self, client.close)
-            self._session = client.open_sftp()
+            try:
+                self._session = client.open_sftp()
+            except (SSHException, EOFError) as exc:
+                raise IngestError(f"{self.address.server}: it lets the user in, but offers no SFTP: {exc}") from exc
             self._was_there = True
             if channel := self._session.get_channel():
                 channel.settimeout(SILENT_SECONDS)
@@ -219,14 +225,13 @@ def _silence(file: SFTPFile) -> None:
     """Keep the thread that asks ahead from printing a traceback where the connection breaks: who reads hears of it."""
     from paramiko import SSHException
 
-    ask_ahead = getattr(file, "_prefetch_thread", None)
+    ask_ahead: Callable[..., None] = getattr(file, "_prefetch_thread", lambda *args: None)
 
     def quietly(*args: object) -> None:
         with suppress(SSHException, EOFError, OSError):
             ask_ahead(*args)
 
-    if ask_ahead is not None:
-        file._prefetch_thread = quietly  # type: ignore[attr-defined]
+    file._prefetch_thread = quietly  # type: ignore[attr-defined]
 
 
 def _problem(each: SFTPAttributes) -> str | None:

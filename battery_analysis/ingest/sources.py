@@ -73,7 +73,7 @@ def stored_root(root: Root) -> str:
     Raises:
         IngestError: An address is malformed.
     """
-    if isinstance(root, Path):
+    if not isinstance(root, str):
         return stored_text(normal_path(root))
     scheme = _checked_scheme(root)
     if scheme == "sftp":

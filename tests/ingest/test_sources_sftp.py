@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from battery_analysis.errors import IngestError
-from battery_analysis.ingest import retrying
+from battery_analysis.ingest import retrying, sources
 from battery_analysis.ingest import run as runs
 from battery_analysis.ingest.discover import Selection
 from battery_analysis.ingest.sources import search, stored_root
@@ -159,6 +159,15 @@ def test_links_are_not_followed_and_excluded_folders_not_entered(lab: Path, ssh:
     assert found(lab, server, depth=0, include=["AB*"]) == {"AB12.csv": None}
 
 
+def test_a_folder_with_a_name_that_is_no_text_fails_and_the_others_are_taken(
+    take: Taking, lab: Path, ssh: Path, server: int
+) -> None:
+    Path(os.fsdecode(os.fsencode(lab / "rates") + b"/\xff.csv")).write_text(arbin_csv(4))
+    outcomes = take(address(lab, server))
+    assert said(outcomes) == {"AB12.csv": "created", "rates": "failed"}
+    assert outcomes["rates"].reason == "the folder holds a name that is not UTF-8"
+
+
 def test_a_file_is_a_place_too_and_paths_may_begin_at_home(lab: Path, ssh: Path, server: int) -> None:
     assert found(lab / "AB12.csv", server) == {"AB12.csv": None}
     with pytest.raises(IngestError, match="No such file"):
@@ -209,6 +218,18 @@ def test_a_password_in_an_address_is_refused_and_never_repeated(store: Store, se
         runs.begin(store, settings, runs.ImportRequest(text))
     assert "secret" not in str(caught.value)
     assert ImportJob.objects.count() == 0
+
+
+@pytest.mark.parametrize("text", ["sftp://", "sftp://lab:99999/cells", "sftp://a b@c@d/cells", "ftp://lab/cells"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(IngestError, match="--remote: an address"):
+        stored_root(text)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sources._EXTRAS, "sftp", "no_such_package")
+    with pytest.raises(IngestError, match=r"needs the package no_such_package; install battery-analysis\[sftp\]"):
+        stored_root("sftp://lab/cells")
 
 
 def test_a_transfer_that_breaks_goes_on_where_it_stopped(tmp_path: Path, ssh: Path, cutting: Cutting) -> None:
