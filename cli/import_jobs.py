@@ -91,7 +91,7 @@ def ask_job(context: Context, job_id: str, wish: Literal["pause", "cancel"]) -> 
     else:
         print(f"job {job.id} is {row['state']}")
     if wish == "pause" and not context.json:
-        print(f"go on with: {type_next(context, 'import', '--resume', str(job.id))}")
+        print(f"go on with: {type_next(context, job.kind, '--resume', str(job.id))}")
 
 
 def roll_back(context: Context, job_id: str) -> None:

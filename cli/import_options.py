@@ -19,6 +19,9 @@ Depth = Annotated[
     int | None, typer.Option(min=0, max=MOST, metavar="N", help="Folder levels below ROOT; 0: files in ROOT alone.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="Reading processes.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="tcp://HOST:PORT", help="Read on the workers of this Dask cluster.")
+]
 Retries = Annotated[
     int | None,
     typer.Option(min=0, max=20, metavar="N", help="How often a server away or a locked file is waited for."),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from battery_analysis.errors import IngestError, StoreError, one_line
+from battery_analysis.errors import ClusterError, IngestError, StoreError, one_line
 from battery_analysis.files import check_writable, replacing
 from cli.common import INTERRUPTED, Context, open_store, type_next
 from cli.import_jobs import job_row, outcomes_text
@@ -50,10 +50,10 @@ def run_and_end(
     try:
         with open_store(context) as store:
             job_run = open_job(store)
-            again = type_next(context, "import", "--resume", str(job_run.job.id))
+            again = type_next(context, job_run.command, "--resume", str(job_run.job.id))
             with tells_at_the_end(context.settings.notify, job_run.job) if notify else nullcontext():
                 counts = run_and_show(context, job_run, report)
-    except (IngestError, StoreError) as exc:
+    except (ClusterError, IngestError, StoreError) as exc:
         if again is None:
             raise
         raise IngestError(f"{exc}; once that is mended, go on with: {again}") from exc
@@ -79,7 +79,7 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
     skipped: Counter[str] = Counter()
     began = time.monotonic()
     try:
-        with _finishes_on_interrupt(job_run), _progress(len(job_run.candidates)) as progress:
+        with _finishes_on_interrupt(job_run), _progress(job_run.command, job_run.total) as progress:
             for outcome in job_run:
                 counts[outcome.outcome] += 1
                 if report is not None or context.json:
@@ -87,7 +87,7 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
                 if outcome.outcome == "skipped":
                     skipped[Path(outcome.path).suffix.lower() or "without suffix"] += 1
                 is_one_too_many = outcome.outcome == "failed" and counts["failed"] > SHOWN_FAILURES
-                if not context.json and not (progress is not None and is_one_too_many):
+                if not (context.json or _is_as_expected(job_run, outcome) or (progress and is_one_too_many)):
                     _show(outcome, progress)
                 if progress is not None:
                     _advance(progress)
@@ -171,7 +171,7 @@ def _finishes_on_interrupt(job_run: JobRun) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Progress | None]:
+def _progress(command: str, total: int) -> Iterator[Progress | None]:
     """Show a bar with rate and remaining time on a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
         yield None
@@ -187,7 +187,7 @@ def _progress(total: int) -> Iterator[Progress | None]:
     )
 
     columns = (
-        TextColumn("importing"),
+        TextColumn("reading again" if command == "reprocess" else "importing"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -197,7 +197,7 @@ def _progress(total: int) -> Iterator[Progress | None]:
         TextColumn("left"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        progress.add_task("importing", total=total, rate="")
+        progress.add_task(command, total=total, rate="")
         yield progress
 
 
@@ -212,6 +212,11 @@ def _show(outcome: Outcome, progress: Progress | None) -> None:
 
         line = Text(outcome_line(outcome), style="red" if outcome.outcome == "failed" else "yellow")
         progress.console.print(line, soft_wrap=True)
+
+
+def _is_as_expected(job_run: JobRun, outcome: Outcome) -> bool:
+    """Say whether a test was looked at only to find that nothing is to be done."""
+    return job_run.command == "reprocess" and outcome.outcome == "unchanged"
 
 
 def _advance(progress: Progress) -> None:
@@ -232,7 +237,8 @@ def _summarise(context: Context, job_run: JobRun, counts: Counter[str], skipped:
             print(f"why each was skipped: {reasons} (or import with --report FILE)")
     if named := _named_by_folder(job):
         print(one_line(named))
-    found = outcomes_text(counts) or f"no files found in {job.root}"
+    nothing = f"no files found in {job.root}" if job.kind == "import" else "no tests to look at"
+    found = outcomes_text(counts) or nothing
     print(one_line(f"job {job.id}: {found} in {seconds:.1f} s" if counts else f"job {job.id}: {found}"))
 
 

@@ -11,7 +11,7 @@ from battery_analysis.ingest.discover import Candidate
 from battery_analysis.ingest.import_rules import ImportRules
 from battery_analysis.ingest.importer import ImportOptions
 from battery_analysis.ingest.job import Outcome, OutcomeName
-from battery_analysis.ingest.reader_pool import open_readers
+from battery_analysis.ingest.reader_pool import Readers, open_readers
 from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
@@ -35,19 +35,24 @@ def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> It
     rules = ImportRules(options.import_rules, options.labels, options.time_zone)
     readers = open_readers(options.workers, options.mappings, options.scheduler)
     with readers as pool, open_spool(options.data_dir) as spool:
+        yield from in_threads(
+            lambda candidate: preview_file(options, rules, candidate, spool, pool), candidates, options.workers
+        )
 
-        def preview(candidate: Candidate) -> Preview:
-            seen = Preview(candidate.source, str(candidate.relative), None, None)
-            try:
-                with _copied(candidate, spool, options) as (spooled, found):
-                    said = rules.of(candidate, found.reader.tester if found.reader else None)
-                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone).result()
-                decision = options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
-                return replace(seen, decision=decision, reader=parcel.reader)
-            except (ReadError, IngestError) as exc:
-                return replace(seen, problem=getattr(exc, "reason", str(exc)))
 
-        yield from in_threads(preview, candidates, options.workers)
+def preview_file(
+    options: ImportOptions, rules: ImportRules, candidate: Candidate, spool: Spool, pool: Readers
+) -> Preview:
+    """Read one file and say to which sample it would go and why."""
+    seen = Preview(candidate.source, str(candidate.relative), None, None)
+    try:
+        with _copied(candidate, spool, options) as (spooled, found):
+            said = rules.of(candidate, found.reader.tester if found.reader else None)
+            parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone).result()
+        decision = options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
+        return replace(seen, decision=decision, reader=parcel.reader)
+    except (ReadError, IngestError) as exc:
+        return replace(seen, problem=getattr(exc, "reason", str(exc)))
 
 
 def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Outcome]:

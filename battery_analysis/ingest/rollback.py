@@ -7,7 +7,6 @@ killed in the middle, and a rollback that was, can be rolled back as well.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +14,7 @@ from bson import ObjectId
 
 from battery_analysis.errors import BatteryAnalysisError, IngestError
 from battery_analysis.ingest import job as jobs
+from battery_analysis.ingest.kept import spooled_parts
 from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.spool import Spool, open_spool
 from battery_analysis.models import FormerState, ImportedFile, ImportJob, RawDataFile, Sample, TestResult
@@ -23,6 +23,8 @@ from battery_analysis.store import Store, attachments, raw_files, removal, sampl
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
+
+_READ_AGAIN = "what former readers made of them is not kept, and what people set is as it was"
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,14 @@ def roll_back(store: Store, settings: Settings, job_id: str) -> Iterator[Undone]
     if state == "rolled_back":
         raise IngestError(f"job {job.id} is rolled back already")
     _refuse_if_built_on(job)
+    if job.kind == "reprocess" and visible(TestResult).filter(created_in=job.id).first() is None:
+        raise IngestError(f"job {job.id} only read archived bytes again; {_READ_AGAIN}")
     kept = 0
     for undone in _Rollback(store, settings, job).run():
         kept += undone.what == "kept"
         yield undone
-    reason = f"{kept} updated tests stay: their former bytes are not kept" if kept else "rolled back by a user"
+    why = "read again from the same bytes" if job.kind == "reprocess" else "their former bytes are not kept"
+    reason = f"{kept} updated tests stay: {why}" if kept else "rolled back by a user"
     jobs.finish(job, "rolled_back", reason, seconds=0.0)
 
 
@@ -89,13 +94,22 @@ class _Rollback:
                 test = by_id(TestResult, identity)
                 touched.add(test.sample.id)
                 yield self._undo(test, spool, pool)
+        yield from self._read_again()
         self._remove_what_is_left()
         samples.refresh_aggregates(touched)
         self._remove_samples()
 
+    def _read_again(self) -> Iterator[Undone]:
+        """Name the tests that the job only read again: they stay, as tests of the jobs that brought their bytes."""
+        if self._job.kind != "reprocess":
+            return
+        read = visible(ImportedFile).filter(job=self._job.id, outcome="updated").scalar("test_result")
+        for test in visible(TestResult).filter(id__in=list(read)).only("id", "name", "sample_name"):
+            yield Undone(test.id, test.name, test.sample_name, "kept", _READ_AGAIN)
+
     def _undo(self, test: TestResult, spool: Spool, pool: ReaderPool) -> Undone:
         if test.created_in == self._job.id:
-            removal.delete_test(self._store, test.id)
+            removal.delete_test(self._store, test.id, self._job.id)
             return Undone(test.id, test.name, test.sample_name, "removed")
         if not test.former:
             reason = "what it was before is no longer known"
@@ -112,13 +126,7 @@ class _Rollback:
         wanted = [(raw, sha256) for sha256 in state.digests for raw in raws if _has(raw, sha256)]
         if len(wanted) < len(state.digests):
             raise IngestError(f"{test.name}: its former bytes are not kept")
-        with ExitStack() as copies:
-            spooled = [
-                copies.enter_context(spool.write(raw.filename, self._store.archive.stream(raw, sha256)))
-                for raw, sha256 in wanted
-            ]
-            for beside in attachments.by_ids(test.companions):
-                (spooled[0].path.parent / beside.name).write_bytes(b"".join(attachments.stream(self._store, beside)))
+        with spooled_parts(self._store, spool, test, wanted) as spooled:
             paths = [each.path for each in spooled]
             reading = pool.submit_parts(paths, spooled[0].parcel, test.name, test.time_zone or "UTC")
             parcel = reading.result()

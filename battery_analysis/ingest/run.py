@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from threading import Event
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from bson import ObjectId
 from mongoengine import ValidationError
@@ -114,6 +114,13 @@ class JobRun:
     candidates: Sequence[Candidate]
     stopping: Event = field(default_factory=Event)
 
+    command: ClassVar[str] = "import"
+
+    @property
+    def total(self) -> int:
+        """How many files it looks at."""
+        return len(self.candidates)
+
     def stop(self) -> None:
         """Finish the files in hand and begin no other; the job can be resumed."""
         self.stopping.set()
@@ -181,14 +188,20 @@ def resume(store: Store, settings: Settings, job_id: str, root: Path | None = No
     job = jobs.resumable(job_id)
     if root is not None and stored_root(root) != job.root:
         raise IngestError(f"job {job.id} imports {job.root}, not {stored_root(root)}")
-    paths = {name: _path_text(job.options[name]) for name in ("root", "sample_map")}
-    request = ImportRequest(**{**job.options, **paths})
+    request = request_of(job)
     options = request.options(settings, job.id)
     settled = jobs.settled_paths(job)
     candidates = candidates_of(options, settled)
     jobs.reopen(job)
     jobs.set_total(job, len(candidates) + len(settled))
     return JobRun(store, job, options, candidates)
+
+
+def request_of(job: ImportJob) -> ImportRequest:
+    """Return what a user asked for when a job was opened, of a watcher what it does with each file."""
+    known = {each.name: job.options[each.name] for each in fields(ImportRequest) if each.name in job.options}
+    paths = {name: _path_text(known.get(name)) for name in ("root", "sample_map")}
+    return ImportRequest(**{**known, **paths})
 
 
 def files_at_once(settings: Settings, scheduler: str | None) -> int:
@@ -225,5 +238,6 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "cycles": outcome.cycles,
         "seconds": outcome.seconds,
         "reason": outcome.reason,
+        "changes": [asdict(change) for change in getattr(outcome, "changes", ())],
         "warnings": list(outcome.warnings),
     }

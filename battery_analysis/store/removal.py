@@ -19,8 +19,12 @@ from battery_analysis.store.connection import Store
 SHOWN = 3
 
 
-def delete_test(store: Store, test_id: str | ObjectId) -> tuple[TestResult, list[RawDataFile]]:
+def delete_test(
+    store: Store, test_id: str | ObjectId, brought_by: ObjectId | None = None
+) -> tuple[TestResult, list[RawDataFile]]:
     """Remove a test with its data and the raw files that belong to no other, and return all of them.
+
+    Raw files that another job than ``brought_by`` kept, if one is given, stay; then they were read by no one yet.
 
     Raises:
         NotFoundError: No such test.
@@ -34,17 +38,22 @@ def delete_test(store: Store, test_id: str | ObjectId) -> tuple[TestResult, list
     frames.drop(store.database, frames.CYCLE_BLOCKS, [block.id for block in test.cycle_blocks])
     frames.drop(store.database, frames.OVERVIEWS, [test.overview] if test.overview else [])
     attachments.detach(test.id)
-    raws = delete_raw_files(store, [part.raw_file for part in test.raw_files])
+    raws = delete_raw_files(store, [part.raw_file for part in test.raw_files], brought_by)
     samples.refresh_aggregates([test.sample.id])
     return test, raws
 
 
-def delete_raw_files(store: Store, identities: Iterable[ObjectId]) -> list[RawDataFile]:
+def delete_raw_files(
+    store: Store, identities: Iterable[ObjectId], brought_by: ObjectId | None = None
+) -> list[RawDataFile]:
     """Remove the raw files among these that no test was read from, with their bytes, and return them."""
     removed = []
     for identity in identities:
         raw: RawDataFile | None = visible(RawDataFile).filter(id=identity).first()
         if raw is None or visible(TestResult).filter(raw_files__raw_file=identity).first() is not None:
+            continue
+        if brought_by not in (None, raw.import_job):
+            RawDataFile.objects(id=identity).update(unset__sample=True)
             continue
         RawDataFile._get_collection().delete_one({"_id": identity})
         for version in raw.versions:
