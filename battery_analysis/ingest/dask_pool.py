@@ -82,7 +82,7 @@ class DaskReaderPool:
                 self._here = ReaderPool(1, self._mappings)
         return self._here.submit_on(path, parcel, before, source, time_zone)
 
-    def send(self, paths: Sequence[Path], source: str, time_zone: str) -> Future:
+    def send(self, paths: Sequence[Path], source: str, time_zone: str) -> Future[Any]:
         """Send the bytes of a test to one worker and have them read; the parcel stays there.
 
         Raises:
@@ -91,7 +91,8 @@ class DaskReaderPool:
         """
         layouts = sorted(self._mappings.glob("*.toml")) if self._mappings else ()
         mappings = {path.name: path.read_bytes() for path in layouts}
-        files, sent = [], []
+        files: list[Sent] = []
+        sent: list[Any] = []
         with self.watched():
             workers = sorted(self._client.nthreads())
             if not workers:
@@ -108,7 +109,7 @@ class DaskReaderPool:
             order = Order(__version__, tuple(files), parts, source, time_zone, mappings)
             return self._client.submit(dask_worker.read_there, order, *sent, pure=False)
 
-    def fetch(self, reading: Future, target: Path) -> Reply:
+    def fetch(self, reading: Future[Any], target: Path) -> Reply:
         """Wait for a file that is being read, write its parcel to ``target`` and return what was said of it.
 
         Raises:
@@ -123,7 +124,7 @@ class DaskReaderPool:
                     keep(self._wait(self._client.submit(dask_worker.later_piece, reading, number, pure=False)))
         return reply
 
-    def _wait(self, future: Future) -> Any:
+    def _wait(self, future: Future[Any]) -> Any:
         while True:
             with suppress(TimeoutError):
                 return future.result(timeout=WORKER_SECONDS)
@@ -133,17 +134,19 @@ class DaskReaderPool:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Tell apart what ends the cluster from what ends a worker: the latter leaves as it came."""
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             yield
-        except (CommClosedError, OSError) as exc:
-            raise ClusterError(f"the Dask cluster of {self._scheduler} was lost: {exc}") from exc
+        except CommClosedError as exc:
+            raise ClusterError(f"the Dask scheduler {self._scheduler} was lost") from exc
+        except OSError as exc:
+            raise ClusterError(f"the Dask cluster of {self._scheduler} fails: {exc}") from exc
         except (ClusterError, IngestError):
             raise
         except Exception as exc:
             if self._client.status != "running":
-                raise ClusterError(f"the Dask cluster of {self._scheduler} was lost") from exc
+                raise ClusterError(f"the Dask scheduler {self._scheduler} was lost") from exc
             raise
 
 

@@ -136,7 +136,7 @@ class _Children:
             if self._rest is not None:
                 self._rest.cancel()
             if self._pool is None:
-                # Dask starts its workers as daemons, which may have no children; these end with the worker all the same.
+                # Dask starts its workers as daemons, which may have no children; these end with it all the same.
                 current_process().daemon = False
                 self._pool = ReaderPool(count)
             pool = self._pool
