@@ -24,6 +24,7 @@ from battery_analysis.errors import (
     IngestError,
     InvalidDocumentError,
     ReadError,
+    SpoolError,
     UnknownFormatError,
 )
 from battery_analysis.ingest.discover import Candidate, Selection
@@ -259,6 +260,8 @@ class Importer:
         try:
             parcel = reading.result()
             decision = self._options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
+        except SpoolError:  # every later file would fail the same way
+            raise
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
             return _failed(arrival, exc, holding or self._keep_unread(arrival, past, said.labels))
@@ -279,6 +282,8 @@ class Importer:
                     )
                 source = replace(source, companions=companions)
                 test, written = self._save(source, parcel, decision, said.labels, again=again)
+            except SpoolError:
+                raise
             except (InvalidDocumentError, ReadError, IngestError) as exc:
                 return _failed(arrival, exc, holding)
         if written == "updated":

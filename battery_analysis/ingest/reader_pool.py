@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from battery_analysis.errors import BatteryAnalysisError, ReaderLimitError, ReadError
+from battery_analysis.errors import BatteryAnalysisError, ReaderLimitError, ReadError, SpoolError
 from battery_analysis.ingest.text_lines import lead_bytes
 from battery_analysis.store.parcel import Parcel, pack
 
@@ -26,6 +27,8 @@ Made_co = TypeVar("Made_co", covariant=True)
 READ_SECONDS = 600
 FILES_PER_PROCESS = 1000
 MEMORY_BYTES = 6 << 30
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 class Reading(Protocol[Made_co]):
@@ -170,6 +173,8 @@ def _as_fault_of_the_reader(path: Path) -> Iterator[None]:
     except (BatteryAnalysisError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:
+        if isinstance(exc, OSError) and exc.errno in _NO_ROOM:  # readers only read: it is the spool that is full
+            raise SpoolError(f"{path.parent}: cannot keep what was read: {exc.strerror}") from exc
         raise ReadError(path, f"its reader failed with {type(exc).__name__}: {exc}") from exc
 
 

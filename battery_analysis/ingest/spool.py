@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from battery_analysis.errors import IngestError, ReadError
+from battery_analysis.errors import ReadError, SpoolError
 from battery_analysis.ingest.discover import Candidate
 
 _CHUNK_BYTES = 1 << 20
@@ -186,4 +186,4 @@ def spool_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise IngestError(f"{folder}: cannot keep a copy to read from: {exc.strerror or exc}") from exc
+        raise SpoolError(f"{folder}: cannot keep a copy to read from: {exc.strerror or exc}") from exc
