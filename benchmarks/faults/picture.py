@@ -24,7 +24,7 @@ SHOWN = 5
 _OWN_TO_A_RUN = frozenset(
     {
         *("_id", "id", "file_id", "raw_file", "test_result", "test_results"),
-        *("created_at", "updated_at", "seen_at", "revision", "import_job", "created_in", "former"),
+        *("created_at", "updated_at", "seen_at", "revision", "revisions", "import_job", "created_in", "former"),
         # Whichever copy of a file came first gives the folder that a run is named after.
         *("run_claim", "runs"),
     }

@@ -132,9 +132,9 @@ class Stage:
         make_tree(self.tree, grown=True)
         return [self.rehearse(None, *options), self.rehearse(before, *options)]
 
-    def begin(self, name: str, *options: object) -> Command:
+    def begin(self, name: str, *options: object, data_dir: Path | None = None) -> Command:
         """Start an import of the lab and return once its job is under way."""
-        return _begun_import(self, name, *options)
+        return _begun_import(self, name, *options, data_dir=data_dir)
 
 
 class Command:
@@ -157,13 +157,13 @@ class Command:
             start_new_session=True,
         )
 
-    def end(self) -> int:
+    def end(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end and return its status."""
         try:
-            return self.process.wait(PATIENCE_SECONDS)
+            return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise RuntimeError(f"{self.process.args!r} has not ended within {PATIENCE_SECONDS:.0f} s") from None
+            raise RuntimeError(f"{self.process.args!r} has not ended within {seconds:.0f} s") from None
 
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C or the system does."""
@@ -243,11 +243,11 @@ def eventually(look: Callable[[], T | None], what: str, seconds: float = PATIENC
     return found
 
 
-def _begun_import(stage: Stage, name: str, *options: object) -> Command:
+def _begun_import(stage: Stage, name: str, *options: object, data_dir: Path | None = None) -> Command:
     with stage.client() as client:
         jobs = client[name]["import_jobs"]
         before = jobs.count_documents({})
-        command = stage.start(name, "import", stage.tree, *options)
+        command = stage.start(name, "import", stage.tree, *options, data_dir=data_dir)
         eventually(
             lambda: jobs.count_documents({}) > before or command.process.poll() is not None, "the job of an import"
         )
