@@ -28,6 +28,7 @@ from battery_analysis.errors import (
     UnknownFormatError,
 )
 from battery_analysis.ingest.discover import Candidate, Selection
+from battery_analysis.ingest.growth import Growth
 from battery_analysis.ingest.import_rules import ImportRules, Said
 from battery_analysis.ingest.job import Outcome, OutcomeName
 from battery_analysis.ingest.known import Known, looked_up
@@ -147,6 +148,7 @@ class Importer:
         self._touched: set[ObjectId] = set()
         self._reset: set[str] = set()
         self._runs = Runs(store, spool, pool)
+        self._growth = Growth(store, spool, pool, options.rules)
 
     def take(self, candidate: Candidate, known: Known | None = None) -> Outcome:
         """Import one file, of which ``known`` says what is stored."""
@@ -174,7 +176,8 @@ class Importer:
 
     def refresh_samples(self) -> None:
         """Bring the aggregates of all samples touched since the last time up to date."""
-        samples.refresh_aggregates(self._touched)
+        touched, self._touched = self._touched, set()
+        samples.refresh_aggregates(touched)
 
     @property
     def _reads_all(self) -> bool:
@@ -190,6 +193,9 @@ class Importer:
     def _tried(self, candidate: Candidate, *, again: bool) -> Outcome:
         found = recognise(candidate, self._options.mappings)
         for number in range(CONFLICT_TRIES):
+            with suppress(ConflictError):
+                if (outcome := self._grown(candidate, found)) is not None:
+                    return outcome
             # Copied anew each time: what another process stored meanwhile may be a later state of this file.
             with self._spool.copy(candidate.path, found.companions) as spooled, suppress(ConflictError):
                 if found.beside is not None:
@@ -197,6 +203,22 @@ class Importer:
                 return self._once(candidate, spooled, found, raced=again or number > 0)
         reason = f"other processes stored it meanwhile, {CONFLICT_TRIES} times over; import it again"
         return Outcome(candidate.source, "failed", reason)
+
+    def _grown(self, candidate: Candidate, found: Recognised) -> Outcome | None:
+        """Store what a large text file has grown by, if its end alone tells."""
+        if self._options.reset or not self._options.archive or found.reader is None:
+            return None
+        try:
+            said = self._import_rules.of(candidate, found.reader.tester)
+        except IngestError:
+            return None  # whoever takes the whole says what is wrong
+        with self._growth.of(candidate, said) as grown:
+            if grown is None:
+                return None
+            holding = self._append(grown.holding, grown.arrival)
+            test, written = self._save(grown.source, grown.parcel, grown.decision, said.labels, again=False)
+            raw_files.belongs_to(holding, test.id, test.sample.id)
+            return _outcome(grown.arrival, written, test, holding, _about_codes(grown.decision))
 
     def _once(self, candidate: Candidate, spooled: Spooled, found: Recognised, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
