@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ _TELLING: tuple[TestType, ...] = ("gitt", "hppc", "cycling", "cv", "eis", "ocv",
 
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
+_MOST_NAMED = 3
 
 
 @dataclass
@@ -164,6 +166,8 @@ def _taken(path: Path, reader: str | None, time_zone: str, mappings: Path | None
     except SchemaError as exc:
         raise CorruptFileError(path, str(exc), chosen.name) from exc
     except OSError as exc:
+        if exc.errno == errno.EINVAL:  # of a seek to before the beginning, as damaged containers ask for
+            raise CorruptFileError(path, "damaged: a part of it is said to lie outside the file", chosen.name) from exc
         raise ReadError(path, exc.strerror or str(exc), chosen.name) from exc
     except ReadError as exc:
         if warning := _suffix_warning(path, chosen):
@@ -265,6 +269,8 @@ def _unrecognised(suffix: str, head: bytes) -> str:
     if beside := beside_format(head):
         return f"{beside.what}, which holds no records"
     hint = "; a mapping can say what its columns hold (see --suggest-mapping)" if suffix in _DELIMITED else ""
+    if len(claimed) > _MOST_NAMED:
+        return f"none of the {len(claimed)} formats named {suffix} (see 'formats'); it starts with {start}{hint}"
     if claimed:
         names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)
         return f"named {suffix} but its content is not {names}; it starts with {start}{hint}"

@@ -15,9 +15,12 @@ app = new_app()
 def formats(context: Context) -> None:
     """List what can be read, what is attached to tests, and how it is recognised."""
     from battery_analysis.readers import READERS, plug_ins
+    from battery_analysis.readers.base import Reader
     from battery_analysis.readers.beside import BESIDE, BesideFormat
     from battery_analysis.readers.delimited import delimited_readers
 
+    listed: list[Reader | BesideFormat] = [*READERS, *BESIDE, *plug_ins().readers]
+    listed += delimited_readers(context.settings.mappings)
     known: list[dict[str, Any]] = [
         {
             "id": each.name,
@@ -27,7 +30,7 @@ def formats(context: Context) -> None:
             "suffixes": sorted(each.suffixes),
             "description": each.description,
         }
-        for each in (*READERS, *BESIDE, *plug_ins().readers, *delimited_readers(context.settings.mappings))
+        for each in listed
     ]
     known += [
         {
@@ -52,10 +55,12 @@ def _suffixes_text(suffixes: list[str]) -> str:
 
     >>> _suffixes_text([".001", ".002", ".999", ".txt"])
     '.001 to .999, .txt'
+    >>> _suffixes_text([".000"])
+    '.000'
     """
     numbers = [suffix for suffix in suffixes if suffix[1:].isdigit()]
     words = [suffix for suffix in suffixes if suffix not in set(numbers)]
-    return ", ".join([*([f"{numbers[0]} to {numbers[-1]}"] if numbers else []), *words])
+    return ", ".join([" to ".join(dict.fromkeys((numbers[0], numbers[-1]))), *words] if numbers else words)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,15 @@ def test_parquet_carries_what_the_file_said_about_its_test(tmp_path: Path) -> No
     assert again.sources.pop("voltage_volt") == ColumnSource("voltage_volt", "V")
     assert again.sources.pop("current_ampere") == ColumnSource("current_ampere", "A")
     assert again == facts
+
+
+@pytest.mark.parametrize("facts", [{"finished": False}, {"announced_records": 0}, {"channel": "8"}])
+def test_parquet_adds_nothing_to_what_the_file_said(facts: dict[str, Any], tmp_path: Path) -> None:
+    written = read_result(cycling_frame().with_columns(unix_time_second=pl.col("test_time_second") + 1.7e9))
+    written.metadata = replace(written.metadata, started_at=datetime.fromtimestamp(1.7e9, UTC), **facts)
+    written.write(tmp_path / "test.parquet")
+    again = read(tmp_path / "test.parquet").metadata
+    assert replace(again, sources={}) == replace(written.metadata, sources={})
 
 
 def test_short_floats_and_line_ends_survive_text(tmp_path: Path) -> None:

@@ -148,13 +148,14 @@ def _clock(records: Records | None, in_gaps: IntArray) -> Check:
     breaks, stopped, jumps = records.clock_breaks, pauses(records), record_jumps(records)
     silent = np.setdiff1d(in_gaps, np.concatenate((breaks, stopped, jumps)))
     faults = []
-    for ends, what, label in (
-        (breaks, "the test time ran backwards or was missing, and was repaired,", "repairs"),
-        (stopped, "the wall clock ran on without the test time", "pauses"),
-        (silent, "the current changed unseen during a long silence", "silences"),
+    by_time = records.seconds
+    for ends, what, label, seconds in (
+        (breaks, "the test time ran backwards or was missing, and was repaired,", "repairs", by_time[breaks]),
+        (stopped, "the wall clock ran on without the test time", "pauses", _paused(records, stopped)),
+        (silent, "the current changed unseen during a long silence", "silences", by_time[silent]),
     ):
         if ends.size:
-            told = {label: float(ends.size), f"{label}_second": float(records.seconds[ends].sum())}
+            told = {label: float(ends.size), f"{label}_second": float(seconds.sum())}
             faults.append(Fault(f"{what} {_times(ends.size)}", told, intervals(ends)))
     others = [fault for fault in (_against_wall(records, stopped), _against_steps(records)) if fault]
     second = [column for column in (UNIX_TIME, STEP_TIME) if has_values(records.frame, column.name)]
@@ -164,6 +165,14 @@ def _clock(records: Records | None, in_gaps: IntArray) -> Check:
     return concluded("clock", [*faults, *others], "the clocks of the file agree", found)
 
 
+def _paused(records: Records, stopped: IntArray) -> FloatArray:
+    """Seconds by which the wall clock ran on without the test time before each of these records."""
+    if not stopped.size:
+        return np.empty(0)
+    ahead = held_numbers(records.frame, UNIX_TIME.name) - records.time
+    return ahead[stopped] - ahead[stopped - 1]
+
+
 def _against_wall(records: Records, stopped: IntArray) -> Fault | None:
     """Spans over which the wall clock does not advance as the test time does, pauses left out."""
     if not has_values(records.frame, UNIX_TIME.name) or records.time.size < 2:
@@ -171,8 +180,7 @@ def _against_wall(records: Records, stopped: IntArray) -> Fault | None:
     wall = held_numbers(records.frame, UNIX_TIME.name)
     posts = np.unique(np.append(np.arange(0, wall.size, _SPAN_RECORDS), wall.size - 1))
     ahead = np.diff(wall[posts] - records.time[posts])
-    paused = (wall[stopped] - wall[stopped - 1]) - (records.time[stopped] - records.time[stopped - 1])
-    np.subtract.at(ahead, np.searchsorted(posts, stopped) - 1, paused)
+    np.subtract.at(ahead, np.searchsorted(posts, stopped) - 1, _paused(records, stopped))
     return _drift("wall", np.diff(records.time[posts]), ahead, posts[:-1], posts[1:])
 
 

@@ -117,11 +117,13 @@ def _differences(records: Records, counter: Counter, starts: IntArray) -> FloatA
     # An energy counter falls below zero where the voltage is negative: what counts is its magnitude.
     size = np.abs(values) if values.min() < 0 else values
     resets = np.union1d(_declared_resets(records, counter), np.flatnonzero(2 * size[1:] < size[:-1]) + 1)
-    # Between resets increments add up to a difference; at each reset the value before it has to be added back.
-    added_back = np.append(0.0, np.cumsum(values[resets - 1]))
+    # Between resets increments add up to a difference; at each reset the value before it has to be added back, run by
+    # run: a sum over all of them would carry its rounding into every later run.
     lasts = np.append(starts[1:], values.size) - 1
     before = values[0] if records.continuation else 0.0
-    return np.diff(values[lasts] + added_back[np.searchsorted(resets, lasts, side="right")], prepend=before)
+    added_back = np.bincount(np.searchsorted(lasts, resets), values[resets - 1], lasts.size)
+    growth: FloatArray = np.diff(values[lasts], prepend=before) + added_back
+    return growth
 
 
 def _by_current(moved: FloatArray, signs: SignArray) -> Flows:

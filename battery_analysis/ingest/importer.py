@@ -43,7 +43,7 @@ from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
 from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers import READERS
-from battery_analysis.readers.beside import BesideFormat, beside_format
+from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat, beside_format
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.reading import companions_of, read_head
 from battery_analysis.settings.rules import ImportRule
@@ -121,7 +121,7 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
 
 
 def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[Candidate]:
-    """Return the files of an import, without those that are done already.
+    """Return the files of an import, without those that are done already; what lies beside data comes after them.
 
     Raises:
         IngestError: The root does not exist or cannot be entered.
@@ -133,7 +133,8 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
         time_zone=options.time_zone,
         retries=options.retries,
     )
-    return [candidate for candidate in found if not done or candidate.source not in done]
+    wanted = (candidate for candidate in found if not done or candidate.source not in done)
+    return sorted(wanted, key=_is_beside)
 
 
 class Importer:
@@ -415,6 +416,11 @@ class Importer:
         if test.sample_rule != "header" and decision.sample != test.ruled_sample:
             reason += f"; here the sample would be {decision.sample}, it stays {test.sample_name}"
         return reason
+
+
+def _is_beside(candidate: Candidate) -> bool:
+    """Say whether a name is that of settings or a log; only the content decides, but the tests are there then."""
+    return candidate.path.suffix.lower() in BESIDE_SUFFIXES
 
 
 def _arrival(candidate: Candidate, spooled: Spooled, lengths: set[int]) -> Arrival:

@@ -78,8 +78,6 @@ TERMS: dict[str, Column] = {
 """Arbin's names, without underscores, spaces and capitals, in order of preference."""
 
 _TYPICAL = {"cycleindex", "stepindex", "steptime", "datapoint", "datetime", "internalresistance", "acr", "dvdt"}
-STATISTICS = {"vmaxoncycle", "coulombicefficiency"}
-"""Columns of Arbin's tables of cycles, which have a test time, too."""
 _OTHER_TESTERS = {"rec", "cyclec", "dpttime", "cyc"}  # Maccor, which also has a "Test Time (sec)"
 _CHANNEL_COLUMNS = {"channel", "channelid", "channelindex", "channelnumber"}
 
@@ -117,7 +115,7 @@ class ArbinCsv:
         """
         raw, warnings = self._table(path)
         headings = [heading(name) for name in raw.columns]
-        if {each.key for each in headings} >= STATISTICS:
+        if are_totals({each.key for each in headings}):
             raise CorruptFileError(path, "a table of cycle statistics, which holds no records", self.name)
         metadata = TestMetadata(tester=self.tester, test_type="cycling")
         describe(metadata, path, raw, headings)
@@ -171,6 +169,11 @@ def is_arbins(keys: set[str]) -> bool:
     if "testtime" in keys:
         return bool(keys & (_TYPICAL | _COUNTERS.keys())) or {"voltage", "current"} <= keys
     return {"steptime", "chargecapacity", "dischargecapacity"} <= keys
+
+
+def are_totals(keys: set[str]) -> bool:
+    """Say whether column names are those of Arbin's tables of cycles, which have a test time and counters, too."""
+    return "vmaxoncycle" in keys or (keys >= {"chargetime", "dischargetime"} and "datapoint" not in keys)
 
 
 def _header_line(text: str) -> tuple[str, str] | None:

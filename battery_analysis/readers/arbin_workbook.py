@@ -28,7 +28,7 @@ from typing import NamedTuple
 import polars as pl
 
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.arbin import STATISTICS, TERMS, describe, is_arbins
+from battery_analysis.readers.arbin import TERMS, are_totals, describe, is_arbins
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.headings import heading
 from battery_analysis.readers.stamps import local_to_unix, moment
@@ -132,13 +132,15 @@ def _record_sheets(heads: dict[str, Rows]) -> tuple[list[_Sheet], list[str]]:
         spelled = _CHANNEL_SHEET.match(name)
         channel, part = (spelled["channel"], int(spelled["part"] or 0)) if spelled else ("", 0)
         found.setdefault(channel, []).append(_Sheet(name, header, channel, part))
+    if len(found) > 1:  # a sheet that is not named as a channel holds something else, where others are
+        others += [each.name for each in found.pop("", [])]
     said = [f"sheets without records are left out: {', '.join(others)}"] if others and found else []
     if not found:
         return [], said
     first, *further = sorted(found, key=lambda channel: [int(each) for each in re.findall(r"\d+", channel)])
     if further:
         names = ", ".join(each.name for channel in further for each in found[channel])
-        said.append(f"the workbook holds {len(found)} channels; read is {first or found[first][0].name}, not {names}")
+        said.append(f"the workbook holds {len(found)} channels; read is {first}, not {names}")
     return sorted(found[first], key=lambda sheet: sheet.part), said
 
 
@@ -147,7 +149,7 @@ def _header_row(rows: Rows) -> int | None:
     for position, row in enumerate(rows):
         keys = _keys(row)
         if is_arbins(keys):
-            return None if keys >= STATISTICS else position
+            return None if are_totals(keys) else position
     return None
 
 

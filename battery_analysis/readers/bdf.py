@@ -144,7 +144,6 @@ def holds_terms(names: Sequence[str]) -> bool:
 def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> Reading:
     """Map a table in terms of the format; ``metadata`` gets sources, dates, and what is left to say."""
     terms = {name: term for name in table.columns if (term := term_of(name))}
-    told = metadata.started_at, metadata.ended_at
     table = table.drop((column.name for column in columns.DERIVED), strict=False)
     texts = {name for name, term in terms.items() if term.column.dtype == pl.String}
     table, warnings = plain(table, texts, metadata, time_zone)
@@ -160,8 +159,8 @@ def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> R
     frame, metadata.sources = to_canonical(table, maps, units)
     metadata.sources |= {name: source for name, source in sources.items() if name in metadata.sources}
     metadata.test_type = metadata.test_type or _test_type(frame)
-    date_by_clock(frame, metadata)
-    metadata.started_at, metadata.ended_at = told[0] or metadata.started_at, told[1] or metadata.ended_at
+    if metadata.started_at is None:
+        date_by_clock(frame, metadata)
     return Reading(frame, metadata, [*warnings, *number_warnings, *_too_slow(frame)])
 
 

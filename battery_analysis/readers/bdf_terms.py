@@ -15,8 +15,6 @@ from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, Column
 from battery_analysis.readers.headings import unit_scale
 
-RELEASE = "1.3.0"
-
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "current_ampere": ("current_a",),
     "test_time_second": ("test_time_s",),

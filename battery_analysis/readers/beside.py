@@ -126,6 +126,9 @@ BESIDE: tuple[BesideFormat, ...] = (
     ),
 )
 
+BESIDE_SUFFIXES = frozenset[str]().union(*(each.suffixes for each in BESIDE)) - {".txt"}
+"""Suffixes that files with records rarely have: a hint."""
+
 
 def beside_format(head: bytes) -> BesideFormat | None:
     """Return what kind of file without records begins with ``head``."""

@@ -151,13 +151,14 @@ def _delimiter_of(line: str, at_least: int = 1) -> str | None:
 def _table(found: _Split) -> tuple[pl.DataFrame, list[str]]:
     sample = sample_lines(found.text, start=found.start)
     labels, warnings = _labels(found.lines[-1], found.delimiter, sample)
+    may_lack = {"freq/Hz"} if TIME_LABEL in labels else set()  # only points of a spectrum have a frequency
     raw, table_warnings = parse_table(
         found.text,
         labels,
         delimiter=found.delimiter,
         decimal=sniff_decimal(sample, found.delimiter),
         first_line=len(found.lines) + 1,
-        required=[label for label in labels if label in _CERTAIN_LABELS],
+        required=[label for label in labels if label in _CERTAIN_LABELS - may_lack],
         start=found.start,
     )
     raw = raw.select(label for label in raw.columns if not _is_filler(label, raw[label]))

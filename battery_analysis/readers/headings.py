@@ -113,12 +113,12 @@ def clock_seconds(texts: pl.Series, *, colon_after_days: bool = False) -> pl.Ser
     [518538.5, 93784.0, 93784.5, None]
     """
     texts = texts.str.strip_chars()
-    plain = texts.str.splitn(":", 3).struct.unnest()  # faster than a pattern, which days and commas need
-    hours, minutes, seconds = (
-        part.cast(dtype, strict=False)
-        for part, dtype in zip(plain.iter_columns(), (pl.UInt32, pl.UInt32, pl.Float64), strict=True)
-    )
-    total = (hours.cast(pl.Float64) * 60 + minutes) * 60 + seconds
+    first = texts.drop_nulls().first()
+    if isinstance(first, str) and "d" in first:
+        days, times = texts.str.splitn("d", 2).struct.unnest()
+        total = _seconds(times.str.strip_chars_start(), days.str.strip_chars_end().cast(pl.UInt32, strict=False))
+    else:
+        total = _seconds(texts)
     if total.null_count() > texts.null_count():
         pattern = _CLOCK_TIME_AFTER_COLON if colon_after_days else _CLOCK_TIME
         groups = texts.str.extract_groups(pattern).struct.unnest()
@@ -127,6 +127,16 @@ def clock_seconds(texts: pl.Series, *, colon_after_days: bool = False) -> pl.Ser
         )
         total = ((days.fill_null(0.0) * 24 + hours) * 60 + minutes) * 60 + seconds
     return total.alias(texts.name)
+
+
+def _seconds(times: pl.Series, days: pl.Series | float = 0.0) -> pl.Series:
+    """Cut plain times at their colons, which is faster than a pattern."""
+    parts = times.str.splitn(":", 3).struct.unnest()
+    hours, minutes, seconds = (
+        part.cast(dtype, strict=False)
+        for part, dtype in zip(parts.iter_columns(), (pl.UInt32, pl.UInt32, pl.Float64), strict=True)
+    )
+    return ((days * 24.0 + hours) * 60 + minutes) * 60 + seconds
 
 
 def absent(column: Column, headings: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 Units: numbers of ``TestTime`` carry none, and are minutes as a rule; the clock stamps beside them, or the charge that
 current and time make, say it for certain. ``Volts`` holds mV in exports scaled to mA and mAh; energy divided by
-charge is the voltage. Resets: capacity and energy begin from zero at each step, or at each half cycle.
+charge is the voltage. Resets: capacity and energy begin from zero at each step, at each half cycle, or never.
 """
 
 from __future__ import annotations
@@ -83,18 +83,22 @@ def voltage_scale(
     return 1.0, None
 
 
-def goes_on_after_steps(frame: pl.DataFrame, counter: pl.Series) -> bool:
+def goes_on_after_steps(frame: pl.DataFrame, counter: pl.Series, *, turned: bool = False) -> bool:
     """Say whether a counter goes on from step to step of one direction, rather than from zero.
 
     Args:
         frame: Canonical columns, with ``step_count``, ``current_ampere`` and ``test_time_second``.
         counter: Running total in Ah.
+        turned: Ask of steps behind one of the other direction instead.
 
     >>> frame = pl.DataFrame({
     ...     "test_time_second": [0.0, 3600.0, 7200.0], "current_ampere": [1.0, 1.0, 0.5], "step_count": [1, 1, 2],
     ... })
     >>> goes_on_after_steps(frame, pl.Series([0.0, 1.0, 1.5])), goes_on_after_steps(frame, pl.Series([0.0, 1.0, 0.5]))
     (True, False)
+    >>> turn = frame.with_columns(current_ampere=pl.Series([1.0, 1.0, -0.5]))
+    >>> goes_on_after_steps(turn, pl.Series([0.0, 1.0, 1.5]), turned=True)
+    True
     """
     step, current = _numbers(frame["step_count"]), np.nan_to_num(_numbers(frame["current_ampere"]))
     values, time = np.nan_to_num(_numbers(counter)), _numbers(frame["test_time_second"])
@@ -103,11 +107,11 @@ def goes_on_after_steps(frame: pl.DataFrame, counter: pl.Series) -> bool:
     direction = np.sign(current[last])
     flowing = np.flatnonzero(direction)
     before, after = flowing[:-1], flowing[1:]
-    same = (direction[before] == direction[after]) & (values[last[before]] > 0)
+    asked = ((direction[before] != direction[after]) == turned) & (values[last[before]] > 0)
     if "cycle_count" in frame.columns:
         cycle = _numbers(frame["cycle_count"])
-        same &= cycle[last[before]] == cycle[first[after]]
-    before, after = before[same], after[same]
+        asked &= cycle[last[before]] == cycle[first[after]]
+    before, after = before[asked], after[asked]
     starts, reached = first[after], values[last[before]]
     hours = np.nan_to_num(time[starts] - time[starts - 1]) / 3600.0
     expected = np.abs(current[starts]) * hours

@@ -56,8 +56,21 @@ def read_header(lines: Sequence[Sequence[str]]) -> dict[str, str]:
             _add(header, filled[0].rstrip(": "), filled[1])
             continue
         _add_entries(header, cells)
-    _split_procedure(header)
+    name, description = split_procedure(header.get("Procedure", ""))
+    if description:
+        header["Procedure"] = name
+        header.setdefault("Description", description)
     return header
+
+
+def split_procedure(called: str) -> tuple[str, str]:
+    """Part the name of a procedure (``.000``) from its description, which follows without anything between them.
+
+    >>> split_procedure("EIS 1.000FRA default")
+    ('EIS 1.000', 'FRA default')
+    """
+    parts = _PROCEDURE.fullmatch(called)
+    return (parts["name"], parts["description"].strip()) if parts else (called, "")
 
 
 def describe(metadata: TestMetadata, header: Mapping[str, str], path: Path, time_zone: str) -> None:
@@ -155,13 +168,6 @@ def _finish(header: dict[str, str], key: str, values: Sequence[str]) -> str:
     if key:
         _add(header, key, " ".join(value for value in values if value))
     return ""
-
-
-def _split_procedure(header: dict[str, str]) -> None:
-    parts = _PROCEDURE.fullmatch(header.get("Procedure", ""))
-    if parts:
-        header["Procedure"] = parts["name"]
-        header.setdefault("Description", parts["description"].strip())
 
 
 def _channel(name: str) -> str | None:

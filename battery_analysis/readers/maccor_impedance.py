@@ -22,7 +22,7 @@ from pathlib import Path
 from battery_analysis import columns
 from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers.base import Reading, TestMetadata
-from battery_analysis.readers.maccor_header import read_stamp
+from battery_analysis.readers.maccor_header import read_stamp, split_procedure
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.sniff import (
     MAX_LINE_BYTES,
@@ -123,6 +123,8 @@ def _metadata(lines: list[str], path: Path, time_zone: str) -> TestMetadata:
     own = next((match for line in filled[:6] if (match := _FILE.fullmatch(line))), None)
     own = own or _FILE.fullmatch(path.name)
     sweep = _SWEEP.search("\n".join(filled))
+    called = filled[2] if len(filled) > 2 and sweep and filled[1].startswith("Frequency Sweep") else ""
+    protocol, comment = split_procedure(called)
     started_at = _started(filled, time_zone)
     return TestMetadata(
         tester="Maccor",
@@ -130,7 +132,8 @@ def _metadata(lines: list[str], path: Path, time_zone: str) -> TestMetadata:
         technique=sweep["what"] if sweep else None,
         test_type="eis",
         test_name=own["name"] if own else None,
-        protocol=filled[2] if len(filled) > 2 and sweep and filled[1].startswith("Frequency Sweep") else None,
+        protocol=protocol or None,
+        comment=comment or None,
         started_at=started_at,
         time_zone=time_zone if started_at else None,
         header=header,

@@ -101,7 +101,7 @@ def _without_units(raw: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
     """Take the columns called Units away, and the unit that each gives the column before it."""
     units = {}
     for name in [name for name in raw.columns if name.endswith(UNITS_SUFFIX)]:
-        words = raw[name].cast(pl.String).str.strip_chars()
+        words = raw[name].unique(maintain_order=True).cast(pl.String).str.strip_chars()
         units[name.removesuffix(UNITS_SUFFIX)] = str(words.filter(words != "").first() or "")
     return raw.drop(name + UNITS_SUFFIX for name in units), units
 

@@ -3,7 +3,7 @@
 - An export whose currents are all positive has their direction in ``State`` (``Md``): C charges, D discharges. R rests,
   P pauses, S is suspended, O ends the test, FRA marks an impedance point: such records follow their step.
 - ``Step`` is the step of the procedure and comes again; it begins anew where its time falls.
-- Capacity and energy count both directions as positive, from zero in each step or in each half cycle.
+- Capacity and energy count both directions as positive, from zero in each step, in each half cycle, or in none.
 - ``Cyc#`` and ``Cycle C`` count cycles, ``Cycle P`` the procedure's own loop.
 """
 
@@ -25,6 +25,7 @@ _CURRENT = pl.col(columns.CURRENT.name)
 _STATE = pl.col(columns.STEP_TYPE.name).str.to_uppercase()
 _STEP = columns.STEP_COUNT.name
 _NET = {CAPACITY.name: "step_net_capacity_ah", ENERGY.name: "step_net_energy_wh"}
+_SINCE_START = {CAPACITY.name: "cumulative_capacity_ah", ENERGY.name: "cumulative_energy_wh"}
 _PAIRS = {
     counter.name: tuple(f"schedule_{direction}_{counter.quantity}_{unit}" for direction in ("charging", "discharging"))
     for counter, unit in ((columns.BY_NAME[CAPACITY.name], "ah"), (columns.BY_NAME[ENERGY.name], "wh"))
@@ -94,12 +95,13 @@ def _signed(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     within_step = pl.col("aux_direction").forward_fill()
     direction = within_step.over(_STEP) if _STEP in frame.columns else within_step
     frame = frame.with_columns(direction.alias("aux_direction"))
-    unknown = frame.filter(pl.col("aux_direction").is_null() & (_CURRENT != 0))
+    untold = pl.col("aux_direction").is_null() & (_CURRENT != 0)
+    unknown = frame.select(pl.col(columns.STEP_TYPE.name).filter(untold)).to_series()
     frame = frame.with_columns((_CURRENT * pl.col("aux_direction").fill_null(1.0) + 0.0).alias(columns.CURRENT.name))
     warnings = []
-    if unknown.height:
-        states = ", ".join(unknown[columns.STEP_TYPE.name].drop_nulls().unique(maintain_order=True).head(5))
-        records = f"{unknown.height} record" + ("s" if unknown.height > 1 else "")
+    if unknown.len():
+        states = ", ".join(unknown.drop_nulls().unique(maintain_order=True).head(5))
+        records = f"{unknown.len()} record" + ("s" if unknown.len() > 1 else "")
         warnings.append(f"the direction of the current is not told in {records} of state {states}; kept as written")
     return frame.drop("aux_direction"), warnings
 
@@ -120,12 +122,13 @@ def _counters(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
     """Give capacity and energy the term whose reset rule they follow."""
     names = [name for name in _PAIRS if name in frame.columns]
     signed = [name for name in names if frame.select((pl.col(name) < 0).any()).item()]
-    frame = frame.rename({name: _NET[name] for name in signed})
-    metadata.sources |= {_NET[name]: metadata.sources.pop(name) for name in signed}
+    frame = _renamed(frame, metadata, {name: _NET[name] for name in signed})
     names = [name for name in names if name not in signed]
-    basis = next((name for name in names if name == CAPACITY.name), None)
-    complete = {_STEP, columns.CURRENT.name} <= set(frame.columns)
-    if basis is None or not complete or not goes_on_after_steps(frame, frame[basis]):
+    if CAPACITY.name not in names or not {_STEP, columns.CURRENT.name} <= set(frame.columns):
+        return frame
+    if goes_on_after_steps(frame, frame[CAPACITY.name], turned=True):
+        return _renamed(frame, metadata, {name: _SINCE_START[name] for name in names})
+    if not goes_on_after_steps(frame, frame[CAPACITY.name]):
         return frame
     for name in names:
         charging, discharging = _PAIRS[name]
@@ -136,6 +139,11 @@ def _counters(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
         metadata.sources[charging] = ColumnSource(f"{source.name} while charging", source.unit)
         metadata.sources[discharging] = ColumnSource(f"{source.name} while discharging", source.unit)
     return frame
+
+
+def _renamed(frame: pl.DataFrame, metadata: TestMetadata, names: dict[str, str]) -> pl.DataFrame:
+    metadata.sources |= {new: metadata.sources.pop(old) for old, new in names.items()}
+    return frame.rename(names)
 
 
 def _while_flowing(name: str, direction: int) -> pl.Expr:

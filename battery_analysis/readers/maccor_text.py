@@ -22,7 +22,7 @@ from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.maccor_columns import REQUIRED, heading, is_header
 from battery_analysis.readers.maccor_header import describe, read_header
-from battery_analysis.readers.maccor_mapping import name_units
+from battery_analysis.readers.maccor_mapping import UNITS_SUFFIX, name_units
 from battery_analysis.readers.maccor_records import to_reading
 from battery_analysis.readers.sniff import (
     MAX_LINE_BYTES,
@@ -124,6 +124,7 @@ def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, list[str]]:
         first_line=first_line,
         required=[each.name for each in headings if each.column in REQUIRED],
         real={each.name for each in headings if not each.is_whole},
+        repeated={name for name in names if name.endswith(UNITS_SUFFIX)},
         start=start,
     )
     empty = [name for name in frame.columns if _INVENTED.fullmatch(name) and not frame[name].count()]

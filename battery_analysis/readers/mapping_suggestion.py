@@ -104,7 +104,8 @@ def _facts(name: str) -> dict[str, str | int]:
     if known is None or unit_scale(unit, known) is None:
         return {"to": AUX, "unit": unit}
     # A name does not tell which way the current flows.
-    return {"to": known.name, "unit": unit} | ({"sign": "?"} if known is columns.CURRENT else {})
+    said: dict[str, str | int] = {"to": known.name, "unit": unit}
+    return said | {"sign": "?"} if known is columns.CURRENT else said
 
 
 def _table(facts: dict[str, str | int]) -> str:

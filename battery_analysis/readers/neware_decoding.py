@@ -116,6 +116,8 @@ def _with_fastnda(path: Path, kind: Kind) -> Decoded:
             (pl.col("charge_capacity_mAh") - pl.col("discharge_capacity_mAh")).alias("Net Capacity"),
             (pl.col("charge_energy_mWh") - pl.col("discharge_energy_mWh")).alias("Net Energy"),
         ).drop("charge_capacity_mAh", "discharge_capacity_mAh", "charge_energy_mWh", "discharge_energy_mWh")
+    if kind == "ndax":
+        table = _energy_by_current(table)
     return Decoded(*from_fastnda(table), said)
 
 
@@ -131,6 +133,22 @@ def _fastnda_table(path: Path, kind: Kind) -> Any:
     except inflate_errors():
         # Its threads share one open archive, which under Python 3.12 and later fails at times.
         return read_ndax(path)
+
+
+def _energy_by_current(table: pl.DataFrame) -> pl.DataFrame:
+    """Put the energy of steps in one direction where their current says.
+
+    fastnda fills energies in by the sign of the power, which below 0 V (symmetric cells) is not that of the current.
+    """
+    if not {"charge_energy_mWh", "step_count"} <= set(table.columns) or not (table["voltage_V"] < 0).any():
+        return table
+    current, charge, discharge = pl.col("current_mA"), pl.col("charge_energy_mWh"), pl.col("discharge_energy_mWh")
+    charges, discharges = ((each > 0).any().over("step_count") for each in (current, -current))
+    known = charges != discharges
+    return table.with_columns(
+        charge_energy_mWh=pl.when(known).then((charge + discharge) * charges).otherwise(charge),
+        discharge_energy_mWh=pl.when(known).then((charge + discharge) * discharges).otherwise(discharge),
+    )
 
 
 def _with_newarenda(path: Path, kind: Kind, why: str) -> Decoded:

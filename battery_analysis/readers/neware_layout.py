@@ -64,7 +64,7 @@ class Names(NamedTuple):
     def filled(self) -> bool:
         """Whether tabs fill up columns, so that several in a row are one delimiter."""
         inner = [line.strip("\t ") for line in self.levels]
-        return self.delimiter == "\t" and any("\t\t" in line or " \t" in line for line in inner)
+        return self.delimiter == "\t" and any("\t\t" in line for line in inner)
 
 
 class Layers(NamedTuple):

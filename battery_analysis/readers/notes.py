@@ -18,7 +18,8 @@ _TIMES = {"started_at", "ended_at"}
 
 def to_note(metadata: TestMetadata) -> str:
     """Write metadata as JSON; what is empty stays out."""
-    facts = {name: value for name, value in asdict(metadata).items() if value not in (None, {}, False)}
+    said_nothing = asdict(TestMetadata(tester=""))
+    facts = {name: value for name, value in asdict(metadata).items() if value != said_nothing[name]}
     for name in _TIMES:
         if name in facts:
             facts[name] = facts[name].isoformat()

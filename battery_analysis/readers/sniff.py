@@ -12,7 +12,7 @@ import io
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,12 +50,12 @@ def load_text(path: Path) -> Text:
     is taken as Windows-1252 (or Latin-1, where a byte has no meaning there). NUL bytes, as a power failure leaves
     them, are removed with a warning.
     """
-    raw = path.read_bytes()
-    encoding = guess_encoding(raw)
-    text = _as_utf8(raw, encoding)
-    del raw  # of a large file one copy is enough
-    if b"\r" in text:
-        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = path.read_bytes()
+    encoding = guess_encoding(text)
+    if encoding != "utf-8" or b"\r" in text or (not text.isascii() and _utf8_rest(text)):
+        size = len(text)
+        del text  # of a large file one copy is enough
+        text = _read_as_utf8(path, encoding, size)
     warnings = []
     if b"\0" in text:
         text, warning = _without_nul(text)
@@ -66,8 +66,7 @@ def load_text(path: Path) -> Text:
 @functools.lru_cache(maxsize=8)  # every reader in turn asks for the same text, or a shorter beginning of it
 def head_text(head: bytes) -> str:
     """Decode the beginning of a file, which may end inside a character, with LF line ends."""
-    text = _as_utf8(head, guess_encoding(head)).decode("utf-8", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    return _as_utf8(head, guess_encoding(head)).decode().replace("\0", "")
 
 
 @functools.lru_cache(maxsize=4)
@@ -197,11 +196,16 @@ def split_cells(line: str, delimiter: str) -> list[str]:
 
 
 def sample_lines(text: bytes, per_place: int = 40, start: int = 0) -> list[str]:
-    """Some whole lines from the beginning, the middle and the end of a text, or of what it holds from ``start`` on."""
+    """Some whole lines from the beginning, the middle and the end of a text, or of what it holds from ``start`` on.
+
+    A line without line end counts only where there is no other.
+    """
+    end = text.rfind(b"\n", start) + 1  # a last line without line end may be cut anywhere
     lines: list[bytes] = []
-    for place in sorted({start, (start + len(text)) // 2, max(start, len(text) - _SAMPLE_BYTES)}):
-        part = text[place : place + _SAMPLE_BYTES].split(b"\n")
-        lines += part[place > start : per_place + 1] if len(part) > 2 else part
+    for place in sorted({start, (start + end) // 2, max(start, end - _SAMPLE_BYTES)}):
+        lines += text[place : min(end, place + _SAMPLE_BYTES)].split(b"\n")[place > start : -1][:per_place]
+    if not any(lines):
+        lines = text[start : start + _SAMPLE_BYTES].split(b"\n")
     return [line.decode("utf-8", "replace") for line in lines if line]
 
 
@@ -218,19 +222,27 @@ def line_start(text: bytes, lines: int, start: int = 0) -> int:
     return start
 
 
-def _as_utf8(raw: bytes, encoding: str) -> bytes:
-    if encoding in ("utf-8", "utf-8-sig"):
-        body = raw.removeprefix(codecs.BOM_UTF8)
-        if body.isascii() or _utf8_rest(body) == b"":
-            return body
-        return body.decode("utf-8", "replace").encode()  # cut inside the last character, or two encodings in one file
-    if encoding in ("cp1252", "latin-1"):
-        text = io.BytesIO()
-        for block in _blocks(raw):  # in most of them nothing is to be done
-            text.write(block if block.isascii() else block.decode(encoding).encode())
-        return text.getvalue()
-    damaged = "replace" if encoding == "gb18030" else "ignore"  # UTF-16 may be cut inside a character
-    return raw.decode(encoding, damaged).encode("utf-8", "replace")
+def _read_as_utf8(path: Path, encoding: str, size: int) -> bytes:
+    """Read a file of about that size in blocks of whole lines, of which most need little to be done."""
+    text = io.BytesIO()
+    text.seek(size + _BLOCK_BYTES)
+    text.write(b"\0")  # large enough at once, so that it is not moved while it grows
+    text.seek(0)
+    with path.open("rb") as file:
+        lines = -1 if encoding.startswith("utf-16") else _BLOCK_BYTES  # there bytes like line ends are halves of others
+        while block := file.read(lines) + file.readline():
+            text.write(_as_utf8(block, encoding))
+    text.truncate()
+    return text.getvalue()
+
+
+def _as_utf8(part: bytes, encoding: str) -> bytes:
+    """Convert whole lines, of which the last may be cut inside a character, to UTF-8 with LF line ends."""
+    if encoding.startswith("utf-16"):
+        part = part.decode(encoding, "ignore").encode("utf-8", "replace")
+    elif not part.isascii():
+        part = part.decode(encoding, "replace").encode("utf-8", "replace")
+    return part.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in part else part
 
 
 def _is_chinese(head: bytes) -> bool:
@@ -243,16 +255,11 @@ def _utf8_rest(raw: bytes) -> bytes | None:
     """The beginning of a last character that is cut, mostly nothing; None where the bytes are no UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for block in _blocks(raw):
-            decoder.decode(block)
+        for at in range(0, len(raw), _BLOCK_BYTES):  # parts that need little memory when decoded
+            decoder.decode(raw[at : at + _BLOCK_BYTES])
     except UnicodeDecodeError:
         return None
     return decoder.getstate()[0]
-
-
-def _blocks(raw: bytes) -> Iterator[bytes]:
-    """Parts that stay in the processor's cache, and of which single ones need little memory when decoded."""
-    return (raw[at : at + _BLOCK_BYTES] for at in range(0, len(raw), _BLOCK_BYTES))
 
 
 def _without_nul(text: bytes) -> tuple[bytes, str]:

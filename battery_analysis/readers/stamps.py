@@ -25,6 +25,7 @@ _EXCEL_DAYS_TO_1970 = 25_569
 _EXCEL_DAYS = (10_000.0, 100_000.0)
 _UNIX_MILLISECONDS = 1e11
 _SECONDS_A_DAY = 86_400.0
+_MONTHS = 12
 
 
 class Stamps(NamedTuple):
@@ -169,21 +170,24 @@ def _parse(texts: pl.Series, shape: re.Match[str], test_time: pl.Series) -> tupl
     if shape["zone"]:
         texts = texts.str.replace(r" *Z$", "+00:00")
     formats = [date + time_format for date in _date_formats(shape["date"])]
-    read = [_clock(texts, formats[0])]
-    if len(formats) == 1 or not (read[0].null_count() > texts.null_count() or (read[0].dt.day() <= 12).all()):
-        return read[0], []
-    read.append(_clock(texts, formats[1]))
-    month_first, day_first = read
-    if month_first.null_count() != day_first.null_count():
-        return min(read, key=pl.Series.null_count), []
-    drift = [_drift(clock, test_time) for clock in read]
-    if abs(drift[0] - drift[1]) > 1.0:
-        return read[drift[1] < drift[0]], []
-    if month_first.equals(day_first):
-        return month_first, []
-    return month_first, [
-        f"day and month of the clock stamps cannot be told apart ({texts.drop_nulls()[0]}); month first"
-    ]
+    clock = _clock(texts, formats[0])
+    if len(formats) == 1:
+        return clock, []
+    if clock.null_count() > texts.null_count():
+        other = _clock(texts, formats[1])
+        if other.null_count() != clock.null_count():
+            return min(clock, other, key=pl.Series.null_count), []
+    elif (clock.dt.day() > _MONTHS).any():
+        return clock, []
+    certain = (clock.is_not_null() & test_time.is_not_null()).arg_true()
+    ends = certain.head(1).append(certain.tail(1))
+    stamps, times = texts.gather(ends), test_time.gather(ends)
+    month_first, day_first = (_drift(_clock(stamps, each), times) for each in formats)
+    if abs(month_first - day_first) > 1.0:
+        return (_clock(texts, formats[1]) if day_first < month_first else clock), []
+    if (clock.dt.day() == clock.dt.month()).all():
+        return clock, []
+    return clock, [f"day and month of the clock stamps cannot be told apart ({texts.drop_nulls()[0]}); month first"]
 
 
 def _clock(texts: pl.Series, format_: str) -> pl.Series:

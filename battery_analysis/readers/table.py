@@ -19,6 +19,7 @@ from battery_analysis.errors import SchemaError
 from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_cells
 
 _NAMED_LINES = 10
+_MANY_LINES = 40
 _NUMBER = re.compile(
     r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|\d{1,3}([.,]\d{3}){2,}|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(\.\d{3})+,\d*"
     r"|nan|inf|infinity)",
@@ -39,6 +40,7 @@ def parse_table(
     required: Sequence[str] = (),
     real: Container[str] = (),
     words: Container[str] = (),
+    repeated: Container[str] = (),
     start: int = 0,
 ) -> tuple[pl.DataFrame, list[str]]:
     """Parse rows without a header into columns of ``Int64``, ``Float64`` and, where most cells are words, ``String``.
@@ -57,13 +59,15 @@ def parse_table(
         required: Columns in which an empty cell counts as a missing value, too.
         real: Columns whose numbers are ``Float64`` even where all of them are whole.
         words: Columns of texts, even where they look like numbers.
+        repeated: Columns of few texts that come again and again, such as units; they may become ``Categorical``.
         start: Where in ``text`` the rows begin; a text of many megabytes is not copied just to leave a header out.
 
     Raises:
         SchemaError: The rows cannot be parsed at all.
     """
-    text, warnings = _without_cut_off_line(text, start, names, delimiter, first_line)
+    text, warnings = _without_cut_off_line(text, start, names, delimiter, decimal, first_line)
     types, grouped = _guess_types(text, start, names, delimiter, decimal, real, words)
+    types = tuple(pl.Categorical() if name in repeated else dtype for name, dtype in zip(names, types, strict=True))
     layout = _Layout(tuple(names), delimiter, decimal, types, grouped)
     frame = _read_strictly(text, start, layout)
     lost: dict[str, int] = {}
@@ -101,9 +105,12 @@ class _Layout(NamedTuple):
 
 
 def _without_cut_off_line(
-    text: bytes, start: int, names: Sequence[str], delimiter: str, first_line: int
+    text: bytes, start: int, names: Sequence[str], delimiter: str, decimal: str, first_line: int
 ) -> tuple[bytes, list[str]]:
-    """Drop a last line without line end that lacks fields or a closing quote: the file was cut, or is still written."""
+    """Drop a last line without line end that lacks fields, a closing quote, or what all other lines end with.
+
+    The file was cut, or is still written.
+    """
     begin = max(start, text.rfind(b"\n", start) + 1)
     if not 0 < len(text) - begin <= MAX_LINE_BYTES or not text[begin:].strip():
         return text, []
@@ -112,10 +119,29 @@ def _without_cut_off_line(
         fault = f"has {_fields(len(cells))} instead of {len(names)}"
     elif cells[-1].startswith('"') and cells[-1].count('"') % 2:
         fault = "ends inside quotes"
+    elif len(cells) == len(names) and _is_cut_short(cells[-1], _last_cells(text, start, names, delimiter), decimal):
+        fault = "ends inside its last field"
     else:
         return text, []
     number = first_line + text.count(b"\n", start, begin)
     return text[:begin], [f"the last line is incomplete (line {number} {fault}); left out"]
+
+
+def _last_cells(text: bytes, start: int, names: Sequence[str], delimiter: str) -> list[str]:
+    rows = (split_cells(line, delimiter) for line in sample_lines(text, start=start))
+    return [cells[-1] for cells in rows if len(cells) == len(names)]
+
+
+def _is_cut_short(cell: str, others: Sequence[str], decimal: str) -> bool:
+    """Say whether a cell is empty where no other of its column is, or lacks some of the decimals that all others have.
+
+    >>> _is_cut_short("25.", ["25.500", "24.125"] * 20, "."), _is_cut_short("25.", ["25.5", "24.125"] * 20, ".")
+    (True, False)
+    """
+    if len(others) < _MANY_LINES:
+        return False  # many testers end finished files so, and some leave out zeros at the end of a number
+    decimals = {len(other.partition(decimal)[2]) for other in others}
+    return (not cell and all(others)) or (len(decimals) == 1 and len(cell.partition(decimal)[2]) < decimals.pop())
 
 
 def _guess_types(

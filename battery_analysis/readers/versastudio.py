@@ -75,19 +75,20 @@ class VersaStudioPar:
         metadata = _metadata(header)
         frames = []
         for name, (body, first_line) in segments.items():
-            settings, definition, rows = body.partition(b"Definition=")
-            if not definition:
+            settings, _, table = body.partition(b"Definition=")
+            labels, whole, rows = table.partition(b"\n")
+            if not whole:  # no records, and the labels may be cut
                 continue
-            labels, _, rows = rows.partition(b"\n")
             position = first_line + settings.count(b"\n") + 1
             frame, segment_warnings = _frame(labels.decode("utf-8", "replace"), rows, position, metadata)
-            frames.append(frame)
+            if frame.height:  # columns without values would have other types than those of the other segments
+                frames.append(frame)
             warnings += [f"{name}: {warning}" for warning in segment_warnings]
-        frame = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
-        if not frame.height:
+        if not frames:
             binary = header.get("Experiment DataFormat", "").lower() == "binary"
             reason = "its records are binary; save it as ASCII" if binary else "no segment with records"
             raise CorruptFileError(path, "; ".join([reason, *warnings[:3]]), self.name)
+        frame = pl.concat(frames, how="diagonal_relaxed")
         acquired = f"{header.get('Experiment DateAcquired', '')} {header.get('Experiment TimeAcquired', '')}"
         warnings += set_start(metadata, acquired, time_zone)
         return Reading(_ordered(frame, metadata), metadata, warnings)

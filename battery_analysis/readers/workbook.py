@@ -14,6 +14,7 @@ Cells:
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import zipfile
@@ -101,15 +102,6 @@ def fault(head: bytes, path: Path) -> str | None:
     except CorruptFileError as exc:
         return exc.reason
     return None
-
-
-def sheet_names(path: Path) -> list[str]:
-    """Names of the sheets that hold cells, in order.
-
-    Raises:
-        CorruptFileError: The workbook cannot be opened, or must not be.
-    """
-    return list(_heads(_key(path)))
 
 
 def read_sheet(path: Path, name: str) -> Rows:
@@ -356,7 +348,9 @@ def _archive(key: _Key) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(key.path) as archive:
             _check_size(key, archive)
             yield archive
-    except inflate_errors(EOFError, NotImplementedError, RuntimeError, ValueError) as exc:
+    except inflate_errors(EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as exc:
+        if isinstance(exc, OSError) and exc.errno != errno.EINVAL:  # of a member that is said to lie before the file
+            raise
         if zipfile.is_zipfile(key.path):
             raise CorruptFileError(key.path, f"the workbook is damaged ({exc})") from exc
         raise CorruptFileError(key.path, "the workbook is incomplete (no central directory)") from exc

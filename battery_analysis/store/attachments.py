@@ -34,19 +34,22 @@ COLLECTION = "attached"
 
 def sizes_at(source: str) -> set[int]:
     """Return lengths of what lay at a path: the beginnings whose digests tell whether it has grown."""
-    return {each["size"] for each in _found(_lies_at(source))}
+    return {each["size"] for each in _lying_at(source)}
 
 
 def keep(
     store: Store, arrival: Arrival, format: BesideFormat | None, labels: Labels, *, archive: bool = True
 ) -> ObjectId:
-    """Store a file once and note where it lies, and return its id; one that has grown replaces its beginning.
+    """Store a file once and note where it lies, and return its id; a log that has grown replaces its beginning.
 
     Raises:
         ConflictError: Another importer stored the same bytes meanwhile.
     """
-    identity = _kept(store, arrival, archive) or _grown(store, arrival, archive)
-    identity = identity or _create(store, arrival, format, labels, archive)
+    identity = _kept(store, arrival, archive)
+    if identity is None and (format is None or format.kind == "log"):
+        identity = _grown(store, arrival, archive)
+    if identity is None:
+        identity = _create(store, arrival, format, labels, archive)
     _note_source(identity, arrival, format.link(arrival.source) if format else None)
     return identity
 
@@ -62,7 +65,7 @@ def attach_to_tests(identity: ObjectId, format: BesideFormat, source: str) -> in
 def attach_to_test(test: TestResult, source: str, also: Iterable[ObjectId] = ()) -> None:
     """Attach to a test what waits for the data at a path, and what was read along with them."""
     links = links_of_data(source, test.tester, test.protocol)
-    waiting = [each["_id"] for each in _found({"sources.link": {"$in": links}})]
+    waiting = [each["_id"] for each in _found({"sources.link": {"$in": links}}, "id")]
     if waiting or also:
         _attach([*waiting, *also], [test.id], test.sample.id)
 
@@ -115,8 +118,8 @@ def _kept(store: Store, arrival: Arrival, archive: bool) -> ObjectId | None:
 
 
 def _grown(store: Store, arrival: Arrival, archive: bool) -> ObjectId | None:
-    """Let a file that has grown take the place of its beginning."""
-    lay_here, begins = _found(_lies_at(arrival.source)), arrival.prefix_digests
+    """Let a log that has grown take the place of its beginning."""
+    lay_here, begins = _lying_at(arrival.source), arrival.prefix_digests
     before = next((each for each in lay_here if begins.get(each["size"]) == each["sha256"]), None)
     if before is None:
         return None
@@ -162,7 +165,7 @@ def _note_source(identity: ObjectId, arrival: Arrival, link: str | None) -> None
     if not _collection().update_one(here, {"$set": {"sources.$": place}}).matched_count:
         unseen = {"_id": identity, "sources.path": {"$ne": arrival.source}}
         _collection().update_one(unseen, {"$push": {"sources": place}})
-    others = {"_id": {"$ne": identity}, **_lies_at(arrival.source)}
+    others = {"_id": {"$ne": identity}, "owner": None, "sources.path": arrival.source}
     _collection().update_many(others, {"$unset": {"sources.$.link": ""}})
 
 
@@ -188,12 +191,14 @@ def _tests_beside(format: BesideFormat, source: str) -> Iterator[Mapping[str, An
             yield test
 
 
-def _lies_at(source: str) -> dict[str, Any]:
-    return {"owner": None, "sources": {"$elemMatch": {"path": source, "link": {"$ne": None}}}}
+def _lying_at(source: str) -> list[Mapping[str, Any]]:
+    """Return what was the last to be seen at a path."""
+    seen = _found({"owner": None, "sources.path": source})
+    return [each for each in seen if any(at["path"] == source and at.get("link") for at in each["sources"])]
 
 
-def _found(wanted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from visible(Attachment).filter(__raw__=wanted).as_pymongo()
+def _found(wanted: Mapping[str, Any], *only: str) -> Iterator[Mapping[str, Any]]:
+    yield from visible(Attachment).filter(__raw__=wanted).only(*only).as_pymongo()
 
 
 def _attach(attachments: list[ObjectId], tests: list[ObjectId], sample: ObjectId) -> None:

@@ -30,7 +30,7 @@ def ideal_cycles(count: int, *, hours: float = 1.0, current: float = 1.0) -> lis
 
 def logged(steps: Sequence[Step], every: float) -> pl.DataFrame:
     """Records at the ends of intervals of ``every`` seconds, and at the end of each step."""
-    rows = []
+    rows: list[dict[str, float | str | None]] = []
     begun = 0.0
     for number, step in enumerate(steps, start=1):
         ends = [every * tick for tick in range(1, int(step.seconds // every) + 1)]

@@ -149,6 +149,12 @@ def test_a_wall_clock_that_changes_to_winter_time_is_said() -> None:
     assert "daylight-saving" in check.message
 
 
+def test_a_pause_is_as_long_as_the_wall_clock_says() -> None:
+    late = pl.col("test_time_second") + 1.7e9 + pl.when(pl.col("cycle_count") > 1).then(7200.0).otherwise(0.0)
+    check = checked(cell(unix_time_second=late))["clock"]
+    assert (check.numbers["pauses"], check.numbers["pauses_second"]) == (1.0, 7200.0)
+
+
 def test_a_restarted_clock_is_said() -> None:
     restarted = pl.col("test_time_second") - pl.when(pl.col("cycle_count") > 1).then(3 * 3600.0).otherwise(0.0)
     check = checked(cell(test_time_second=restarted))["clock"]

@@ -123,7 +123,7 @@ def test_out_that_cannot_be_written_is_one_line(
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "the file is empty (0 bytes)"), (b"a,b\n1,2\n", "its content is not"), (None, "No such file or directory")],
+    [(b"", "the file is empty (0 bytes)"), (b"a,b\n1,2\n", "formats named .csv"), (None, "No such file or directory")],
     ids=["empty", "unknown", "absent"],
 )
 def test_a_file_that_cannot_be_read_is_one_line(

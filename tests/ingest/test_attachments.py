@@ -249,6 +249,15 @@ def test_a_log_that_grows_takes_the_place_of_its_beginning(store: Store, lab: Pa
     assert TestResult.objects.get().revision == 1
 
 
+def test_settings_with_another_end_do_not_replace_those_of_earlier_tests(
+    store: Store, lab: Path, importing: Importing
+) -> None:
+    for text in (SETTINGS, SETTINGS + "Technique : 1"):
+        (lab / "AB12.mps").write_text(text)
+        importing()
+    assert kept_bytes(store) == [len(SETTINGS), len(SETTINGS) + 13]
+
+
 def test_a_log_that_vanishes_meanwhile_is_left_out(
     store: Store, lab: Path, importing: Importing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,8 +292,8 @@ def test_a_beginning_that_was_replaced_meanwhile_is_a_conflict(
     (lab / "AB12.mpl").write_text(log_file() + "more")
     lies_here = attachments._found
 
-    def stale(wanted: dict[str, object]) -> Iterator[dict[str, object]]:
-        for each in lies_here(wanted):
+    def stale(wanted: dict[str, object], *only: str) -> Iterator[dict[str, object]]:
+        for each in lies_here(wanted, *only):
             Attachment.objects(id=each["_id"]).update(sha256="0" * 64)
             yield dict(each)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from tests.layouts.cell import CHARGE, DISCHARGE, REST, START, Counters, Record
+from tests.layouts.cell import CHARGE, DISCHARGE, REST, START, Counters, Record, Reset
 from tests.layouts.table import Fields, Layout, clock, lines, rows, text
 from tests.readers.neware_reports import CHINESE_NAMES, CHINESE_TYPES, FLAT_NAMES, SMALL_NAMES
 
@@ -194,7 +194,7 @@ def maccor_minutes(records: Sequence[Record]) -> str:
     return head + lines(fields, records, "\t", decimal=",", decimals=8)
 
 
-def maccor_seconds(records: Sequence[Record]) -> str:
+def maccor_seconds(records: Sequence[Record], reset: Reset = "step") -> str:
     """As numbered files have it: one line of facts, times in seconds."""
     fields: Fields = (
         ("Rec#", lambda r: r.number),
@@ -202,8 +202,8 @@ def maccor_seconds(records: Sequence[Record]) -> str:
         ("Step", lambda r: r.step_id),
         ("Test (Sec)", lambda r: r.time),
         ("Step (Sec)", lambda r: r.step_time),
-        ("Amp-hr", lambda r: r.since["step"].both_ah),
-        ("Watt-hr", lambda r: r.since["step"].both_wh),
+        ("Amp-hr", lambda r: r.since[reset].both_ah),
+        ("Watt-hr", lambda r: r.since[reset].both_wh),
         ("Amps", lambda r: abs(r.current)),
         ("Volts", lambda r: r.voltage),
         ("State", lambda r: _STATES[r.kind]),
@@ -332,6 +332,15 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("maccor in mA by half cycle", "maccor_text", "cell.txt", text(maccor_milli), 9, energy=True),
     Layout("maccor in minutes", "maccor_text", "cell.txt", text(maccor_minutes), 8, energy=True),
     Layout("maccor numbered", "maccor_text", "cell.078", text(maccor_seconds), 9, energy=True),
+    Layout(
+        "maccor, counters by never",
+        "maccor_text",
+        "cell.078",
+        text(partial(maccor_seconds, reset="never")),
+        9,
+        lines_like="maccor numbered",
+        energy=True,
+    ),
     Layout("maccor csv", "maccor_text", "cell.csv", text(maccor_csv), energy=True),
     Layout("landt", "landt_csv", "cell.csv", text(landt), 9, energy=True),
     Layout(

@@ -129,6 +129,26 @@ def test_statistics_are_left_out_with_a_word(tmp_path: Path) -> None:
     assert result.warnings == ["sheets without records are left out: Statistics_3"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Cycle_Index", "Test_Time(s)", "Current(A)", "Voltage(V)", "Charge_Capacity(Ah)", "Vmax_On_Cycle(V)"],
+        ["Cycle_Index", "Test_Time(s)", "Current(A)", "Voltage(V)", "Charge_Time(s)", "DisCharge_Time(s)"],
+        ["Cycle_Index", "Test_Time(s)", "Current(A)", "Voltage(V)", "Charge_Capacity(Ah)", "dV/dt(V/s)"],
+    ],
+)
+def test_a_table_beside_the_channel_is_not_taken_for_it(tmp_path: Path, names: list[str]) -> None:
+    """Older programs write statistics with fewer columns; the names of its sheets say what is a channel."""
+    sheets = {
+        "Info": information(CHANNEL_3),
+        "Channel_1-003": [NAMES, *records()],
+        "Statistics_1-003": [names, [1] * 6],
+    }
+    result = ba.read(write(tmp_path / "cell.xlsx", sheets))
+    assert result.frame.height == len(records())
+    assert result.warnings == ["sheets without records are left out: Statistics_1-003"]
+
+
 def test_other_channels_are_named(tmp_path: Path) -> None:
     rows = records()
     sheets = {

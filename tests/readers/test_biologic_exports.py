@@ -56,6 +56,14 @@ def test_any_delimiter_sets_the_columns_apart(
     assert result.frame["cycle_count"].to_list() == [0, 1]
 
 
+def test_records_without_a_frequency_are_no_damage(tmp_path: Path) -> None:
+    """BT-Lab exports a column for all that it knows, empty where the technique has none of it."""
+    rows = (";".join((*cells, "")) for cells in ROWS)
+    result = written(tmp_path, "\n".join([";".join((*LABELS, "freq/Hz")), *rows, ""]), "cell.csv")
+    assert result.frame["frequency_hertz"].to_list() == [None, None]
+    assert result.warnings == []
+
+
 def test_the_mean_voltage_is_the_voltage_however_it_is_spelled(tmp_path: Path) -> None:
     content = headed("mode\ttime/s\t<Ewe/V>\tI/mA\t<Ece/V>\tEwe-Ece/V", "1\t5.0\t0.95\t10.0\t0.84\t0.11")
     result = written(tmp_path, content, "cell.mpt")

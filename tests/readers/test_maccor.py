@@ -239,6 +239,13 @@ def test_the_spectrum_has_its_physical_sign() -> None:
     assert (result.metadata.channel, result.metadata.test_type) == ("41", "eis")
 
 
+def test_a_test_and_its_spectrum_name_the_same_procedure() -> None:
+    test, spectrum = (
+        ba.read(real(f"maccor/maccor_test_file_4267-66-6519{ending}")).metadata for ending in (".041", ".EDA0001.041")
+    )
+    assert (test.protocol, test.comment) == (spectrum.protocol, spectrum.comment) == ("EIS 1.000", "FRA default")
+
+
 @pytest.mark.parametrize(
     "entry", [each for each in real_entries() if each["vendor"] != "maccor"], ids=lambda entry: entry["path"]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from pytest import approx
 
+import battery_analysis as ba
 from battery_analysis.columns import COUNTERS, conform
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers import neware_decoding
@@ -19,6 +21,8 @@ from battery_analysis.readers.base import HEAD_BYTES, Reader, Reading
 from battery_analysis.readers.neware import NewareNda, NewareNdax
 from battery_analysis.readers.neware_columns import to_frame
 from examples.bulk import many_records, write_large_ndax
+from tests.layouts import binaries
+from tests.layouts.cell import DISCHARGE, records
 from tests.readers.neware_bytes import archive, repacked
 from tests.realdata import hostile, hostile_entries, real, real_entries
 
@@ -215,6 +219,14 @@ def test_an_unsafe_member_is_written_nowhere() -> None:
     assert not (path.parents[2] / "escaped_by_ndax.txt").exists()
 
 
+def test_an_archive_with_a_hole_is_named_damaged(tmp_path: Path) -> None:
+    """The places in its directory then lie before its beginning."""
+    binaries.ndax(tmp_path / "whole.ndax", records(60.0))
+    whole = (tmp_path / "whole.ndax").read_bytes()
+    with pytest.raises(CorruptFileError, match=r"test\.ndax .*damaged"):
+        ba.read(written(tmp_path, whole[:1000] + whole[3000:]))
+
+
 def test_records_before_the_cut_survive_with_a_warning(tmp_path: Path) -> None:
     whole = real(NDA_29).read_bytes()
     reading = read(written(tmp_path, whole[:110_000], "cut.nda"))
@@ -344,3 +356,13 @@ def test_decoders_keep_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     read(hostile("aux_member_unlisted.ndax"))
     read(real(PULSES))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_discharge_below_zero_volt_has_its_own_energy(tmp_path: Path) -> None:
+    """As in a symmetric cell; records between rows of run information are filled in from their power."""
+    truth = [replace(each, voltage=-each.voltage) if each.kind == DISCHARGE else each for each in records(60.0)]
+    binaries.ndax(tmp_path / "test.ndax", truth)
+    frame = read(tmp_path / "test.ndax").frame
+    since = [each.since["step"] for each in truth]
+    assert frame["step_charging_energy_wh"].to_list() == approx([each.charge_wh for each in since], abs=1e-2)
+    assert frame["step_discharging_energy_wh"].to_list() == approx([each.discharge_wh for each in since], abs=1e-2)

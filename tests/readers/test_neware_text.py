@@ -200,6 +200,17 @@ def test_a_reordered_selection_of_columns_suffices(tmp_path: Path) -> None:
     assert result.cycles["coulombic_efficiency"].to_list() == pytest.approx([1.0, 1.0])
 
 
+def test_an_empty_cell_between_tabs_is_none_where_a_name_ends_with_a_space(tmp_path: Path) -> None:
+    """BTSDA writes some names so; only several tabs between names line columns up."""
+    flat = [line.split(",") for line in reports.flat().splitlines()]
+    mark = flat[0].index("Power(W)")
+    rows = [[*cells[:mark], "" if at else "Step start and end ", *cells[mark:]] for at, cells in enumerate(flat)]
+    result = read(tmp_path, "\n".join("\t".join(cells) for cells in rows) + "\n")
+    plain = read(tmp_path, reports.flat())
+    assert_frame_equal(result.frame.drop("aux_step_start_and_end"), plain.frame)
+    assert result.warnings == plain.warnings
+
+
 def test_decimal_commas(tmp_path: Path) -> None:
     text = reports.flat().replace(",", ";")
     names, _, rows = text.partition("\n")

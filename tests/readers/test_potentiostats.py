@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from polars.testing import assert_frame_equal
 
 from battery_analysis.columns import DERIVED
 from battery_analysis.errors import CorruptFileError
@@ -333,6 +334,12 @@ def test_a_running_versastudio_file_is_read_to_its_end(open_text: Open) -> None:
     result = open_text((VERSA + SEGMENTS).split("</Segment2>")[0].removesuffix(",-8\n"), "cell.par")
     assert result.frame.height == 3
     assert any("Segment2: the last line is incomplete (line 42 has 7 fields" in each for each in result.warnings)
+
+
+@pytest.mark.parametrize("begun", ["<Segment3>\nDefinition=Segment #, Elap", "<Segment3>\n" + DEFINITION])
+def test_a_versastudio_segment_without_records_changes_no_column(open_text: Open, begun: str) -> None:
+    whole = open_text(VERSA + SEGMENTS, "a.par").frame
+    assert_frame_equal(open_text(VERSA + SEGMENTS + begun, "b.par").frame, whole)
 
 
 def test_versastudio_says_which_records_it_cannot_read(open_text: Open) -> None:

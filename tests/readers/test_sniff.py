@@ -11,6 +11,7 @@ from battery_analysis.readers.sniff import (
     column_names,
     head_text,
     load_text,
+    sample_lines,
     sniff_decimal,
     sniff_delimiter,
 )
@@ -122,3 +123,21 @@ def test_single_signs_deep_in_a_large_text_are_decoded(tmp_path: Path, encoding:
     loaded = load_text(file)
     assert loaded.encoding == encoding
     assert loaded.text.decode() == text
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
+def test_line_ends_of_a_large_text_are_all_the_same(tmp_path: Path, line_end: str) -> None:
+    file = tmp_path / "export.txt"
+    lines = [f"{row};{'3,7' * (row % 7)};µ" for row in range(20_000)]
+    file.write_bytes(line_end.join([*lines, ""]).encode("cp1252"))
+    assert load_text(file).text.decode().split("\n") == [*lines, ""]
+
+
+def test_a_last_line_without_line_end_does_not_count_beside_whole_ones() -> None:
+    assert set(sample_lines(b'22,"20,130.0",450.0\n23,"21,7')) == {'22,"20,130.0",450.0'}
+    assert sample_lines(b'23,"21,7') == ['23,"21,7']
+
+
+def test_no_sampled_line_is_a_part_of_one() -> None:
+    lines = [f"{row},{'9' * 900},{row}" for row in range(200)]
+    assert set(sample_lines("\n".join(lines).encode())) < set(lines)

@@ -55,6 +55,12 @@ def test_the_test_time_settles_the_order_of_day_and_month() -> None:
     assert convert(["05/06/2023 12:00:00", "05/07/2023 12:00:00"], 0, 86_400)[0] == ["05-06 12:00:00", "05-07 12:00:00"]
 
 
+def test_a_damaged_stamp_settles_no_order() -> None:
+    stamps = pl.Series(["05/06/2023 12:00:00", "06/06/2023 12:00:00", "07/0"])
+    clock = unix_time(stamps, pl.Series([0.0, 86_400.0, 172_800.0]), "UTC").unix_time
+    assert clock.to_list() == [datetime(2023, 6, 5, 12, tzinfo=UTC).timestamp(), 1686052800.0, None]
+
+
 def test_an_order_that_nothing_settles_is_month_first_and_said() -> None:
     stamps, warnings = convert(["05/06/2023 12:00:00", "05/06/2023 12:00:10"])
     assert stamps == ["05-06 12:00:00", "05-06 12:00:10"]

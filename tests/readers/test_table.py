@@ -163,6 +163,37 @@ def test_a_last_line_without_line_end_is_whole_when_it_has_all_fields() -> None:
     assert warnings == []
 
 
+MANY = "".join(f"{row},3.5,1,{row}.250\n" for row in range(60))
+
+
+@pytest.mark.parametrize("last", ["60,3.5,1,", "60,3.5,1,6", "60,3.5,1,60.", "60,3.5,1,60.25"])
+def test_a_last_line_without_line_end_is_cut_when_it_lacks_what_all_others_end_with(last: str) -> None:
+    frame, warnings = parse(MANY + last)
+    assert frame.height == 60
+    assert warnings == ["the last line is incomplete (line 62 ends inside its last field); left out"]
+
+
+@pytest.mark.parametrize("last", ["60,3.5,1,60.250", "60,3.5,1,60.2500"])
+def test_a_last_line_without_line_end_is_whole_when_it_ends_as_all_others(last: str) -> None:
+    frame, warnings = parse(MANY + last)
+    assert frame.height == 61
+    assert warnings == []
+
+
+@pytest.mark.parametrize("odd", ["0", "", "60.1"])
+def test_a_last_line_without_line_end_is_whole_when_another_ends_like_it(odd: str) -> None:
+    frame, warnings = parse(f"{MANY}60,3.5,1,{odd}\n61,3.5,1,{odd}")
+    assert frame.height == 62
+    assert warnings == []
+
+
+def test_texts_that_come_again_and_again_are_kept_once() -> None:
+    rows = b"1, C \n2, C \n"
+    frame, _ = parse_table(rows, ["t", "unit"], delimiter=",", decimal=".", first_line=2, repeated={"unit"})
+    assert frame.schema["unit"] == pl.Categorical()
+    assert frame["unit"].cast(pl.String).to_list() == [" C ", " C "]
+
+
 def test_padded_cells_are_numbers() -> None:
     assert parse("1, 3.5 ,1,a\n2,\t3.6,1,b\n")[0]["voltage"].to_list() == [3.5, 3.6]
 

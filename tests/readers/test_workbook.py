@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import HEAD_BYTES
-from battery_analysis.readers.workbook import HEAD_ROWS, fault, peek, read_sheet, sheet_names, sheet_table
+from battery_analysis.readers.workbook import HEAD_ROWS, fault, peek, read_sheet, sheet_table
 from tests.realdata import real, real_entries
 
 xlsxwriter = pytest.importorskip("xlsxwriter")
@@ -56,7 +57,7 @@ def look(path: Path) -> dict[str, Any]:
 
 def test_sheets_come_in_their_order(tmp_path: Path) -> None:
     path = write(tmp_path / "book.xlsx", {"second": [[1.0]], "first": [["a"]], "none": []})
-    assert sheet_names(path) == ["second", "first", "none"]
+    assert list(look(path)) == ["second", "first", "none"]
     assert look(path) == {"second": [[1.0]], "first": [["a"]], "none": []}
 
 
@@ -74,8 +75,8 @@ def test_rows_are_counted_from_the_first_of_the_sheet(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "book.xlsx", {"old": [[1.0]]})
-    assert sheet_names(path) == ["old"]
-    assert sheet_names(write(path, {"new and longer": [[1.0], [2.0]]})) == ["new and longer"]
+    assert list(look(path)) == ["old"]
+    assert list(look(write(path, {"new and longer": [[1.0], [2.0]]}))) == ["new and longer"]
 
 
 @pytest.mark.parametrize("rows", [3, 8192, 8193, 20_000])
@@ -169,7 +170,7 @@ def test_an_archive_that_expands_too_far_is_refused(tmp_path: Path) -> None:
     bomb = repacked(book, tmp_path / "bomb.xlsx", {"xl/theme/theme1.xml": bytes(80 << 20)})
     assert look(bomb) == {}
     with pytest.raises(CorruptFileError, match="expands beyond the limit"):
-        sheet_names(bomb)
+        read_sheet(bomb, "data")
 
 
 def test_a_cut_archive_is_named_incomplete(tmp_path: Path) -> None:
@@ -178,6 +179,15 @@ def test_a_cut_archive_is_named_incomplete(tmp_path: Path) -> None:
     cut.write_bytes(whole[: len(whole) // 2])
     assert look(cut) == {}
     assert fault(cut.read_bytes(), cut) == "the workbook is incomplete (no central directory)"
+
+
+def test_an_archive_with_a_hole_is_named_damaged(tmp_path: Path) -> None:
+    """The places in its directory then lie before its beginning."""
+    whole = write(tmp_path / "book.xlsx", {"data": [[1.0]]}).read_bytes()
+    holed = tmp_path / "holed.xlsx"
+    holed.write_bytes(whole[:200] + whole[300:])
+    with pytest.raises(CorruptFileError, match=r"holed\.xlsx: the workbook is damaged"):
+        ba.read(holed)
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
@@ -239,7 +249,7 @@ def test_real_sheets_agree_with_an_independent_reader(entry: dict[str, Any]) -> 
     openpyxl = pytest.importorskip("openpyxl")
     path = real(entry["path"])
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    for name in sheet_names(path):
+    for name in look(path):
         theirs = book[name].iter_rows(values_only=True)
         for ours, their in zip(read_sheet(path, name)[:2000], theirs, strict=False):
             for cell, want in zip(ours, their, strict=True):
