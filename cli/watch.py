@@ -40,6 +40,7 @@ def watch(
     exclude: import_options.Exclude = None,
     depth: import_options.Depth = None,
     workers: import_options.Workers = None,
+    scheduler: import_options.Scheduler = None,
     debounce: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long a file must have been quiet before it is read.")
     ] = None,
@@ -97,6 +98,7 @@ def watch(
         exclude=exclude or (),
         depth=depth,
         workers=workers,
+        scheduler=scheduler,
         sample=sample,
         sample_map=str(sample_map.absolute()) if sample_map else None,
         sample_lookup=sample_lookup,
