@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from battery_analysis.errors import SettingsError
+from battery_analysis.errors import SettingsError, StoreUnavailableError
 from battery_analysis.ingest import messenger, notices
 from battery_analysis.ingest import run as runs
 from battery_analysis.ingest.job import Outcome
@@ -19,7 +19,7 @@ from battery_analysis.ingest.watcher import Watcher, WatchRequest
 from battery_analysis.models import ImportJob, Notice, RawDataFile, TestResult, now
 from battery_analysis.settings import Settings
 from battery_analysis.settings.notify import Notify, UrlTarget
-from battery_analysis.store import Store
+from battery_analysis.store import Store, open_store
 from tests.builders import arbin_csv
 from tests.ingest.targets import web_server
 
@@ -198,3 +198,49 @@ def test_a_watcher_tells_of_a_failure_once(settings: Settings, lab: Path, monkey
         assert body["news"][0]["path"] == str(lab / "y.csv")
         watch_once(told_by, lab, retry_failed=True)
         assert len(hook.bodies) == 1
+
+
+def test_a_watcher_tells_of_stalled_tests_and_aged_cells_in_one_message(settings: Settings, lab: Path) -> None:
+    def write(cycles: int, *names: str) -> None:
+        for name in names:
+            (lab / f"{name}.csv").write_text(arbin_csv(cycles, records=20 if name == "AB12" else 30))
+
+    quiet = replace(settings, debounce=0.05)
+    write(2, "AB12", "CD34")
+    watch_once(quiet, lab)
+    write(3, "AB12", "CD34")
+    watch_once(quiet, lab)
+    with open_store(settings):
+        long_ago = now() - timedelta(hours=30)
+        changes = {"versions.$[].seen_at": long_ago, "sources.$[].modified_at": long_ago}
+        RawDataFile._get_collection().update_one({"filename": "CD34.csv"}, {"$set": changes})
+    write(4, "AB12")
+    with web_server() as hook:
+        notify = Notify((UrlTarget("webhook", hook.url),), retention=2.0)
+        watch_once(replace(quiet, notify=notify), lab)
+        watch_once(replace(quiet, notify=notify), lab)
+    assert [sorted(events) for events in told(hook)] == [["retention", "stalled"]]
+    by_event = {each["event"]: each["name"] for each in hook.bodies[0]["news"]}
+    assert by_event == {"stalled": "CD34.csv", "retention": "AB12.csv"}
+
+
+def test_failures_heard_while_the_database_is_away_are_told_once_it_is_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = ImportJob(root="x").save().id
+    with web_server() as hook:
+        messenger_ = messenger.Messenger(Notify((UrlTarget("webhook", hook.url),)))
+        messenger_.hear([Outcome("/lab/x.csv", "failed", "empty", sha256="a" * 64)])
+
+        def away(news: object) -> int:
+            raise StoreUnavailableError("no answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(notices, "note", away)
+            with messenger_.at_work(job):
+                pass
+        assert "what is to be told waits: no answer" in caplog.text
+        assert hook.bodies == []
+        with messenger_.at_work(job):
+            pass
+    assert told(hook) == [["failed"]]
