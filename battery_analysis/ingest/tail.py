@@ -139,7 +139,7 @@ def _joined_cycles(frame: pl.DataFrame, stored: Before, result: ReadResult) -> p
     if same.height != 1 or not _is_same(same, fresh.head(1)):
         return None
     place = int(stored.cycles["cycle_count"].index_of(same["cycle_count"][0]) or 0)
-    joined = pl.concat([stored.cycles.head(place + 1), fresh[1:]])
+    joined = pl.concat([stored.cycles.head(place + 1), fresh[1:]], rechunk=True)  # sums depend on chunks
     return with_efficiencies(joined, "same_cycle") if joined["cycle_count"].is_unique().all() else None
 
 

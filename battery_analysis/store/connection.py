@@ -19,6 +19,9 @@ from battery_analysis.store.raw_archive import RawArchive
 
 ANSWER_MILLISECONDS = 2_000
 
+ELECTION_MILLISECONDS = 30_000
+"""How long members of a replica set may take to agree on another primary; the set is not lost before."""
+
 DURABLE: Mapping[str, Any] = {"w": "majority", "journal": True}
 """A write counts once it survives the death of the server: an importer that goes on must not name what was lost."""
 
@@ -68,19 +71,23 @@ def _connect(settings: Settings) -> Database[dict[str, Any]]:
     if settings.mode == "mock":
         return _mock_database(settings.database, common)
     uri = _embedded_uri(settings) if settings.mode == "embedded" else settings.uri()
-    said = {key.lower() for key in re.findall(r"[?&](\w+)=", uri)}
+    said = {key.lower() for key in re.findall(r"[?&](\w+)=", uri or "")}
+    common |= {name: value for name, value in DURABLE.items() if name.lower() not in said}
+    common |= {"host": uri, "connectTimeoutMS": ANSWER_MILLISECONDS, "appname": "battery-analysis"}
     try:
-        mongoengine.connect(
-            settings.database,
-            host=uri,
-            serverSelectionTimeoutMS=ANSWER_MILLISECONDS,
-            connectTimeoutMS=ANSWER_MILLISECONDS,
-            appname="battery-analysis",
-            **{name: value for name, value in DURABLE.items() if name.lower() not in said},
-            **common,
-        )
+        mongoengine.connect(settings.database, serverSelectionTimeoutMS=ANSWER_MILLISECONDS, **common)
     except ValueError as exc:  # how the driver reports a port or an option that cannot be
         raise StoreUnavailableError(f"the address of the database is not usable ({settings.where}): {exc}") from exc
+    database = _answering()
+    if database.client.topology_description.replica_set_name:
+        mongoengine.disconnect()
+        mongoengine.connect(settings.database, serverSelectionTimeoutMS=ELECTION_MILLISECONDS, **common)
+        database = _answering()
+    return database
+
+
+def _answering() -> Database[dict[str, Any]]:
+    """Return the database that is connected to, once it has answered."""
     database: Database[dict[str, Any]] = mongoengine.get_db()
     try:
         database.command("ping")
