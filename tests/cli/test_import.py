@@ -202,7 +202,7 @@ def test_a_root_whose_name_is_no_text_can_be_imported_and_resumed(cli: Cli, tmp_
 
 
 BAD_OPTIONS = {
-    "no root": ((), "a folder or file to import is wanted"),
+    "no root": ((), "a folder, file or archive to import is wanted"),
     "absent root": (("/nowhere/lab",), "/nowhere/lab: No such file or directory"),
     "two roots": (("LAB", "other"), "one ROOT wanted, got 'other' beside it"),
     "two ways to a sample": (("LAB", "--sample", "A", "--sample-lookup"), "exclude one another"),
