@@ -117,7 +117,7 @@ class ReaderPool:
     def submit_parts(
         self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
     ) -> Reading[Parcel]:
-        """Start reading the parts of one test, in their order, as one; ``mappings`` may take the place of the pool's."""
+        """Start reading the parts of one test as one; ``mappings`` may take the place of the pool's."""
         task = (paths, parcel, time_zone, mappings or self._mappings)
         return _InProcess(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
 

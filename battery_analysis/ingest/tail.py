@@ -114,7 +114,7 @@ def _repeating(result: ReadResult, stored: Before) -> pl.DataFrame | None:
     """
     frame, before = result.frame, stored.frame
     known = before.height - 1
-    if frame.columns != before.columns or frame.height <= known or not set(result.warnings) <= set(stored.warnings):
+    if frame.columns != before.columns or frame.height <= known or result.warnings != stored.warnings:
         return None
     if any(check.status == "failed" for check in result.checks):
         return None
