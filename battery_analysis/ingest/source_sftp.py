@@ -298,7 +298,7 @@ def _connect(address: SftpAddress) -> SSHClient:
         raise IngestError(f"{address.server}: the server refuses the user; {what_to_do}") from exc
     except (paramiko.SSHException, EOFError, OSError) as exc:
         client.close()
-        raise ConnectionError(f"it cannot be reached: {exc}") from exc
+        raise ConnectionError(f"it cannot be reached: {getattr(exc, 'strerror', None) or exc}") from exc
     except IngestError:
         client.close()
         raise

@@ -206,7 +206,7 @@ def test_a_user_who_is_not_let_in_is_told_where_keys_belong(lab: Path, ssh: Path
 
 
 def test_a_server_that_does_not_answer_is_one_line(lab: Path, ssh: Path) -> None:
-    with pytest.raises(IngestError, match=r"sftp://\w+@127.0.0.1:1: it cannot be reached: "):
+    with pytest.raises(IngestError, match=r"sftp://\w+@127.0.0.1:1: it cannot be reached: Unable to connect"):
         found(lab, 1)
 
 
