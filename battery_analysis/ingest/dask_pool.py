@@ -94,9 +94,7 @@ class DaskReaderPool:
         files: list[Sent] = []
         sent: list[Any] = []
         with self.watched():
-            workers = sorted(self._client.nthreads())
-            if not workers:
-                raise ClusterError(f"the Dask cluster of {self._scheduler} has lost all its workers")
+            workers = sorted(self._client.nthreads()) or self._newcomers()
             worker = workers[next(self._turns) % len(workers)]
             for number, path in enumerate(paths):
                 # Beside a copy lie those of the files that its reader needs.
@@ -124,6 +122,13 @@ class DaskReaderPool:
                     keep(self._wait(self._client.submit(dask_worker.later_piece, reading, number, pure=False)))
         return reply
 
+    def _newcomers(self) -> list[str]:
+        with suppress(TimeoutError):
+            self._client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        if workers := sorted(self._client.nthreads()):
+            return workers
+        raise ClusterError(f"the Dask cluster of {self._scheduler} has lost all its workers")
+
     def _wait(self, future: Future[Any]) -> Any:
         while True:
             with suppress(TimeoutError):
@@ -133,21 +138,21 @@ class DaskReaderPool:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Tell apart what ends the cluster from what ends a worker: the latter leaves as it came."""
+        """Make one line of whatever ends the cluster; what ends a worker leaves as it came."""
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
         from distributed.comm.core import CommClosedError
 
         try:
             yield
-        except CommClosedError as exc:
-            raise ClusterError(f"the Dask scheduler {self._scheduler} was lost") from exc
-        except OSError as exc:
-            raise ClusterError(f"the Dask cluster of {self._scheduler} fails: {exc}") from exc
         except (ClusterError, IngestError):
             raise
         except Exception as exc:
-            if self._client.status != "running":
+            if isinstance(exc, CommClosedError) or self._client.status != "running":
                 raise ClusterError(f"the Dask scheduler {self._scheduler} was lost") from exc
-            raise
+            if isinstance(exc, (FutureCancelledError, KilledWorker)):
+                raise
+            raise ClusterError(f"the Dask cluster of {self._scheduler} fails: {type(exc).__name__}: {exc}") from exc
 
 
 class DaskReading:

@@ -5,6 +5,7 @@ The worker itself reads nothing. A child process with limits does, as everywhere
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -139,6 +140,7 @@ class _Children:
                 # Dask starts its workers as daemons, which may have no children; these end with it all the same.
                 current_process().daemon = False
                 self._pool = ReaderPool(count)
+                atexit.register(self._pool.__exit__, SystemExit, None, None)
             pool = self._pool
             self._readings += 1
         try:
@@ -156,6 +158,7 @@ class _Children:
             if self._readings or self._pool is None:
                 return
             pool, self._pool = self._pool, None
+        atexit.unregister(pool.__exit__)
         pool.__exit__(None, None, None)
 
 
