@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, BinaryIO, cast
@@ -29,6 +30,7 @@ from battery_analysis.errors import CorruptFileError, IngestError
 from battery_analysis.ingest.discover import Selection, normal_path, stored_text
 from battery_analysis.ingest.origin import Listed, Source, Transfer
 from battery_analysis.ingest.spool import spool_errors
+from battery_analysis.ingest.zip_directory import rescue
 from battery_analysis.readers.inflate import inflate_errors
 
 _NAMED = re.compile(r"(?P<stem>.+)\.(zip|tar|tar\.gz|tgz|tar\.bz2|tbz2?|tar\.xz|txz)", re.IGNORECASE)
@@ -92,7 +94,7 @@ def open_archive(path: Path, data_dir: Path, time_zone: str = "UTC", limits: Lim
         with path.open("rb") as file:
             head = file.read(_BLOCK_BYTES)
         if path.suffix.lower() == ".zip" or head.startswith(b"PK"):
-            return _Zip(path, ZoneInfo(time_zone), limits)
+            return _Zip(path, data_dir, ZoneInfo(time_zone), limits)
         return _Tar(path, data_dir, limits)
     except OSError as exc:
         raise IngestError(f"{path}: {exc.strerror or exc}") from exc
@@ -109,6 +111,7 @@ class _Archive:
         self.limits = limits
         self._expanded = 0
         self._allowed = limits.expanded(path.stat().st_size)
+        self._damage: str | None = None
 
     def _beyond(self, size: int, packed: int | None = None) -> str | None:
         """Say which limit a member breaks, or return None and count it."""
@@ -122,20 +125,23 @@ class _Archive:
         self._expanded += size
         return None
 
+    def _rest(self, seen: int) -> Listed:
+        """Return the line that stands for what lies behind damage."""
+        spelled = f"{seen} member{'' if seen == 1 else 's'}"
+        return Listed(self.path.name, damage=f"{self._damage}; of the archive {spelled} could be seen")
+
     def _too_many(self) -> Listed:
         return Listed(self.path.name, damage=f"more than {self.limits.members} members; the rest is left out")
 
 
 class _Zip(_Archive):
-    def __init__(self, path: Path, zone: ZoneInfo, limits: Limits) -> None:
+    def __init__(self, path: Path, data_dir: Path, zone: ZoneInfo, limits: Limits) -> None:
         super().__init__(path, limits)
         self._zone = zone
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, struct.error, UnicodeDecodeError) as exc:
-            raise IngestError(
-                f"{path}: no whole zip archive ({exc}); its directory stands at the end, so copy it again"
-            ) from exc
+            self._zip = self._rescued(data_dir, exc)
         weakref.finalize(self, self._zip.close)
         self._members: dict[str, zipfile.ZipInfo] = {}
 
@@ -157,6 +163,24 @@ class _Zip(_Archive):
             else:
                 damage = self._beyond(member.file_size, member.compress_size)
             yield Listed(name, member.file_size, moment, problem, damage)
+        if self._damage:
+            yield self._rest(len(self._members))
+
+    def _rescued(self, data_dir: Path, error: Exception) -> zipfile.ZipFile:
+        """Open a copy of what is whole of an archive without a directory, under a new one."""
+        with self.path.open("rb") as file:
+            rescued = rescue(file)
+            if not rescued.members:
+                raise IngestError(f"{self.path}: no zip archive with a whole file in it ({error})") from error
+            self._damage = rescued.damage
+            copy = _nameless(data_dir)
+            file.seek(0)
+            for chunk in chain(_chunks(file, rescued.end), [rescued.directory]):
+                with spool_errors(data_dir):
+                    copy.write(chunk)
+        opened = zipfile.ZipFile(copy)
+        weakref.finalize(self, copy.close)
+        return opened
 
     def fetch(self, name: str, target: Path) -> None:
         """Unpack a member; its checksum is compared."""
@@ -179,7 +203,6 @@ class _Zip(_Archive):
 class _Tar(_Archive):
     def __init__(self, path: Path, data_dir: Path, limits: Limits) -> None:
         super().__init__(path, limits)
-        self._damage: str | None = None
         self._file = self._plain(data_dir)
         weakref.finalize(self, self._file.close)
         self._lock = Lock()
@@ -196,7 +219,7 @@ class _Tar(_Archive):
         self._damage = self._damage or wrong
         yield from listed.values()
         if self._damage:
-            yield Listed(self.path.name, damage=f"{self._damage}; of the archive {_spelled(len(listed))} could be seen")
+            yield self._rest(len(listed))
 
     def _walk(self, listed: dict[str, Listed]) -> str | None:
         """Look at every member; return what is wrong where they end too early."""
@@ -259,15 +282,12 @@ class _Tar(_Archive):
             file.seek(0)
             return file
         file.close()
-        spool = data_dir / "spool"
-        with spool_errors(spool):
-            spool.mkdir(parents=True, exist_ok=True)
-            plain = cast(BinaryIO, tempfile.TemporaryFile(dir=spool))  # noqa: SIM115
+        plain = _nameless(data_dir)
         with closing(unpack(self.path)) as packed:
             for chunk in self._unpacked(packed):
-                with spool_errors(spool):
+                with spool_errors(data_dir):
                     plain.write(chunk)
-        with spool_errors(spool):
+        with spool_errors(data_dir):
             plain.seek(0)  # what is left in the buffer is written here
         return plain
 
@@ -283,6 +303,14 @@ class _Tar(_Archive):
                     return
         except inflate_errors(EOFError, lzma.LZMAError, OSError) as exc:
             self._damage = f"the archive is damaged: {_reason(exc)}"
+
+
+def _nameless(data_dir: Path) -> BinaryIO:
+    """Open a file in the spool that nobody else sees, and that goes when it is closed."""
+    spool = data_dir / "spool"
+    with spool_errors(spool):
+        spool.mkdir(parents=True, exist_ok=True)
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=spool))
 
 
 def _name_in_zip(member: zipfile.ZipInfo) -> str:
@@ -302,14 +330,11 @@ def _extended_time(extra: bytes) -> int | None:
 
 
 def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
-    while size >= 0 and (chunk := file.read(_CHUNK_BYTES)):
+    while size > 0 and (chunk := file.read(min(_CHUNK_BYTES, size))):
         size -= len(chunk)
         yield chunk
+    file.read(1)  # at the end of a member its checksum is compared
 
 
 def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _spelled(count: int) -> str:
-    return f"{count} member{'' if count == 1 else 's'}"

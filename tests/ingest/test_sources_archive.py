@@ -240,6 +240,21 @@ def test_of_a_tar_cut_off_what_is_whole_is_imported_and_one_line_speaks_of_the_r
     assert "ends within rates/deep/EF56.csv" in (outcomes["cut.tar"].reason or "")
 
 
+@pytest.mark.parametrize(
+    ("mark", "whole"),
+    [(b"PK\x05\x06", 3), (b"PK\x01\x02", 3), (b"rates/deep/EF56.csv", 2)],
+    ids=["end", "directory", "member"],
+)
+def test_of_a_zip_cut_off_what_is_whole_is_imported_and_one_line_speaks_of_the_rest(
+    take: Taking, lab: Path, mark: bytes, whole: int
+) -> None:
+    data = make_zip(lab / "lab.zip").read_bytes()
+    (lab / "cut.zip").write_bytes(data[: data.index(mark) + 50][: len(data) - 1])
+    outcomes = take(lab / "cut.zip")
+    assert said(outcomes) == {**dict.fromkeys(list(FILES)[:whole], "created"), "cut.zip": "failed"}
+    assert f"of the archive {whole} members could be seen" in (outcomes["cut.zip"].reason or "")
+
+
 @pytest.mark.parametrize("at", [0, 200], ids=["header", "end mark"])
 def test_of_a_tar_damaged_in_the_middle_what_comes_before_is_taken(tmp_path: Path, at: int) -> None:
     data = bytearray(make_tar(tmp_path / "lab.tar").read_bytes())
@@ -276,7 +291,7 @@ def test_a_damaged_member_of_a_zip_fails_alone(take: Taking, lab: Path) -> None:
 @pytest.mark.parametrize("name", ["lab.zip", "lab.tar", "lab.tar.gz"])
 def test_what_is_no_archive_at_all_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK\x03\x04" if name == "lab.zip" else b"no archive" * 100)
-    with pytest.raises(IngestError, match=f"{name}: no (whole zip|tar) archive"):
+    with pytest.raises(IngestError, match=f"{name}: no (zip|tar) archive"):
         open_archive(tmp_path / name, tmp_path)
 
 
