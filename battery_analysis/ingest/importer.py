@@ -279,7 +279,7 @@ class Importer:
         """Read bytes and store them as a new test or a new revision, ``again`` where a test was read from them."""
         reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone)
         # A file never seen is put away while a worker reads it; to which test others belong shows when read.
-        holding = None if past.owner or past.seen_here else self._create(arrival, said.labels)
+        holding = None if past.owner or past.seen_here else self._create(arrival, past, said.labels)
         try:
             parcel = reading.result()
             decision = self._options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
@@ -325,7 +325,7 @@ class Importer:
             return Source(test_id, (own,))
         if stored is not None:
             return Source(test_id, in_order(stored, own), run=part.run)
-        place = self._runs.place(part, parcel.metadata, decision.sample)
+        place = self._runs.place(part, own, parcel.metadata, decision.sample)
         joined = place.test.id if place.test else test_id
         return Source(joined, in_order(place.test, own), run=part.run, run_claim=place.claim)
 
@@ -348,7 +348,7 @@ class Importer:
             return past.owner, of_its_own.test_id
         unread = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
         earlier = same or next(unread, None)
-        holding = self._append(earlier, arrival) if earlier else self._create(arrival, labels)
+        holding = self._append(earlier, arrival) if earlier else self._create(arrival, past, labels)
         return holding, holding.test_id
 
     def _keep_unread(self, arrival: Arrival, past: Past, labels: Labels) -> Holding | None:
@@ -361,7 +361,7 @@ class Importer:
         stored = raw_files.tests_of(past.seen_here)
         earlier = (each for each in past.seen_here if each.test_id not in stored or each.grew_into(arrival))
         before = next(earlier, None)
-        return self._append(before, arrival) if before else self._create(arrival, labels)
+        return self._append(before, arrival) if before else self._create(arrival, past, labels)
 
     def _save(
         self, source: Source, parcel: Parcel, decision: Decision, labels: Labels, *, again: bool
@@ -400,8 +400,8 @@ class Importer:
             raw_files.archive_late(self._store, owner, arrival)
         raw_files.note_source(owner, arrival)
 
-    def _create(self, arrival: Arrival, labels: Labels) -> Holding:
-        return raw_files.create(self._store, arrival, labels, archive=self._options.archive)
+    def _create(self, arrival: Arrival, past: Past, labels: Labels) -> Holding:
+        return raw_files.create(self._store, arrival, labels, archive=self._options.archive, past=past)
 
     def _append(self, holding: Holding, arrival: Arrival) -> Holding:
         return raw_files.append(self._store, holding, arrival, archive=self._options.archive)

@@ -158,7 +158,11 @@ def finish(job: ImportJob, state: str, reason: str | None, *, seconds: float) ->
     """Close a job in a state."""
     job.reload()
     total = (job.seconds or 0.0) + seconds
-    job.modify(state=state, reason=reason, asked=None, finished_at=now(), updated_at=now(), seconds=total)
+    # Whoever died between a record and its count left the count behind.
+    by_outcome = [{"$match": {"job": job.id}}, {"$group": {"_id": "$outcome", "files": {"$sum": 1}}}]
+    counts = {row["_id"]: row["files"] for row in visible(ImportedFile).aggregate(by_outcome)}
+    closing = {"state": state, "reason": reason, "finished_at": now(), "seconds": total, "counts": counts}
+    job.modify(asked=None, updated_at=now(), **closing)
 
 
 def ending(job: ImportJob, *, stopped: bool) -> tuple[str, str | None]:

@@ -10,13 +10,13 @@ from weakref import WeakValueDictionary
 
 from bson import ObjectId
 
-from battery_analysis.errors import IngestError, NotFoundError
+from battery_analysis.errors import ConflictError, IngestError, NotFoundError
 from battery_analysis.ingest.parts import Part, joins
 from battery_analysis.ingest.reader_pool import Readers
 from battery_analysis.ingest.spool import Spool, Spooled
 from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers.base import TestMetadata
-from battery_analysis.store import Store
+from battery_analysis.store import Store, raw_files
 from battery_analysis.store.access import visible
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.tests import PartRead
@@ -56,9 +56,16 @@ class Runs:
         with held.lock:
             yield
 
-    def place(self, part: Part, metadata: TestMetadata, ruled_sample: str) -> Place:
-        """Return the test of a run that a part belongs to."""
+    def place(self, part: Part, own: PartRead, metadata: TestMetadata, ruled_sample: str) -> Place:
+        """Return the test of a run that a part belongs to.
+
+        Raises:
+            ConflictError: Another process has put these bytes into one since they were looked up.
+        """
         found = list(visible(TestResult).filter(runs=part.run).exclude("segments", "words", "header", "columns"))
+        for test in found:
+            if raw_files.names(test, own.sha256):
+                raise ConflictError(f"test {test.id} was read from these bytes by another process meanwhile")
         fitting = (
             test
             for test in found

@@ -154,11 +154,12 @@ def names(test: TestResult | None, sha256: str) -> bool:
     return test is not None and any(sha256 in part.versions for part in test.raw_files)
 
 
-def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool) -> Holding:
+def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool, past: Past | None = None) -> Holding:
     """Store the bytes of a file that is not known, put away first and named after.
 
     Raises:
-        ConflictError: Another importer was faster with the same bytes.
+        ConflictError: Another importer was faster with the same bytes, or with another state of a file of which only
+            the ``past`` was known.
     """
     extent = store.archive.put(arrival.spooled) if archive else None
     raw = RawDataFile(
@@ -184,7 +185,23 @@ def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool) -> 
     except (BSONError, OverflowError, UnicodeError) as exc:
         _drop(store, extent)
         raise InvalidDocumentError(f"{arrival.source}: cannot be stored: {exc}") from exc
+    if past is not None:
+        _give_way(store, raw, arrival, {holding.id for holding in past.holdings})
     return _holding(raw.to_mongo().to_dict())
+
+
+def _give_way(store: Store, raw: RawDataFile, arrival: Arrival, known: set[ObjectId]) -> None:
+    """Take a new file back where another importer has stored another state of it since this one was looked up.
+
+    Of two that meet, at least the later one sees the other; if both do, both try again.
+    """
+    here = set(visible(RawDataFile).filter(sources__path=arrival.source).scalar("id"))
+    if not here - known - {raw.id}:
+        return
+    as_made = {"_id": raw.id, "sha256": arrival.sha256, "sources": {"$size": 1}}
+    if RawDataFile._get_collection().delete_one(as_made).deleted_count:
+        _drop(store, raw.versions[0].extent)
+    raise ConflictError(f"{arrival.source}: another state of it was stored by another process meanwhile")
 
 
 def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -> Holding:
