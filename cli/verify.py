@@ -67,8 +67,11 @@ def verify(
 
 def verify_tree(context: Context, root: Path, selection: Selection, report: Path | None) -> None:
     """Compare the files below a root with the archive, say what differs, and end with the status it deserves."""
+    from battery_analysis.ingest.sources import is_archive
     from battery_analysis.ingest.verify import FAULTS, compare_tree
 
+    if is_archive(root):
+        raise IngestError(f"{root}: an archive; folders are compared, and an import of it tells what is new")
     if report is not None:
         check_report(report)
     with open_store(context) as store:

@@ -16,8 +16,8 @@ from polars.testing import assert_frame_equal
 import battery_analysis as ba
 from battery_analysis.errors import ArchiveError, BatteryAnalysisError, ConflictError, NotFoundError, ReaderLimitError
 from battery_analysis.ingest import job as jobs
+from battery_analysis.ingest import reader_pool
 from battery_analysis.ingest import run as runs
-from battery_analysis.ingest.reader_pool import Reading
 from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, Sample, TestResult, now
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, open_store, raw_files, samples, tests
@@ -418,7 +418,7 @@ def test_a_version_that_failed_does_not_cut_a_test_in_two(
         raise ReaderLimitError("AB12.csv", "the process that read it died")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Reading, "result", fail)
+        broken.setattr(reader_pool._InProcess, "result", fail)
         assert importing()["AB12.csv"].outcome == "failed"
     again = importing()["AB12.csv"]
     assert (again.outcome, again.test_id) == ("updated", first.test_id)
