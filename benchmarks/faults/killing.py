@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 
 from battery_analysis.store import server
-from benchmarks.faults.picture import differences, picture
+from benchmarks.faults.picture import differences, picture, shortened
 from benchmarks.faults.stage import Command, Course, Stage, Try, eventually, stage
 
 ORPHAN_SECONDS = 20.0
@@ -77,8 +77,11 @@ def resumed(scene: Stage, name: str, course: Course) -> list[str]:
         command = scene.start(name, "import", "--resume", job["_id"])
         if command.end() not in (0, 1):
             broken.append(f"--resume: {command.errors.strip()}")
-    if (state := scene.jobs(name)[0]["state"]) != "completed":
-        broken.append(f"the job is {state}")
+    job = scene.jobs(name)[0]
+    if job["state"] != "completed":
+        broken.append(f"the job is {job['state']}")
+    if (counted := sum(job["counts"].values())) != job["total"]:
+        broken.append(f"the job counts {counted} of {job['total']} files")
     return broken + scene.check(name, course.expected)
 
 
@@ -143,6 +146,6 @@ def _others_are_stored(scene: Stage, name: str, course: Course) -> list[str]:
     if not failed:
         return []
     with scene.store(name) as store:
-        wrong = differences(course.expected, picture(store))
+        wrong = list(differences(course.expected, picture(store)))
     own = str(failed[0]["sha256"])[:8]
-    return [line for line in wrong if own not in line and not line.startswith(("stored", "samples"))]
+    return shortened([line for line in wrong if own not in line and not line.startswith(("stored", "samples"))])

@@ -84,13 +84,13 @@ def repaired(store: Store) -> Iterator[str]:
             yield f"chunks of {len(torn)} files in {name} that were never finished"
 
 
-def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Return a line for each thing that is not as expected, the first few by name."""
-    lines = list(_differences(expected, found, ""))
+def shortened(lines: list[str]) -> list[str]:
+    """Name the first few and count the others."""
     return lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more differences"] if len(lines) > SHOWN else [])
 
 
-def _differences(expected: Mapping[str, Any], found: Mapping[str, Any], where: str) -> Iterator[str]:
+def differences(expected: Mapping[str, Any], found: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yield a line for each thing that is not as expected."""
     for key in dict.fromkeys([*expected, *found]):
         place = f"{where}{key}"
         if key not in found:
@@ -98,7 +98,7 @@ def _differences(expected: Mapping[str, Any], found: Mapping[str, Any], where: s
         elif key not in expected:
             yield f"{place} is too much"
         elif isinstance(expected[key], Mapping) and isinstance(found[key], Mapping):
-            yield from _differences(expected[key], found[key], f"{place}: ")
+            yield from differences(expected[key], found[key], f"{place}: ")
         elif expected[key] != found[key]:
             yield f"{place}: {_short(expected[key])} expected, found {_short(found[key])}"
 

@@ -21,7 +21,7 @@ from pymongo import MongoClient
 
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, open_store, server
-from benchmarks.faults.picture import Picture, differences, picture, repaired
+from benchmarks.faults.picture import Picture, differences, picture, repaired, shortened
 from examples.bulk import write_large_ndax, write_many_csv
 from examples.lab import make_lab
 
@@ -45,7 +45,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Course:
-    """An import from which faults start: on a copy of which database, how it ends undisturbed, and how long it works."""
+    """An import that faults disturb: on a copy of which database, how it ends undisturbed, and how long it works."""
 
     origin: str | None
     expected: Picture
@@ -101,7 +101,7 @@ class Stage:
     def check(self, name: str, expected: Picture) -> list[str]:
         """Return what ``verify --repair`` finds, and what is not as it is after an undisturbed import."""
         with self.store(name) as store:
-            return [*repaired(store), *differences(expected, picture(store))]
+            return shortened([*repaired(store), *differences(expected, picture(store))])
 
     def jobs(self, name: str) -> list[dict[str, Any]]:
         """Return the import jobs of a database, newest first."""
@@ -145,17 +145,18 @@ class Command:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("BATTERY_", "MONGO_", "XDG_"))
         }
-        self._output = tempfile.TemporaryFile()
-        self._errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *words],
-            cwd=ROOT,
-            env={**kept, **own},
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._errors,
-            start_new_session=True,
-        )
+        place = Path(tempfile.mkdtemp(prefix="command-", dir=folder))
+        self._output, self._errors = place / "output", place / "errors"
+        with self._output.open("wb") as output, self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", *words],
+                cwd=ROOT,
+                env={**kept, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def end(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end and return its status."""
@@ -187,12 +188,12 @@ class Command:
     @property
     def output(self) -> str:
         """What it printed so far."""
-        return _text(self._output)
+        return self._output.read_text(errors="replace")
 
     @property
     def errors(self) -> str:
         """What it wrote to standard error so far."""
-        return _text(self._errors)
+        return self._errors.read_text(errors="replace")
 
 
 @contextmanager
@@ -252,8 +253,3 @@ def _begun_import(stage: Stage, name: str, *options: object, data_dir: Path | No
             lambda: jobs.count_documents({}) > before or command.process.poll() is not None, "the job of an import"
         )
     return command
-
-
-def _text(file: Any) -> str:
-    number = file.fileno()  # whose position belongs to the process that writes
-    return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")
