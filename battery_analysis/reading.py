@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from battery_analysis.analysis.checks import Check, run_checks
@@ -22,6 +23,7 @@ from battery_analysis.readers import READERS, plug_ins
 from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata, TestType
 from battery_analysis.readers.beside import beside_format
 from battery_analysis.readers.delimited import delimited_readers
+from battery_analysis.readers.sniff import guess_encoding
 from battery_analysis.readers.workbook import fault
 from battery_analysis.writing import write
 
@@ -35,6 +37,8 @@ _TELLING: tuple[TestType, ...] = ("gitt", "hppc", "cycling", "cv", "eis", "ocv",
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
 _MOST_NAMED = 3
+_BINARY_NULS = 20
+"""One byte of so many is a NUL at least in numbers, but not in a text that a power failure has torn."""
 
 
 @dataclass
@@ -181,13 +185,13 @@ def _taken(path: Path, reader: str | None, time_zone: str, mappings: Path | None
 
 def _concluded(taken: _Taken) -> ReadResult:
     """Steady the clock, number and summarise cycles, and check."""
-    metadata = taken.metadata
-    frame, clock_warnings = steady_time(taken.frame)
-    frame, cycle_method = number_cycles(with_step_kind(frame))
-    cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
-    checks = run_checks(frame, cycles, metadata)
+    metadata, reader = taken.metadata, taken.reader
+    with np.errstate(over="ignore", invalid="ignore"):  # damage may make numbers that are too large to multiply
+        frame, clock_warnings = steady_time(taken.frame)
+        frame, cycle_method = number_cycles(with_step_kind(frame))
+        cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
+        checks = run_checks(frame, cycles, metadata)
     warnings = [*taken.warnings, *clock_warnings]
-    reader = taken.reader
     return ReadResult(frame, cycles, metadata, reader.name, reader.version, warnings, cycle_method, checks=checks)
 
 
@@ -268,13 +272,22 @@ def _unrecognised(suffix: str, head: bytes) -> str:
     start = _start(head)
     if beside := beside_format(head):
         return f"{beside.what}, which holds no records"
-    hint = "; a mapping can say what its columns hold (see --suggest-mapping)" if suffix in _DELIMITED else ""
+    hint = _way_out(suffix, head)
     if len(claimed) > _MOST_NAMED:
         return f"none of the {len(claimed)} formats named {suffix} (see 'formats'); it starts with {start}{hint}"
     if claimed:
         names = " or ".join(f"{each.tester} ({each.name})" for each in claimed)
         return f"named {suffix} but its content is not {names}; it starts with {start}{hint}"
     return f"no reader knows the suffix {suffix!r} or recognises content that starts with {start}{hint}"
+
+
+def _way_out(suffix: str, head: bytes) -> str:
+    """What can be done about a file of unknown content whose suffix promises text."""
+    if suffix not in _DELIMITED and not suffix[1:].isdigit():
+        return ""
+    if _BINARY_NULS * head.count(0) > len(head) and not guess_encoding(head).startswith("utf-16"):
+        return "; it is no text: if it is a file of the tester's own, export it as text"
+    return "; a mapping can say what its columns hold (see --suggest-mapping)" if suffix in _DELIMITED else ""
 
 
 def _start(head: bytes) -> str:

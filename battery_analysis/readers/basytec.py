@@ -183,7 +183,7 @@ def _without_marks(below: Below) -> Below:
     header = re.sub(rf"(^|[{_DELIMITERS}])\"?[{_MARKS}]", r"\1", below.header)
     below = below._replace(header=header)
     for mark in _MARKS.encode():
-        if below.text.find(b"\n%c" % mark, below.start) >= 0:
+        if below.text.find(mark, below.start) >= 0:  # a single byte, for it is found many times faster than two
             below = below._replace(text=below.rows.replace(b"\n%c" % mark, b"\n"), start=0)
     return below
 

@@ -60,8 +60,8 @@ class BdfCsv:
     name = "bdf_csv"
     version = "1"
     tester = "BDF"
-    suffixes = frozenset({".csv"})
-    description = "Battery Data Format tables (.bdf.csv); columns named by terms of its ontology"
+    suffixes = frozenset({".bdf", ".csv"})
+    description = "Battery Data Format tables (.bdf.csv, .bdf); columns named by terms of its ontology"
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line with content names time and voltage, or a spectrum, in terms of the format."""

@@ -38,6 +38,7 @@ _SPELLINGS: dict[str, dict[str, float]] = {
 
 _CLOCK_TIME = r"^(?:(\d+)\s*(?:(?:d|D|days?|天)[\s.,-]*|[\s.,-]+))?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
 _CLOCK_TIME_AFTER_COLON = r"^(?::?(\d+)(?:d\s*|:|\s+))?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
+_DAYS = re.compile(" *d *")
 _SHOWN_NAMES = 12
 
 
@@ -112,16 +113,17 @@ def clock_seconds(texts: pl.Series, *, colon_after_days: bool = False) -> pl.Ser
     >>> clock_seconds(pl.Series(["144:02:18.5", "1-02:03:04", "1d 02:03:04,5", "29:58"])).to_list()
     [518538.5, 93784.0, 93784.5, None]
     """
-    texts = texts.str.strip_chars()
     first = texts.drop_nulls().first()
-    if isinstance(first, str) and "d" in first:
-        days, times = texts.str.splitn("d", 2).struct.unnest()
-        total = _seconds(times.str.strip_chars_start(), days.str.strip_chars_end().cast(pl.UInt32, strict=False))
+    if isinstance(first, str) and first != first.strip():
+        texts = texts.str.strip_chars()
+    if isinstance(first, str) and (mark := _DAYS.search(first)):
+        days, times = texts.str.splitn(mark[0], 2).struct.unnest()
+        total = _seconds(times, days.cast(pl.UInt32, strict=False))
     else:
         total = _seconds(texts)
     if total.null_count() > texts.null_count():
         pattern = _CLOCK_TIME_AFTER_COLON if colon_after_days else _CLOCK_TIME
-        groups = texts.str.extract_groups(pattern).struct.unnest()
+        groups = texts.str.strip_chars().str.extract_groups(pattern).struct.unnest()
         days, hours, minutes, seconds = (
             group.str.replace(",", ".", literal=True).cast(pl.Float64) for group in groups.iter_columns()
         )

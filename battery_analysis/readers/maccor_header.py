@@ -117,8 +117,10 @@ def dated_stamps(stamps: pl.Series, day: str, test_time: pl.Series) -> pl.Series
     ['2023-11-23 23:59:50', '2023-11-24 00:00:10']
     """
     first = stamps.drop_nulls().first()
+    if not isinstance(first, str) or not re.fullmatch(_TIME_OF_DAY, first.strip()):
+        return stamps
     began = read_stamp(day, "UTC")
-    if began is None or not isinstance(first, str) or not re.fullmatch(_TIME_OF_DAY, first.strip()):
+    if began is None:
         return stamps
     texts = pl.lit(stamps.str.strip_chars())
     clock = pl.coalesce(texts.str.to_time("%I:%M:%S %p", strict=False), texts.str.to_time("%H:%M:%S", strict=False))

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -65,16 +65,18 @@ def name_units(cells: Sequence[str]) -> list[str]:
     ]
 
 
-def map_table(raw: pl.DataFrame) -> Mapped:
+def map_table(raw: pl.DataFrame, units: Mapping[str, str]) -> Mapped:
     """Name and scale the columns of a table.
 
     Args:
         raw: Numbers and texts as the file holds them, under Maccor's names.
+        units: For columns without a column Units behind them, what stood in it.
 
     Raises:
         SchemaError: Test time or voltage is absent, or one of them or the current has an unknown unit or no numbers.
     """
-    raw, units = _without_units(raw)
+    raw, read_units = _without_units(raw)
+    units = {**units, **read_units}
     stamp_name = next((name for key in STAMP_KEYS for name in raw.columns if heading(name).key == key), None)
     stamps = raw.drop_in_place(stamp_name) if stamp_name else None
     raw, clock_times = _as_numbers(raw)
@@ -101,8 +103,11 @@ def _without_units(raw: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
     """Take the columns called Units away, and the unit that each gives the column before it."""
     units = {}
     for name in [name for name in raw.columns if name.endswith(UNITS_SUFFIX)]:
-        words = raw[name].unique(maintain_order=True).cast(pl.String).str.strip_chars()
-        units[name.removesuffix(UNITS_SUFFIX)] = str(words.filter(words != "").first() or "")
+        first = raw[name].first()
+        if not str(first or "").strip():
+            words = raw[name].unique(maintain_order=True).cast(pl.String).str.strip_chars()
+            first = words.filter(words != "").first()
+        units[name.removesuffix(UNITS_SUFFIX)] = str(first or "").strip()
     return raw.drop(name + UNITS_SUFFIX for name in units), units
 
 
@@ -187,7 +192,7 @@ def _settle_voltage(raw: pl.DataFrame, maps: dict[Column, Map], milli: bool) -> 
     return [f"column {entry.source!r}: {warning}"] if warning else []
 
 
-def _add_sensors(raw: pl.DataFrame, maps: dict[Column, Map], units: dict[str, str]) -> list[str]:
+def _add_sensors(raw: pl.DataFrame, maps: dict[Column, Map], units: Mapping[str, str]) -> list[str]:
     """Take auxiliary inputs in degrees Celsius for temperatures, and those that cannot be any for none."""
     for name, unit in units.items():
         number = _AUX_SENSOR.fullmatch(name)

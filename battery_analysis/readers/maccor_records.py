@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from battery_analysis import columns
@@ -33,7 +35,13 @@ _PAIRS = {
 }
 
 
-def to_reading(raw: pl.DataFrame, metadata: TestMetadata, warnings: list[str], time_zone: str) -> Reading:
+def to_reading(
+    raw: pl.DataFrame,
+    metadata: TestMetadata,
+    warnings: list[str],
+    time_zone: str,
+    units: Mapping[str, str] | None = None,
+) -> Reading:
     """Bring a table under Maccor's names to canonical and ``aux_`` columns.
 
     Args:
@@ -41,11 +49,12 @@ def to_reading(raw: pl.DataFrame, metadata: TestMetadata, warnings: list[str], t
         metadata: What the header says; completed with what the records say.
         warnings: What had to be said so far.
         time_zone: IANA zone of the stamps.
+        units: For columns without a column Units behind them, what stood in it.
 
     Raises:
         SchemaError: Test time or voltage is absent, or one of them or the current has an unknown unit or no numbers.
     """
-    frame, metadata.sources, stamps, map_warnings = map_table(raw)
+    frame, metadata.sources, stamps, map_warnings = map_table(raw, units or {})
     if columns.STEP_TYPE.name in frame.columns:
         frame = frame.with_columns(pl.col(columns.STEP_TYPE.name).cast(pl.String).str.strip_chars())
     frame = _numbered_steps(frame, metadata)
@@ -155,11 +164,12 @@ def _while_flowing(name: str, direction: int) -> pl.Expr:
 
 def _complete(metadata: TestMetadata, frame: pl.DataFrame) -> None:
     """Say what kind of test it was, whether it has ended, and whether an earlier file holds its beginning."""
-    states = set(frame.select(_STATE.unique()).to_series()) if columns.STEP_TYPE.name in frame.columns else set()
+    state = columns.STEP_TYPE.name
+    states = set(frame[state].unique().str.to_uppercase()) if state in frame.columns else set()
     flows = columns.CURRENT.name in frame.columns and frame.select((_CURRENT != 0).any()).item()
     kind: TestType = "cycling" if flows or states & {CHARGES, DISCHARGES} else "eis" if IMPEDANCE in states else "ocv"
     metadata.test_type = kind
-    if states and frame.select(_STATE.drop_nulls().last()).item() == ENDS:
+    if states and str(frame[state].drop_nulls().last() or "").upper() == ENDS:
         metadata.finished = True
     if columns.RECORD_INDEX.name in frame.columns:
         first = frame[columns.RECORD_INDEX.name].drop_nulls().first()

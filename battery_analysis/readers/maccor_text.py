@@ -70,7 +70,7 @@ class MaccorText:
         if found is None:
             raise CorruptFileError(path, "no line of column names such as Step, TestTime, Volts", self.name)
         try:
-            raw, table_warnings = _table(text, found)
+            raw, units, table_warnings = _table(text, found)
         except SchemaError as exc:
             raise CorruptFileError(path, str(exc), self.name) from exc
         if not raw.height:
@@ -79,7 +79,7 @@ class MaccorText:
         metadata = TestMetadata(tester=self.tester)
         header = read_header([line.split(found.delimiter) for line in found.lines[:-1]])
         describe(metadata, header, path, time_zone)
-        return to_reading(raw, metadata, [*warnings, *table_warnings], time_zone)
+        return to_reading(raw, metadata, [*warnings, *table_warnings], time_zone, units)
 
 
 class _Found(NamedTuple):
@@ -105,8 +105,11 @@ def _delimiter(line: str) -> str | None:
     return None
 
 
-def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, list[str]]:
-    """Parse the records; lines above them are left out by their number, for they may come again below."""
+def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, dict[str, str], list[str]]:
+    """Parse the records; lines above them are left out by their number, for they may come again below.
+
+    Also says the units of columns whose column Units is the same all over and need not be read.
+    """
     start, first_line = line_start(text, len(found.lines)), len(found.lines) + 1
     while text.startswith(b"\n", start):
         start, first_line = start + 1, first_line + 1
@@ -116,6 +119,7 @@ def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, list[str]]:
     if decimal == "." and text.find(b'"' if found.delimiter == "," else b",", start) >= 0:
         text, start = _without_thousands(text[start:], found.delimiter), 0
     headings = [heading(name) for name in names]
+    units = _units(names, sample, found.delimiter)
     frame, table_warnings = parse_table(
         text,
         names,
@@ -125,10 +129,22 @@ def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, list[str]]:
         required=[each.name for each in headings if each.column in REQUIRED],
         real={each.name for each in headings if not each.is_whole},
         repeated={name for name in names if name.endswith(UNITS_SUFFIX)},
+        unread={name + UNITS_SUFFIX for name in units},
         start=start,
     )
     empty = [name for name in frame.columns if _INVENTED.fullmatch(name) and not frame[name].count()]
-    return frame.drop(empty), [*warnings, *table_warnings]
+    return frame.drop(empty), units, [*warnings, *table_warnings]
+
+
+def _units(names: list[str], sample: list[str], delimiter: str) -> dict[str, str]:
+    """The unit of each column behind which some lines from all over the file hold one and the same."""
+    rows = [cells for line in sample if len(cells := split_cells(line, delimiter)) == len(names)]
+    words = [{cell.strip(' \t"') for cell in cells} for cells in zip(*rows, strict=True)]
+    return {
+        name.removesuffix(UNITS_SUFFIX): different.pop()
+        for name, different in zip(names, words, strict=False)  # without rows there are no words
+        if name.endswith(UNITS_SUFFIX) and len(different) == 1 and any(different)
+    }
 
 
 def _names(found: _Found, sample: list[str]) -> tuple[list[str], list[str]]:

@@ -63,7 +63,7 @@ STEP_TYPES = {
     10: "CV hold discharge",
 }
 
-_NETS = {"net_capacity_ah", "net_energy_wh"}
+_NETS = ("net_capacity_ah", "net_energy_wh")
 _LEAST_NET = 1e-6
 """Ah or Wh from which on a step counts as evidence."""
 _RESET_SHARE = 0.05
@@ -145,7 +145,8 @@ def _reading(
 def _by_step(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
     """Call nets that begin with each step by their name, where most steps show that they do."""
     step_time = pl.col(columns.STEP_TIME.name)
-    for name in _NETS & set(frame.columns) if columns.STEP_TIME.name in frame.columns else ():
+    nets = [name for name in _NETS if name in frame.columns] if columns.STEP_TIME.name in frame.columns else []
+    for name in nets:
         reached = pl.col(name).shift().abs()
         starts = (step_time < step_time.shift()) & (reached > _LEAST_NET)
         from_zero = starts & (pl.col(name).abs() < _RESET_SHARE * reached)
@@ -170,13 +171,13 @@ def _without_cold(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 def _marks(text: bytes) -> list[tuple[str, int, int]]:
     """The lines [Summary] and [Data], in order: what stands in them, and where they begin and end."""
     found = []
-    for word in (b"[Summary]", b"[Data]"):
-        at = text.find(word)
-        while at >= 0:
-            if mark := _MARK.match(text, text.rfind(b"\n", 0, at) + 1):
-                found.append((mark[1].decode(), mark.start(), mark.end()))
-            at = text.find(word, at + 1)
-    return sorted(found, key=lambda mark: mark[1])
+    at = text.find(b"[")  # a single byte, for it is found many times faster than a word
+    while at >= 0:
+        if mark := _MARK.match(text, text.rfind(b"\n", 0, at) + 1):
+            found.append((mark[1].decode(), mark.start(), mark.end()))
+        line_end = text.find(b"\n", at)
+        at = text.find(b"[", line_end) if line_end >= 0 else -1
+    return found
 
 
 def _section(text: bytes, start: int, end: int | None) -> Below:

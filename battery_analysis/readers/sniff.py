@@ -33,6 +33,8 @@ _NO_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode() + b"\n")
 _CHINESE = ("电压", "电流", "循环", "工步", "容量", "记录", "时间", "℃", "°C", "μ", "Ω")
 _CHINESE_BYTES = tuple(word.encode("gb18030") for word in _CHINESE)
 _SIGN_BYTES = 65_536
+_CONTINUATIONS = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 with which no character begins."""
 
 
 class Text(NamedTuple):
@@ -52,7 +54,7 @@ def load_text(path: Path) -> Text:
     """
     text = path.read_bytes()
     encoding = guess_encoding(text)
-    if encoding != "utf-8" or b"\r" in text or (not text.isascii() and _utf8_rest(text)):
+    if encoding != "utf-8" or b"\r" in text or _ends_inside_character(text):
         size = len(text)
         del text  # of a large file one copy is enough
         text = _read_as_utf8(path, encoding, size)
@@ -147,10 +149,13 @@ def sniff_decimal(sample_lines: Sequence[str], delimiter: str) -> str:
     >>> sniff_decimal(["1,5;3,7"], ";"), sniff_decimal(['"1,5","3,7"'], ","), sniff_decimal(['"2,640",3.7,25.1'], ",")
     (',', ',', '.')
     """
-    cells = [cell.strip(' \t"') for line in sample_lines for cell in split_cells(line, delimiter)]
-    commas = sum(_COMMA_NUMBER.fullmatch(cell) is not None for cell in cells)
-    points = sum(_POINT_NUMBER.fullmatch(cell) is not None for cell in cells)
-    return "," if commas > points else "."
+    cells = [cell for line in sample_lines for cell in split_cells(line, delimiter)]
+
+    def written_with(mark: str, number: re.Pattern[str]) -> int:
+        return sum(number.fullmatch(cell.strip(' \t"')) is not None for cell in cells if mark in cell)
+
+    commas = written_with(",", _COMMA_NUMBER)
+    return "," if commas and commas > written_with(".", _POINT_NUMBER) else "."
 
 
 def column_names(header_line: str, delimiter: str, sample: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -260,6 +265,11 @@ def _utf8_rest(raw: bytes) -> bytes | None:
     except UnicodeDecodeError:
         return None
     return decoder.getstate()[0]
+
+
+def _ends_inside_character(text: bytes) -> bool:
+    """Say whether the last character of a text in UTF-8 is cut."""
+    return bool(_utf8_rest(text[-4:].lstrip(_CONTINUATIONS)))
 
 
 def _without_nul(text: bytes) -> tuple[bytes, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -123,8 +124,13 @@ def test_out_that_cannot_be_written_is_one_line(
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "the file is empty (0 bytes)"), (b"a,b\n1,2\n", "formats named .csv"), (None, "No such file or directory")],
-    ids=["empty", "unknown", "absent"],
+    [
+        (b"", "the file is empty (0 bytes)"),
+        (b"a,b\n1,2\n", "a mapping can say what its columns hold"),
+        (struct.pack("<500i", *range(500)), "export it as text"),
+        (None, "No such file or directory"),
+    ],
+    ids=["empty", "unknown", "binary", "absent"],
 )
 def test_a_file_that_cannot_be_read_is_one_line(
     content: bytes | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -192,3 +198,11 @@ def test_what_the_checks_found_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert checks["sign"]["records"] == [[0, 1], [4, 5]]
     assert main(["read", str(wrong)]) == 0
     assert "sign failed: " in capsys.readouterr().out
+
+
+def test_numbers_too_large_to_multiply_end_in_no_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.csv"
+    rows = [f"{60 * at},{current},{current},1" for at, current in enumerate(("1", "1e300", "1"))]
+    path.write_text("\n".join(["Test_Time(s),Current(A),Voltage(V),Cycle_Index", *rows, ""]))
+    assert main(["read", str(path), "--json"]) == 0
+    assert capsys.readouterr().err == ""

@@ -224,3 +224,7 @@ def test_only_files_of_the_format_are_claimed(entry: dict[str, str]) -> None:
 def test_a_file_under_another_name_is_recognised(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "x.dat", logged(ideal_cycles(1), 300))
     assert find_reader(path, read_head(path)).name == "bdf_csv"
+
+
+def test_the_bare_suffix_is_one_of_the_format(tmp_path: Path) -> None:
+    assert read(write_csv(tmp_path / "cell.bdf", logged(ideal_cycles(1), 300))).warnings == []

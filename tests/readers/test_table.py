@@ -194,6 +194,24 @@ def test_texts_that_come_again_and_again_are_kept_once() -> None:
     assert frame["unit"].cast(pl.String).to_list() == [" C ", " C "]
 
 
+def test_columns_that_nobody_needs_are_not_read() -> None:
+    frame, warnings = parse_table(
+        b"1,C,3.5\n2,C,3.6\n", ["t", "unit", "v"], delimiter=",", decimal=".", first_line=2, unread={"unit"}
+    )
+    assert frame.rows(named=True) == [{"t": 1, "v": 3.5}, {"t": 2, "v": 3.6}]
+    assert warnings == []
+
+
+@pytest.mark.parametrize("odd", ["2,C,3.6,9", "2,C", "2,C,3.6,9\n3,C", "2,C,,9\n3,C,"])
+@pytest.mark.parametrize("unread", ["unit", "v"])
+def test_columns_that_nobody_needs_hide_no_odd_row(odd: str, unread: str) -> None:
+    rows = f"1,C,3.5\n{odd}\n4,C,3.7\n".encode()
+    read_all, said_of_all = parse_table(rows, ["t", "unit", "v"], delimiter=",", decimal=".", first_line=2)
+    frame, warnings = parse_table(rows, ["t", "unit", "v"], delimiter=",", decimal=".", first_line=2, unread={unread})
+    assert frame.equals(read_all)
+    assert warnings == said_of_all != []
+
+
 def test_padded_cells_are_numbers() -> None:
     assert parse("1, 3.5 ,1,a\n2,\t3.6,1,b\n")[0]["voltage"].to_list() == [3.5, 3.6]
 
