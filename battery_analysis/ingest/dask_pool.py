@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -33,7 +34,7 @@ WORKER_SECONDS = 30.0
 READ_TRIES = 3
 """How often a file is sent that is lost with the worker that held it."""
 
-_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:]+\]|[^:/\s\[\]@]+):\d{1,5}")
+_ADDRESS = re.compile(r"(tcp|tls)://(?P<host>\[[0-9A-Fa-f:]+\]|[^:/\s\[\]@]+):(?P<port>\d{1,5})")
 _VERSION = "__import__('battery_analysis').__version__"
 
 
@@ -210,7 +211,7 @@ def capacity(scheduler: str) -> int:
 
 
 def _connect(scheduler: str) -> Client:
-    if not _ADDRESS.fullmatch(scheduler):
+    if not (found := _ADDRESS.fullmatch(scheduler)):
         raise ClusterError(f"--scheduler: tcp://host:port wanted, got {scheduler!r}")
     try:
         from distributed import Client
@@ -220,9 +221,12 @@ def _connect(scheduler: str) -> Client:
     for name in ("distributed", "distributed.client", "distributed.comm", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        # Dask would try for long to reach a port that is refused.
+        socket.create_connection((found["host"].strip("[]"), int(found["port"])), CONNECT_SECONDS).close()
         return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as exc:
-        raise ClusterError(f"no Dask scheduler answers at {scheduler} within {CONNECT_SECONDS:.0f} s") from exc
+    except (OSError, OverflowError, ValueError) as exc:
+        why = getattr(exc, "strerror", None) or str(exc)
+        raise ClusterError(f"no Dask scheduler answers at {scheduler}: {why}") from exc
 
 
 def _check_workers(client: Client, scheduler: str) -> None:

@@ -5,14 +5,15 @@ The worker itself reads nothing. A child process with limits does, as everywhere
 
 from __future__ import annotations
 
-import atexit
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import current_process
+from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock, Timer
+from typing import Any
 
 from battery_analysis import __version__
 from battery_analysis.errors import BatteryAnalysisError, ClusterError
@@ -129,6 +130,7 @@ class _Children:
         self._pool: ReaderPool | None = None
         self._readings = 0
         self._rest: Timer | None = None
+        self._last: Finalize[Any] | None = None
 
     @contextmanager
     def reading(self, count: int) -> Iterator[ReaderPool]:
@@ -140,7 +142,9 @@ class _Children:
                 # Dask starts its workers as daemons, which may have no children; these end with it all the same.
                 current_process().daemon = False
                 self._pool = ReaderPool(count)
-                atexit.register(self._pool.__exit__, SystemExit, None, None)
+                # atexit is not run where Dask's nanny started the worker, and multiprocessing ends children one by one,
+                # which the pool would replace.
+                self._last = Finalize(None, self._pool.__exit__, (SystemExit, None, None), exitpriority=1)
             pool = self._pool
             self._readings += 1
         try:
@@ -158,7 +162,8 @@ class _Children:
             if self._readings or self._pool is None:
                 return
             pool, self._pool = self._pool, None
-        atexit.unregister(pool.__exit__)
+            if self._last is not None:
+                self._last.cancel()
         pool.__exit__(None, None, None)
 
 

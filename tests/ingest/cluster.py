@@ -18,11 +18,12 @@ SECONDS = 60.0
 class Cluster:
     """Processes of one cluster."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: str = "0") -> None:
         self._folder = folder
         self._children: list[subprocess.Popen[bytes]] = []
         file = folder / "scheduler.json"
-        self.scheduler = self._start("dask_scheduler", "--port", "0", "--scheduler-file", str(file))
+        file.unlink(missing_ok=True)
+        self.scheduler = self._start("dask_scheduler", "--port", port, "--scheduler-file", str(file))
         self.address = str(json.loads(_eventually(file))["address"])
 
     def add_worker(self, preload: str = "") -> subprocess.Popen[bytes]:

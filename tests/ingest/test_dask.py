@@ -172,7 +172,7 @@ def test_a_scheduler_that_does_not_answer_opens_no_job(store: Store, settings: S
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ClusterError, match=rf"^no Dask scheduler answers at {address} within 5 s$"):
+        with pytest.raises(ClusterError, match=rf"^no Dask scheduler answers at {address}: Connection refused$"):
             runs.begin(store, settings, runs.ImportRequest(root=str(lab), scheduler=address))
     assert ImportJob.objects.count() == 0
 
