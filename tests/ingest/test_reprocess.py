@@ -60,7 +60,7 @@ def bring_in(store: Store, settings: Settings, lab: Path, **options: object) -> 
 
 def again(store: Store, settings: Settings, **options: object) -> dict[str, reprocess.Outcome]:
     """Read again and return the outcomes by file name."""
-    job_run = reprocess.begin(store, settings, ReprocessRequest(**options))  # type: ignore[arg-type]
+    job_run = reprocess.begin(store, settings, ReprocessRequest(workers=1, **options))  # type: ignore[arg-type]
     return {Path(outcome.path).name.partition(" (")[0]: outcome for outcome in job_run}
 
 
