@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import Any, Literal
 
 from bson import ObjectId
+from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from battery_analysis.errors import IngestError
@@ -124,12 +125,14 @@ def record(job: ImportJob, outcomes: Sequence[Outcome]) -> None:
     wanted = {"job": job.id, "path": {"$in": list(newest)}}
     before = {each["path"]: each for each in files.find(wanted, {"path": 1, "outcome": 1})}
     steps: Counter[str] = Counter()
+    updates: list[UpdateOne] = []
     for path, outcome in newest.items():
         steps[outcome.outcome] += 1
         if path in before:  # tried again
             steps[before[path]["outcome"]] -= 1
         update = {"$set": _fields(outcome), "$setOnInsert": {"created_at": now()}}
-        files.update_one({"job": job.id, "path": path}, update, upsert=True)
+        updates.append(UpdateOne({"job": job.id, "path": path}, update, upsert=True))
+    files.bulk_write(updates, ordered=False)
     change: dict[str, Any] = {"$set": {"heartbeat_at": now()}}
     if moved := {f"counts.{name}": step for name, step in steps.items() if step}:
         change["$inc"] = moved

@@ -29,7 +29,7 @@ from battery_analysis.store import Store, samples
 from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.retention import Policy
 
-RECORDED_AT_ONCE = 200
+RECORDED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
