@@ -16,8 +16,9 @@ from battery_analysis.readers.base import TestMetadata
 from battery_analysis.reading import ReadResult
 from battery_analysis.store import Store, raw_files, samples
 from battery_analysis.store.parcel import pack
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
+from battery_analysis.store.tests import Belonging, save_test
 
 STARTED_AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

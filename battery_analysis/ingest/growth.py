@@ -33,8 +33,8 @@ from battery_analysis.store import Store, frames
 from battery_analysis.store.access import visible
 from battery_analysis.store.columnar import RECORDS_PER_SEGMENT
 from battery_analysis.store.parcel import CYCLE_COLUMN, ColumnRange, Parcel, mean_temperature, overview_item
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Holding, holding_at
-from battery_analysis.store.tests import PartRead, Source
 
 MOST_READ_AGAIN = 4 * RECORDS_PER_SEGMENT
 """Records that are read again to find a whole cycle; a file with longer cycles is read from its beginning."""

@@ -50,8 +50,9 @@ from battery_analysis.settings.rules import ImportRule
 from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
 from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.provenance import PartRead, Source, add_run
 from battery_analysis.store.raw_files import Arrival, Holding, Labels, Past
-from battery_analysis.store.tests import Belonging, PartRead, Source, Written, save_test
+from battery_analysis.store.tests import Belonging, Written, save_test
 
 logger = logging.getLogger(__name__)
 
@@ -270,7 +271,7 @@ class Importer:
             return _outcome(arrival, "unchanged", test, owner)
         attachments.attach_to_test(test, candidate.source)
         if test.runs and (named := named_run(candidate.source, test.tester)):
-            tests.add_run(test, named[0])
+            add_run(test, named[0])
         return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test, said))
 
     def _new(

@@ -25,8 +25,9 @@ from battery_analysis.reading import find_reader, read_head
 from battery_analysis.store import Store
 from battery_analysis.store.access import visible
 from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Labels
-from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
+from battery_analysis.store.tests import Belonging, save_test
 
 
 @dataclass(frozen=True)

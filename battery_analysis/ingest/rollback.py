@@ -21,8 +21,9 @@ from battery_analysis.models import FormerState, ImportedFile, ImportJob, RawDat
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, attachments, raw_files, removal, samples
 from battery_analysis.store.access import by_id, visible
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Labels
-from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
+from battery_analysis.store.tests import Belonging, save_test
 
 _READ_AGAIN = "what former readers made of them is not kept, and what people set is as it was"
 

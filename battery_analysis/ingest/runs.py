@@ -19,7 +19,7 @@ from battery_analysis.readers.base import TestMetadata
 from battery_analysis.store import Store, raw_files
 from battery_analysis.store.access import visible
 from battery_analysis.store.parcel import Parcel
-from battery_analysis.store.tests import PartRead
+from battery_analysis.store.provenance import PartRead
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_archive import RawArchive
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import words_of
+from battery_analysis.store.words import words_of
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection

@@ -17,7 +17,7 @@ from pymongo.database import Database
 from battery_analysis.errors import StoreError
 from battery_analysis.models import DOCUMENTS, ImportedFile, RawDataFile, Sample, TestResult, now
 from battery_analysis.store.connection import Store
-from battery_analysis.store.tests import search_words
+from battery_analysis.store.words import search_words
 
 VERSION = 1
 """Counts up whenever a step is added that older databases need."""

@@ -6,7 +6,6 @@ update is a compare-and-swap on the revision, and never touches what people set.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,9 +29,7 @@ from battery_analysis.models import (
     FormerState,
     HeaderLine,
     Note,
-    PartSpan,
     RawDataFile,
-    RawPart,
     Sample,
     SegmentRef,
     TestResult,
@@ -43,11 +40,11 @@ from battery_analysis.store import columnar, frames
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.provenance import Source, former_after, parts_after, refuse_the_past, runs_after
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.words import search_words
 
 Written = Literal["created", "updated"]
-
-KEPT_FORMER_STATES = 100
 
 # What people set, and what ties the test to its past: an update leaves it as it is.
 _KEPT_ON_UPDATE = frozenset(
@@ -70,40 +67,6 @@ _KEPT_ON_UPDATE = frozenset(
         "edited_at",
     }
 )
-
-
-@dataclass(frozen=True)
-class PartRead:
-    """The version of a raw file that was read, and its place in a run of several files."""
-
-    raw_file: ObjectId
-    filename: str
-    sha256: str
-    number: int | None = None
-    span: PartSpan | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """Which bytes a test was read from, part by part in order, and the attachments that were read along with them.
-
-    ``undone`` are versions that are true no longer.
-    """
-
-    test_id: ObjectId
-    parts: tuple[PartRead, ...]
-    companions: Sequence[ObjectId] = ()
-    run: str | None = None
-    """What the files of its run have in common."""
-    run_claim: str | None = None
-    undone: frozenset[str] = frozenset()
-    revision: int | None = None
-    """The revision that was read on from, which must be the present one."""
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the last part."""
-        return self.parts[-1].sha256
 
 
 @dataclass(frozen=True)
@@ -139,7 +102,7 @@ def save_test(
     if source.revision is not None and (current is None or current.revision != source.revision):
         raise ConflictError(f"test {source.test_id} was changed by another process meanwhile")
     if current is not None:
-        _refuse_the_past(current, source, again=again or back_to is not None, back=back_to is not None)
+        refuse_the_past(current, source, again=again or back_to is not None, back=back_to is not None)
     sample = current.sample if current else belonging.sample
     with _dropped_if_refused(store.database, current) as written:
         facts = _facts(store.database, parcel, current, sample, written)
@@ -158,13 +121,13 @@ def save_test(
             metadata=dict(labels.metadata),
             sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
-            raw_files=_parts(current, source),
-            runs=_runs(current, source),
+            raw_files=parts_after(current, source),
+            runs=runs_after(current, source),
             run_claim=current.run_claim if current else source.run_claim,
             companions=list(source.companions),
             import_job=back_to.import_job if back_to else labels.import_job,
             created_in=labels.import_job,
-            former=_former(current, labels.import_job, back_to),
+            former=former_after(current, labels.import_job, back_to),
             **facts,
         )
         test.operator = labels.operator or test.operator or (current.operator if current else None)
@@ -178,61 +141,6 @@ def save_test(
     if current is None:
         _follow_if_edited(store, sample, test)
     return test, "updated" if current else "created"
-
-
-def _refuse_the_past(current: TestResult, source: Source, *, again: bool, back: bool) -> None:
-    """Raise ConflictError where these bytes are read already, or are not the newest of all parts of the test."""
-    numbers = {None, *(part.number for part in source.parts)}
-    if not back and (missing := [part.filename for part in current.raw_files if part.number not in numbers]):
-        raise ConflictError(f"test {current.id}: {', '.join(missing)} was added by another process meanwhile")
-    read = {version for part in current.raw_files for version in part.versions}
-    if not again and all(part.sha256 in read for part in source.parts):
-        raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
-    identities = [part.raw_file for part in source.parts]
-    newest = dict(RawDataFile.objects(id__in=identities).scalar("id", "sha256"))
-    if late := [part.filename for part in source.parts if newest.get(part.raw_file) != part.sha256]:
-        raise ConflictError(f"test {current.id}: a later version of {', '.join(late)} was stored meanwhile")
-
-
-def _runs(current: TestResult | None, source: Source) -> list[str]:
-    known = list(current.runs) if current else []
-    return known if source.run is None or source.run in known else [*known, source.run]
-
-
-def add_run(test: TestResult, run: str) -> None:
-    """Remember that the files of a test lie in another folder as well, where further parts may come."""
-    if run not in test.runs:
-        TestResult.objects(id=test.id).update(add_to_set__runs=run)
-
-
-def _parts(current: TestResult | None, source: Source) -> list[RawPart]:
-    read = {part.raw_file: part.versions for part in (current.raw_files if current else [])}
-    return [
-        RawPart(
-            raw_file=part.raw_file,
-            filename=part.filename,
-            versions=[
-                *(each for each in read.get(part.raw_file, ()) if each not in {part.sha256, *source.undone}),
-                part.sha256,
-            ],
-            number=part.number,
-            span=part.span,
-        )
-        for part in source.parts
-    ]
-
-
-def _former(current: TestResult | None, job: ObjectId | None, back_to: FormerState | None) -> list[FormerState]:
-    """Return what the test was before each job that changed it, this one included."""
-    if current is None:
-        return []
-    if back_to is not None:
-        return [state for state in current.former if state.revision < back_to.revision]
-    if current.import_job == job:
-        return list(current.former)
-    digests = [part.versions[-1] for part in current.raw_files]
-    before = FormerState(digests=digests, revision=current.revision, import_job=current.import_job)
-    return [*current.former, before][-KEPT_FORMER_STATES:]
 
 
 def _follow_if_edited(store: Store, sample: Sample, test: TestResult) -> None:
@@ -468,30 +376,3 @@ def _save_by_hand(test: TestResult) -> TestResult:
     # Only the changed fields travel, so a new revision that an importer writes meanwhile is left alone.
     test.save(validate=False)
     return test
-
-
-def search_words(test: TestResult) -> list[str]:
-    """Return the lower-case words by which a text search finds a test."""
-    texts: Iterable[str | None] = (
-        test.name,
-        test.sample_name,
-        test.cell_code,
-        test.tester,
-        test.device,
-        test.technique,
-        test.protocol,
-        test.operator,
-        test.comment,
-        *test.tags,
-        *(note.text for note in test.notes_log),
-    )
-    return sorted({word for text in texts if text for word in words_of(text)})
-
-
-def words_of(text: str) -> list[str]:
-    """Split a text into the words that are searched for.
-
-    >>> words_of("LG012_Formation, 25 °C.ndax")
-    ['lg012', 'formation', '25', 'c', 'ndax']
-    """
-    return re.findall(r"[^\W_]+", text.lower())

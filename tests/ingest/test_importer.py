@@ -22,8 +22,9 @@ from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, open_store, raw_files, samples, tests
 from battery_analysis.store.parcel import pack
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import Belonging, PartRead, Source, save_test
+from battery_analysis.store.tests import Belonging, save_test
 from tests.builders import arbin_csv, cycling_frame, read_result, save
 from tests.ingest.conftest import Importing
 
