@@ -82,9 +82,7 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
     """
     sample: Sample | None = visible(Sample).filter(name=name).first()
     if sample is None:
-        moment = now()
-        job, project = (labels.import_job, labels.project) if labels else (None, None)
-        sample = Sample(name=name, created_at=moment, updated_at=moment, created_in=job, project=project)
+        sample = _new(name, labels or Labels())
         checked(sample)
         try:
             sample.save(force_insert=True, validate=False)
@@ -95,9 +93,27 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
     return sample
 
 
-def _label(sample: Sample, labels: Labels) -> None:
+def _new(name: str, labels: Labels) -> Sample:
+    """Return a sample that has all of its labels from the moment it is made: later changes are those of others."""
+    moment = now()
+    return Sample(
+        name=name,
+        created_at=moment,
+        updated_at=moment,
+        created_in=labels.import_job,
+        project=labels.project,
+        tags=list(dict.fromkeys(labels.tags)),
+        metadata=_said(labels),
+    )
+
+
+def _said(labels: Labels) -> dict[str, Any]:
     said = {"operator": labels.operator, "device": labels.device, **labels.metadata}
-    new = {key: value for key, value in said.items() if value is not None and key not in sample.metadata}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _label(sample: Sample, labels: Labels) -> None:
+    new = {key: value for key, value in _said(labels).items() if key not in sample.metadata}
     if not new and set(labels.tags) <= set(sample.tags):
         return
     sample.tags = list(dict.fromkeys([*sample.tags, *labels.tags]))

@@ -152,6 +152,17 @@ def test_samples_that_existed_or_got_more_since_stay(
     assert {sample.aggregates.test_count for sample in Sample.objects} == {0}
 
 
+def test_a_sample_made_with_labels_goes_with_its_job(
+    store: Store, settings: Settings, lab: Path, run_job: RunJob
+) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    job = run_job(tags=("rate",), operator="Ada", metadata={"batch": "7"})
+    sample = Sample.objects.get()
+    assert (sample.tags, sample.metadata) == (["rate"], {"operator": "Ada", "batch": "7"})
+    undo(store, settings, job)
+    assert Sample.objects.count() == 0
+
+
 def test_only_the_path_of_a_duplicate_is_forgotten(
     store: Store, settings: Settings, lab: Path, run_job: RunJob
 ) -> None:
