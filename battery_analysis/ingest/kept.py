@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from battery_analysis.errors import ArchiveError, NotFoundError, ReadError
 from battery_analysis.ingest.discover import Candidate, Selection
 from battery_analysis.ingest.origin import Listed, Origin
+from battery_analysis.ingest.source_archive import folder_name
 from battery_analysis.ingest.spool import Spool, Spooled, spool_errors
 from battery_analysis.models import Attachment, RawDataFile, TestResult
 from battery_analysis.store import Store, attachments
@@ -77,13 +78,14 @@ def kept_file(store: Store, raw: RawDataFile, root: str | None) -> Candidate:
 
     It has no time of change: what lies at its path today is another question.
     """
-    path = PurePosixPath(raw.sources[0].path)
-    below = root if root is not None and path.is_relative_to(root) and str(path) != root else str(path.parent)
-    relative = path.relative_to(below)
-    source = KeptFile(store, raw, str(path).removesuffix(str(relative)), PurePosixPath(below).name)
-    folder = str(relative).removesuffix(path.name)
-    origin = Origin(source, folder, path.name, beside=_beside(path))
-    return Candidate(Path(path.name), relative, raw.size, origin=origin)
+    path = raw.sources[0].path
+    prefix = _prefix(path, root)
+    folder, _, name = path.removeprefix(prefix).rpartition("/")
+    folder = f"{folder}/" if folder else ""
+    above = prefix.rstrip("/").rpartition("/")[2]
+    source = KeptFile(store, raw, prefix, folder_name(above.removesuffix("!")) if above.endswith("!") else above)
+    origin = Origin(source, folder, name, beside=_beside(path))
+    return Candidate(Path(name), PurePosixPath(folder, name), raw.size, origin=origin)
 
 
 def kept_raw(candidate: Candidate) -> RawDataFile:
@@ -93,9 +95,20 @@ def kept_raw(candidate: Candidate) -> RawDataFile:
     return candidate.origin.source.raw
 
 
-def _beside(path: PurePosixPath) -> tuple[str, ...]:
+def _prefix(path: str, root: str | None) -> str:
+    """Return what comes before the name of a file below a root, which may be an archive; its folder where it is not.
+
+    >>> _prefix("s3://lab/2026/AB12/one.csv", "s3://lab/2026"), _prefix("/x/lab.zip!/AB12/one.csv", "/x/lab.zip")
+    ('s3://lab/2026/', '/x/lab.zip!/')
+    """
+    starts = [f"{root.rstrip('/')}{end}" for end in ("/", "!/")] if root is not None else []
+    return next((start for start in starts if path.startswith(start)), path[: path.rfind("/") + 1])
+
+
+def _beside(path: str) -> tuple[str, ...]:
     """Return the names of kept files that lay beside a path and have its stem."""
-    beginning = {"sources.path": {"$regex": f"^{re.escape(str(path.with_suffix('')))}\\."}}
+    folder, separator, name = path.rpartition("/")
+    stem = f"{folder}{separator}{PurePosixPath(name).stem}."
+    beginning = {"sources.path": {"$regex": f"^{re.escape(stem)}[^./]+$"}}
     places: Sequence[str] = visible(Attachment).filter(__raw__=beginning).distinct("sources.path")
-    names = {PurePosixPath(place) for place in places}
-    return tuple(sorted(each.name for each in names if each.parent == path.parent and each.stem == path.stem))
+    return tuple(sorted(place[len(folder + separator) :] for place in places if place.startswith(stem)))

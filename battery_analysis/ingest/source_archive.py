@@ -72,6 +72,12 @@ def is_called_archive(name: str) -> bool:
     return _NAMED.fullmatch(name) is not None
 
 
+def folder_name(name: str) -> str:
+    """Return what the folder would be called that holds the files of an archive: its name without suffixes."""
+    found = _NAMED.fullmatch(name)
+    return found["stem"] if found else name
+
+
 def is_inside_archive(address: str) -> bool:
     """Say whether a file, as it is stored, lies in an archive."""
     return _INSIDE.match(address) is not None
@@ -104,10 +110,9 @@ class _Archive:
     """What zip and tar have in common: a name, a budget, and members by name."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
-        found = _NAMED.fullmatch(path.name)
         self.path = path
         self.prefix = f"{stored_text(normal_path(path))}!/"
-        self.root = found["stem"] if found else path.name
+        self.root = folder_name(path.name)
         self.limits = limits
         self._expanded = 0
         self._allowed = limits.expanded(path.stat().st_size)

@@ -13,10 +13,11 @@ from battery_analysis.errors import IngestError, NotFoundError
 from battery_analysis.ingest import job as jobs
 from battery_analysis.ingest import reprocess
 from battery_analysis.ingest import run as runs
+from battery_analysis.ingest.kept import kept_file
 from battery_analysis.ingest.reprocess import ReprocessRequest
 from battery_analysis.ingest.rereading import Change
 from battery_analysis.ingest.rollback import roll_back
-from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, TestResult
+from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, SourcePath, TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, samples, tests
 from tests.builders import arbin_csv, cycling_frame, read_result, save
@@ -227,6 +228,26 @@ def test_files_that_failed_are_tried_again_as_files_of_the_job_that_kept_them(
     assert [each.what for each in roll_back(store, rig, str(job_run.job.id))] == ["removed"]
     assert TestResult.objects.count() == 0
     assert b"".join(store.archive.stream(RawDataFile.objects.get())) == COMMAS.encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "relative", "folders"),
+    [
+        ("s3://lab/2026/rate/AB12.csv", "s3://lab/2026", "rate/AB12.csv", ["rate", "2026"]),
+        ("s3://lab/a//AB12.csv", "s3://lab", "a/AB12.csv", ["a", "lab"]),
+        ("sftp://me@host/data/AB12.csv", "sftp://me@host/data/AB12.csv", "AB12.csv", ["data"]),
+        ("/x/lab.zip!/rate/AB12.csv", "/x/lab.zip", "rate/AB12.csv", ["rate", "lab"]),
+        ("/x/lab.tar.gz!/AB12.csv", None, "AB12.csv", ["lab"]),
+        ("/x/labs/AB12.csv", "/x/lab", "AB12.csv", ["labs"]),
+        ("/AB12.csv", "/", "AB12.csv", [""]),
+    ],
+)
+def test_a_kept_file_is_called_as_it_was_where_it_came_from(
+    store: Store, path: str, root: str | None, relative: str, folders: list[str]
+) -> None:
+    raw = RawDataFile(filename="AB12.csv", size=1, sources=[SourcePath(path=path)])
+    candidate = kept_file(store, raw, root)
+    assert (candidate.source, str(candidate.relative), candidate.folders) == (path, relative, folders)
 
 
 def test_reading_again_is_no_step_that_could_be_taken_back_and_stands_in_no_other_s_way(
