@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import socket
 import time
 from collections import Counter
@@ -14,7 +15,6 @@ from threading import Event, Thread
 from typing import Any, Literal
 
 from bson import ObjectId
-from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from battery_analysis.errors import IngestError
@@ -67,11 +67,14 @@ def resumable(job_id: str, kind: Kind = "import") -> ImportJob:
 
     Raises:
         NotFoundError: No such job.
-        IngestError: It is of another kind, still running, was cancelled or rolled back, or nothing is left to do.
+        IngestError: It is of another kind, a watcher's of several folders, still running, was cancelled or rolled back,
+            or nothing is left to do.
     """
     job = by_id(ImportJob, job_id)
     if job.kind != kind:
         raise IngestError(f"job {job.id} is of the command {job.kind}; go on with: {job.kind} --resume {job.id}")
+    if len(roots := job.options.get("roots", ())) > 1:
+        raise IngestError(f"job {job.id} is a watcher's of several folders; go on with: watch {shlex.join(roots)}")
     state = present_state(job)
     if state == "running":
         raise IngestError(f"job {job.id} is running on {job.host} (process {job.pid})")
@@ -125,14 +128,16 @@ def record(job: ImportJob, outcomes: Sequence[Outcome]) -> None:
     wanted = {"job": job.id, "path": {"$in": list(newest)}}
     before = {each["path"]: each for each in files.find(wanted, {"path": 1, "outcome": 1})}
     steps: Counter[str] = Counter()
-    updates: list[UpdateOne] = []
+    first: list[dict[str, Any]] = []
     for path, outcome in newest.items():
         steps[outcome.outcome] += 1
         if path in before:  # tried again
             steps[before[path]["outcome"]] -= 1
-        update = {"$set": _fields(outcome), "$setOnInsert": {"created_at": now()}}
-        updates.append(UpdateOne({"job": job.id, "path": path}, update, upsert=True))
-    files.bulk_write(updates, ordered=False)
+            files.update_one({"job": job.id, "path": path}, {"$set": _fields(outcome)})
+        else:
+            first.append({"job": job.id, "path": path, "created_at": now(), **_fields(outcome)})
+    if first:
+        files.insert_many(first, ordered=False)
     change: dict[str, Any] = {"$set": {"heartbeat_at": now()}}
     if moved := {f"counts.{name}": step for name, step in steps.items() if step}:
         change["$inc"] = moved

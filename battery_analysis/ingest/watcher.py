@@ -68,9 +68,9 @@ class WatchRequest:
         return replace(self.files, retries=0).options(settings, job)
 
     def kept(self) -> dict[str, Any]:
-        """Return the options as the job keeps them, in the form of an import's."""
+        """Return the options as the job keeps them, in the form of an import's, with all its folders."""
         sample_map = self.files.sample_map and stored_text(self.files.sample_map)
-        return asdict(self.files) | {"root": ", ".join(self.names), "sample_map": sample_map}
+        return asdict(self.files) | {"root": ", ".join(self.names), "roots": self.names, "sample_map": sample_map}
 
     @property
     def names(self) -> list[str]:

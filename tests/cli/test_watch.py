@@ -257,6 +257,16 @@ def test_what_failed_or_was_skipped_is_left_alone_until_it_changes_or_somebody_a
     assert "CD34.csv" not in shown
 
 
+def test_a_job_of_several_folders_is_gone_on_with_by_watching(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other lab"
+    other.mkdir()
+    (folder / "CD34.csv").write_text("")
+    assert cli("watch", folder, other, "--once", "--debounce", "0").status == 1
+    [job] = cli.ok("import", "--status", "--json").json
+    refused = cli.refused("import", "--resume", job["id"])
+    assert f"is a watcher's of several folders; go on with: watch {folder} '{other}'" in refused
+
+
 @pytest.fixture
 def own_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The data folder of an embedded MongoDB of this test's own, which the commands use."""
