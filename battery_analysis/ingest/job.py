@@ -245,8 +245,8 @@ def beating(job: ImportJob, stopping: Event) -> Iterator[None]:
                     last = time.monotonic()
                 if jobs.find_one({"_id": job.id, "asked": {"$in": ["pause", "cancel"]}}, {"_id": 1}):
                     stopping.set()
-            except PyMongoError as exc:  # whoever stores files meets the same error, and ends the job
-                logger.warning("no sign of life of job %s could be stored: %s", job.id, exc)
+            except PyMongoError as exc:  # whoever stores files meets the same error, and says so
+                logger.info("no sign of life of job %s could be stored: %s", job.id, exc)
 
     thread = Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
+import time
+from threading import Lock
 
 from pymongo.errors import ConnectionFailure, PyMongoError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from battery_analysis.errors import StoreUnavailableError
+from battery_analysis.store.connection import first_reason
 
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS = 1.0
+TOGETHER_SECONDS = 60.0
 WAIT_GROWS = 4.0
 """Three retries wait 1, 4 and 16 s: longer than a replica set needs to elect a primary."""
 
@@ -55,6 +60,23 @@ def is_passing(error: BaseException | None) -> bool:
 
 
 def _log(state: RetryCallState) -> None:
+    """Say that something is waited for: once, however many files wait for the same."""
     error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0.0
-    logger.warning("%s; tried again in %.0f s", error, pause)
+    logger.log(_LEVELS.next(), "%s; waiting, tried again in %.0f s", first_reason(error) if error else "", pause)
+
+
+class _Levels:
+    """A warning for the first of the troubles that come together, less for the others."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._last = -math.inf
+
+    def next(self) -> int:
+        with self._lock:
+            before, self._last = self._last, time.monotonic()
+        return logging.INFO if self._last - before < TOGETHER_SECONDS else logging.WARNING
+
+
+_LEVELS = _Levels()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from threading import Event
@@ -160,8 +160,11 @@ class JobRun:
 
         try:
             yield record
-        finally:
-            write()
+        except BaseException:  # what ends the import is said at once, even if the database is what ended it
+            with suppress(PyMongoError):
+                jobs.record(self.job, waiting)
+            raise
+        write()
 
 
 def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:

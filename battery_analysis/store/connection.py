@@ -140,20 +140,20 @@ def one_line_errors(where: str) -> Iterator[None]:
 def _explained(where: str, error: Exception) -> StoreError:
     match error:
         case pymongo.errors.ServerSelectionTimeoutError() | pymongo.errors.AutoReconnect():
-            return StoreUnavailableError(f"no answer from {where}: {_first_reason(error)}")
+            return StoreUnavailableError(f"no answer from {where}: {first_reason(error)}")
         case pymongo.errors.ConfigurationError():
             return StoreUnavailableError(f"the address of the database is not usable ({where}): {error}")
         case pymongo.errors.OperationFailure() if error.code in _REFUSALS:
-            return StoreUnavailableError(f"{where} refuses this user: {_first_reason(error)}")
+            return StoreUnavailableError(f"{where} refuses this user: {first_reason(error)}")
         case _:
-            return StoreError(f"{where}: {_first_reason(error)}")
+            return StoreError(f"{where}: {first_reason(error)}")
 
 
 _UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS_REFUSED = 13, 18, 8000
 _REFUSALS = frozenset({_UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS_REFUSED})
 
 
-def _first_reason(error: Exception) -> str:
-    """Drop the topology dump, the raw reply and the raw command that pymongo and the server add to their messages."""
+def first_reason(error: BaseException) -> str:
+    """Return what an error says, without the topology, the raw reply and the raw command that are added to it."""
     reason = str(error).split(", Timeout:")[0].split(", full error:")[0].split(" (configured timeouts:")[0]
     return re.sub(r"(to execute command) \{ (\w+).*", r"\1 \2", reason)
