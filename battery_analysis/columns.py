@@ -69,7 +69,8 @@ POWER = _real("power_watt", "W", "Power.")
 
 CYCLE_COUNT = _whole("cycle_count", "Cycle number of the tester, never renumbered.")
 DERIVED_CYCLE_COUNT = _whole(
-    "derived_cycle_count", "Cycle number derived from the current, where the tester's own is absent or stays the same."
+    "derived_cycle_count",
+    "Cycle number derived where the tester's own is absent, stays the same, or begins anew in a later file of the run.",
 )
 STEP_COUNT = _whole("step_count", "Number of the step in order of execution; never repeats.")
 STEP_ID = _whole("step_id", "Number of the step in the tester's programme; repeats in every cycle.")

@@ -16,7 +16,9 @@
     │   ├── InvalidDocumentError      a field does not hold what it should
     │   ├── ConflictError             someone else changed the document meanwhile
     │   └── ArchiveError              archived bytes are missing or differ from their digest
-    └── IngestError               an import that cannot start or go on as asked
+    ├── IngestError               an import that cannot start or go on as asked
+    │   └── SpoolError                no room, or no right, to keep what files are read from
+    └── ClusterError              a Dask cluster that cannot be used, or was lost
 
 A message is one line: it names the file or field, says what is wrong and what
 was there instead. Passwords never appear in one.
@@ -105,6 +107,14 @@ class ArchiveError(StoreError):
 
 class IngestError(BatteryAnalysisError):
     """An import cannot start or go on as asked."""
+
+
+class SpoolError(IngestError):
+    """Copies of files, or what was read of them, cannot be kept until they are stored."""
+
+
+class ClusterError(BatteryAnalysisError):
+    """A Dask cluster cannot be used, or was lost while it read files."""
 
 
 def one_line(text: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ import polars as pl
 from battery_analysis.analysis.checks import Check, run_checks
 from battery_analysis.analysis.clock import steady_time
 from battery_analysis.analysis.cycles import CycleMethod, EfficiencyConvention, number_cycles, summarise_cycles
+from battery_analysis.analysis.joining import join
 from battery_analysis.analysis.steps import with_step_kind
 from battery_analysis.columns import conform
 from battery_analysis.errors import CorruptFileError, ReadError, SchemaError, UnknownFormatError
 from battery_analysis.readers import READERS, plug_ins
-from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata
+from battery_analysis.readers.base import HEAD_BYTES, Reader, TestMetadata, TestType
 from battery_analysis.readers.beside import beside_format
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.readers.sniff import guess_encoding
@@ -28,6 +30,9 @@ from battery_analysis.writing import write
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_TELLING: tuple[TestType, ...] = ("gitt", "hppc", "cycling", "cv", "eis", "ocv", "other")
+"""Types of tests, the one first that says most about a run of several."""
 
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _DELIMITED = frozenset({".csv", ".tsv", ".txt", ".dat"})
@@ -89,7 +94,74 @@ def read(
         ReadError: The file cannot be opened.
         SettingsError: A mapping file is malformed.
     """
-    path = Path(path)
+    taken = _taken(Path(path), reader, time_zone, mappings)
+    return _concluded(taken)
+
+
+def read_parts(
+    paths: Sequence[str | os.PathLike[str]], *, time_zone: str = "UTC", mappings: Path | None = None
+) -> ReadResult:
+    """Read the files that one test was written to, in their order, as one test.
+
+    Facts are those of the first file, the end is that of the last; warnings name their file.
+
+    Raises:
+        ReadError: As ``read``, for any of the files; or one file's column holds texts where another's holds numbers.
+    """
+    parts = [_taken(Path(path), None, time_zone, mappings) for path in paths]
+    if len(parts) == 1:
+        return _concluded(parts[0])
+    first, last = parts[0], parts[-1]
+    try:
+        frame, _ = conform(join([part.frame for part in parts]))
+    except pl.exceptions.PolarsError as exc:
+        raise CorruptFileError(last.path, f"its columns do not fit those of {first.path.name}: {exc}") from exc
+    metadata = replace(
+        first.metadata,
+        ended_at=last.metadata.ended_at,
+        finished=last.metadata.finished,
+        technique=", ".join(dict.fromkeys(each for part in parts if (each := part.metadata.technique))) or None,
+        test_type=_type_of_all([part.metadata.test_type for part in parts]),
+        announced_records=None,
+        sources={name: source for part in reversed(parts) for name, source in part.metadata.sources.items()},
+    )
+    warnings = [f"{part.path.name}: {warning}" for part in parts for warning in part.warnings]
+    return _concluded(replace(first, frame=frame, metadata=metadata, warnings=warnings))
+
+
+def read_from(
+    path: str | os.PathLike[str], record: int, *, time_zone: str = "UTC", mappings: Path | None = None
+) -> ReadResult:
+    """Read a file and leave out its first records: facts are those of the file, everything else is of the rest.
+
+    Raises:
+        ReadError: As ``read``; or it has no more records.
+    """
+    taken = _taken(Path(path), None, time_zone, mappings)
+    rest = taken.frame.slice(record)
+    if not rest.height:
+        raise CorruptFileError(path, f"the file has only {taken.frame.height} records", taken.reader.name)
+    metadata = replace(taken.metadata, continuation=True) if record else taken.metadata
+    return _concluded(replace(taken, frame=rest, metadata=metadata))
+
+
+def _type_of_all(types: Sequence[TestType | None]) -> TestType | None:
+    """Return the type of a run whose files have these: what is measured between its cycles does not change it."""
+    return next((each for each in _TELLING if each in types), None)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a reader made of one file, in canonical columns."""
+
+    path: Path
+    reader: Reader
+    frame: pl.DataFrame
+    metadata: TestMetadata
+    warnings: list[str]
+
+
+def _taken(path: Path, reader: str | None, time_zone: str, mappings: Path | None) -> _Taken:
     head = read_head(path)
     chosen = _named(path, reader, mappings) if reader else find_reader(path, head, mappings)
     try:
@@ -107,15 +179,20 @@ def read(
         raise
     if not frame.height:
         raise CorruptFileError(path, "the file has no data rows", chosen.name)
+    warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings]
+    return _Taken(path, chosen, frame, reading.metadata, warnings)
 
-    metadata = reading.metadata
+
+def _concluded(taken: _Taken) -> ReadResult:
+    """Steady the clock, number and summarise cycles, and check."""
+    metadata, reader = taken.metadata, taken.reader
     with np.errstate(over="ignore", invalid="ignore"):  # damage may make numbers that are too large to multiply
-        frame, clock_warnings = steady_time(frame)
+        frame, clock_warnings = steady_time(taken.frame)
         frame, cycle_method = number_cycles(with_step_kind(frame))
         cycles = summarise_cycles(frame, finished=bool(metadata.finished), continuation=metadata.continuation)
         checks = run_checks(frame, cycles, metadata)
-    warnings = [*_suffix_warning(path, chosen), *reading.warnings, *conform_warnings, *clock_warnings]
-    return ReadResult(frame, cycles, metadata, chosen.name, chosen.version, warnings, cycle_method, checks=checks)
+    warnings = [*taken.warnings, *clock_warnings]
+    return ReadResult(frame, cycles, metadata, reader.name, reader.version, warnings, cycle_method, checks=checks)
 
 
 def find_reader(path: Path, head: bytes, mappings: Path | None = None) -> Reader:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, machine
 
-ALL = ("read_formats", "import_large", "import_many", "load_frame", "search")
+ALL = ("read_formats", "import_large", "import_many", "import_grown", "watching", "load_frame", "search")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -1,4 +1,4 @@
-"""``battery-analysis db``: start, stop, look at, back up and restore the database."""
+"""``battery-analysis db``: start, stop, look at, back up, restore and bring up to date the database."""
 
 from __future__ import annotations
 
@@ -88,6 +88,25 @@ def restore(
 
         target = store.database.client[replace(context, db_name=into).settings.database] if into else store.database
         _show(context, asdict(archive.restore(target, file, force=force)))
+
+
+@command(app, "migrate")
+def migrate(context: Context) -> None:
+    """Bring a database that an older version filled up to date, and say what was changed; may be run twice."""
+    from battery_analysis.store.connection import open_store as open_database
+    from battery_analysis.store.migrate import VERSION
+    from battery_analysis.store.migrate import migrate as run_steps
+
+    with open_database(context.settings, as_it_is=True) as store:
+        done = list(run_steps(store))
+    if context.json:
+        print_json({"version": VERSION, "changed": {each.name: each.changed for each in done}})
+        return
+    for each in done:
+        if each.changed:
+            print(f"{each.changed:>8}  {each.description}")
+    changed = any(each.changed for each in done)
+    print(f"schema version {VERSION}" if changed else f"nothing to change; schema version {VERSION}")
 
 
 def _users(data_dir: Path) -> int:

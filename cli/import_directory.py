@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from battery_analysis.errors import IngestError, one_line
-from cli.common import MOST, Context, command, new_app, open_store, run
-from cli.import_jobs import job_and_root, outcomes_text, show_job, show_jobs
+from cli import import_options
+from cli.common import Context, command, new_app, open_store, run
+from cli.import_jobs import ask_job, job_and_root, outcomes_text, roll_back, show_job, show_jobs
 from cli.import_run import check_report, outcome_line, run_and_end
 from cli.output import print_json, print_table
+from cli.verify import verify_tree
 
 if TYPE_CHECKING:
     from battery_analysis.ingest.importer import ImportOptions
@@ -30,26 +33,23 @@ def import_directory(
     context: Context,
     root: Annotated[
         Path | None,
-        typer.Argument(metavar="[ROOT]", help="Folder or file; may be left out with --status, --history and --resume."),
+        typer.Argument(
+            metavar="[ROOT]", help="Folder, file or archive; left out where a job is shown, resumed or stopped."
+        ),
     ] = None,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="With --status, the job to show.")] = None,
-    include: Annotated[list[str] | None, typer.Option(metavar="PAT", help="Glob of files to take; repeatable.")] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="PAT", help="Glob of files and folders to leave out; repeatable.")
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="In place of ROOT: sftp://USER@HOST/PATH or s3://BUCKET/PREFIX."),
     ] = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(min=0, max=MOST, metavar="N", help="Folder levels below ROOT; 0: files in ROOT alone."),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="Reading processes.")] = None,
-    sample_lookup: Annotated[
-        bool, typer.Option("--sample-lookup", help="Take the sample from the file's header alone, or fail the file.")
-    ] = False,
-    sample_map: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="CSV (file_path,sample) or TOML ([samples]) of files and samples."),
-    ] = None,
-    sample: Annotated[str | None, typer.Option(metavar="NAME", help="One sample for all files.")] = None,
+    include: import_options.Include = None,
+    exclude: import_options.Exclude = None,
+    depth: import_options.Depth = None,
+    workers: import_options.Workers = None,
+    scheduler: import_options.Scheduler = None,
+    sample_lookup: import_options.SampleLookup = False,
+    sample_map: import_options.SampleMap = None,
+    sample: import_options.SampleName = None,
     preview_samples: Annotated[
         bool,
         typer.Option(
@@ -60,39 +60,62 @@ def import_directory(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be imported, updated or skipped.")
     ] = False,
-    no_archive: Annotated[bool, typer.Option("--no-archive", help="Do not keep the original bytes.")] = False,
+    no_archive: import_options.NoArchive = False,
     reset: Annotated[bool, typer.Option("--reset", help="Import again what was imported before.")] = False,
-    tags: Annotated[
-        list[str] | None, typer.Option(metavar="T", help="Tag of files, tests and new samples; repeatable.")
-    ] = None,
-    operator: Annotated[str | None, typer.Option(metavar="NAME", help="Who ran the tests.")] = None,
-    device: Annotated[str | None, typer.Option(metavar="NAME", help="On which tester they ran.")] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept on files and tests; repeatable.")
-    ] = None,
+    checksum: Annotated[
+        bool,
+        typer.Option("--checksum", help="Read every file, also those of unchanged size and time."),
+    ] = False,
+    retries: import_options.Retries = None,
+    tags: import_options.Tags = None,
+    operator: import_options.Operator = None,
+    device: import_options.Device = None,
+    metadata: import_options.Metadata = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Tell the targets of the settings how it ended: e-mail, Slack, webhook.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="A line for each file: .csv or .json.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Import nothing; compare the files below ROOT with the archive.")
+    ] = False,
+    verify_report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --verify, a line for each file: .csv or .json.")
+    ] = None,
     status: Annotated[bool, typer.Option("--status", help="Show recent jobs, or the one named: --status JOB.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Show all jobs.")] = False,
     resume: Annotated[
         str | None, typer.Option(metavar="JOB", help="Go on with a job; failed files are tried again.")
     ] = None,
+    pause: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Let a running job finish the files in hand; --resume goes on.")
+    ] = None,
+    cancel: Annotated[str | None, typer.Option(metavar="JOB", help="End a job for good; what it stored stays.")] = None,
+    rollback: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Restore what a job updated and remove what it created.")
+    ] = None,
 ) -> None:
-    """Import every supported file below ROOT.
+    """Import every supported file below ROOT, in the archive ROOT, or at the ADDRESS of another computer.
 
     Exit status: 0 all done; 1 some files failed; 2 could not start.
     """
     from battery_analysis.ingest import run as runs
+    from battery_analysis.ingest.discover import Selection
+    from battery_analysis.ingest.sources import is_archive
 
     files = {
+        "--remote": remote is not None,
         "--include": include,
         "--exclude": exclude,
         "--depth": depth is not None,
         "--workers": workers,
+        "--scheduler": scheduler,
         "--sample-lookup": sample_lookup,
         "--sample-map": sample_map,
         "--sample": sample is not None,
         "--no-archive": no_archive,
         "--reset": reset,
+        "--checksum": checksum,
+        "--retries": retries is not None,
         "--tags": tags,
         "--operator": operator,
         "--device": device,
@@ -102,43 +125,63 @@ def import_directory(
         "--status": status,
         "--history": history,
         "--resume": resume is not None,
+        "--pause": pause is not None,
+        "--cancel": cancel is not None,
+        "--rollback": rollback is not None,
         "--preview-samples": preview_samples,
         "--dry-run": dry_run,
+        "--verify": verify,
     }
-    _refuse_mixed(modes, {**files, "--report": report}, confirm)
+    _refuse_mixed(modes, {**files, "--notify": notify, "--report": report, "--verify-report": verify_report}, confirm)
     if status or history:
         named, folder = job_and_root(str(root) if root else None, job)
         if named and history:
             raise IngestError(f"--history shows all jobs; --status {named} shows one")
         show_job(context, named) if named else show_jobs(context, folder, everything=history)
         return
+    if (asked := pause or cancel or rollback) is not None:
+        if root is not None:
+            raise IngestError(f"a job has a root of its own; leave out {root}")
+        if rollback:
+            roll_back(context, asked)
+        else:
+            ask_job(context, asked, "pause" if pause else "cancel")
+        return
     if job is not None:
         raise IngestError(f"one ROOT wanted, got {job!r} beside it")
+    if verify_report is not None and not verify:
+        raise IngestError("--verify-report goes with --verify")
     if report is not None:
         check_report(report)
     if resume is not None:
-        run_and_end(context, lambda store: runs.resume(store, context.settings, resume, root), report)
+        run_and_end(context, lambda store: runs.resume(store, context.settings, resume, root), report, notify=notify)
         return
-    if root is None:
-        raise IngestError("a folder or file to import is wanted")
-    if sum((sample_lookup, sample_map is not None, sample is not None)) > 1:
-        raise IngestError("--sample, --sample-map and --sample-lookup exclude one another")
+    place = _place(root, remote)
+    if verify:
+        if root is None or is_archive(root):
+            raise IngestError(f"--verify compares files in folders of this computer, not those of {place}")
+        verify_tree(context, root, Selection(include or (), exclude or (), depth), verify_report)
+        return
+    import_options.refuse_mixed_samples(sample, sample_map, sample_lookup)
     new_map = sample_map if preview_samples and sample_map and not sample_map.exists() else None
     request = runs.ImportRequest(
-        root=str(root.absolute()),
+        root=place,
         include=include or (),
         exclude=exclude or (),
         depth=depth,
         workers=workers,
+        scheduler=scheduler,
         sample=sample,
         sample_map=str(sample_map.absolute()) if sample_map and not new_map else None,
         sample_lookup=sample_lookup,
         archive=not no_archive,
         reset=reset,
+        checksum=checksum,
+        retries=retries,
         tags=tags or (),
         operator=operator,
         device=device,
-        metadata=_pairs(metadata or ()),
+        metadata=import_options.pairs(metadata or ()),
     )
     if preview_samples:
         _preview(context, request.options(context.settings), new_map, quiet=context.json and confirm)
@@ -150,7 +193,7 @@ def import_directory(
         with open_store(context) as store:
             _plan(context, store, request)
     else:
-        run_and_end(context, lambda store: runs.begin(store, context.settings, request), report)
+        run_and_end(context, lambda store: runs.begin(store, context.settings, request), report, notify=notify)
 
 
 def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confirm: bool) -> None:
@@ -162,15 +205,32 @@ def _refuse_mixed(modes: Mapping[str, bool], others: Mapping[str, object], confi
         raise IngestError("--confirm goes with --preview-samples")
     ignored = {
         "--status": others.keys(),
-        "--history": others.keys(),
-        "--resume": others.keys() - {"--report"},
-        "--preview-samples": set() if confirm else {"--report"},
-        "--dry-run": {"--report"},
+        **dict.fromkeys(("--history", "--pause", "--cancel", "--rollback"), others.keys()),
+        "--resume": others.keys() - {"--report", "--notify"},
+        "--preview-samples": {"--verify-report"} if confirm else {"--report", "--verify-report", "--notify"},
+        "--dry-run": {"--report", "--verify-report", "--notify"},
+        "--verify": others.keys() - {"--include", "--exclude", "--depth", "--verify-report"},
     }
     for mode in chosen:
         if beside := [name for name, given in others.items() if given and name in ignored[mode]]:
             why = "goes on with the options of its job" if mode == "--resume" else "imports nothing"
             raise IngestError(f"{mode} {why}; leave out {', '.join(beside)}")
+
+
+def _place(root: Path | None, remote: str | None) -> str:
+    """Return where the files lie, as a job keeps it."""
+    from battery_analysis.ingest.sources import stored_root
+
+    if root is None:
+        if remote is None:
+            raise IngestError("a folder, file or archive to import is wanted, or --remote ADDRESS")
+        stored_root(remote)  # whatever is wrong with it shows before a database is opened
+        return remote
+    if remote is not None:
+        raise IngestError(f"--remote takes the place of ROOT; leave out {root}")
+    if (address := re.match(r"(sftp|s3):/+(?=[^/])", str(root))) and not root.exists():
+        raise IngestError(f"an address goes with --remote: import --remote {address[1]}://…")
+    return str(root.absolute())
 
 
 def _preview(context: Context, options: ImportOptions, new_map: Path | None, *, quiet: bool) -> None:
@@ -217,16 +277,6 @@ def _plan(context: Context, store: Store, request: ImportRequest) -> None:
         print(outcome_line(outcome))
     counts = Counter[str](outcome.outcome for outcome in outcomes)
     print(one_line(f"would be: {outcomes_text(counts)}" if counts else f"no files found in {options.root}"))
-
-
-def _pairs(texts: Iterable[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise IngestError(f"--metadata: KEY=VALUE wanted, got {text!r}")
-        pairs[key.strip()] = value.strip()
-    return pairs
 
 
 def main() -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from battery_analysis.errors import IngestError
+import typer
+
+from battery_analysis.errors import IngestError, one_line
 from cli.common import Context, open_store, type_next
 from cli.output import duration_text, print_facts, print_json, print_table
 
@@ -71,6 +75,46 @@ def show_job(context: Context, job_id: str) -> None:
             print_table(files[:SHOWN_FILES], {"path": name, "reason": "reason"})
         if len(files) > SHOWN_FILES:
             print(f"and {len(files) - SHOWN_FILES} more {name}; all of them: {type_next(context, *again, '--json')}")
+
+
+def ask_job(context: Context, job_id: str, wish: Literal["pause", "cancel"]) -> None:
+    """Pause or cancel a job, wherever it runs."""
+    from battery_analysis.ingest import job as jobs
+
+    with open_store(context):
+        job = jobs.ask(job_id, wish)
+        row = job_row(job)
+    if context.json:
+        print_json(row)
+    elif row["state"] == "running":
+        print(f"job {job.id} on {job.host} is asked to {wish}; it finishes the files in hand")
+    else:
+        print(f"job {job.id} is {row['state']}")
+    if wish == "pause" and not context.json:
+        print(f"go on with: {type_next(context, job.kind, '--resume', str(job.id))}")
+
+
+def roll_back(context: Context, job_id: str) -> None:
+    """Undo a job and say what became of each test; exit status 1 where some had to stay."""
+    from battery_analysis.ingest import rollback
+    from battery_analysis.models import ImportJob
+    from battery_analysis.store.access import by_id
+
+    undone: list[dict[str, Any]] = []
+    with open_store(context) as store:
+        for each in rollback.roll_back(store, context.settings, job_id):
+            undone.append(asdict(each))
+            if not context.json:
+                reason = f": {each.reason}" if each.reason else ""
+                print(one_line(f"{each.what:<8} {each.test_id}  {each.name}, sample {each.sample}{reason}"), flush=True)
+        row = job_row(by_id(ImportJob, job_id))
+    counts = Counter[str](each["what"] for each in undone)
+    if context.json:
+        print_json({**row, "tests": [{"id": each.pop("test_id"), **each} for each in undone]})
+    else:
+        print(f"job {row['id']} is rolled back: {outcomes_text(counts) or 'it had stored no test'}")
+    if counts["kept"]:
+        raise typer.Exit(1)
 
 
 def _files(job: ImportJob, outcome: str) -> list[dict[str, str]]:

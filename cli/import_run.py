@@ -9,14 +9,14 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from battery_analysis.errors import IngestError, StoreError, one_line
+from battery_analysis.errors import ClusterError, IngestError, StoreError, one_line
 from battery_analysis.files import check_writable, replacing
 from cli.common import INTERRUPTED, Context, open_store, type_next
 from cli.import_jobs import job_row, outcomes_text
@@ -38,15 +38,22 @@ STEADY_SECONDS = 1.0
 """A rate means nothing before."""
 
 
-def run_and_end(context: Context, open_job: Callable[[Store], JobRun], report: Path | None) -> None:
-    """Open a job in the store, run it and end with the status it deserves."""
+def run_and_end(
+    context: Context, open_job: Callable[[Store], JobRun], report: Path | None, *, notify: bool = False
+) -> None:
+    """Open a job in the store, run it, tell how it ended if asked to, and end with the status it deserves."""
+    from battery_analysis.ingest.messenger import require_targets, tells_at_the_end
+
     again = None
+    if notify:
+        require_targets(context.settings.notify)
     try:
         with open_store(context) as store:
             job_run = open_job(store)
-            again = type_next(context, "import", "--resume", str(job_run.job.id))
-            counts = run_and_show(context, job_run, report)
-    except (IngestError, StoreError) as exc:
+            again = type_next(context, job_run.command, "--resume", str(job_run.job.id))
+            with tells_at_the_end(context.settings.notify, job_run.job) if notify else nullcontext():
+                counts = run_and_show(context, job_run, report)
+    except (ClusterError, IngestError, StoreError) as exc:
         if again is None:
             raise
         raise IngestError(f"{exc}; once that is mended, go on with: {again}") from exc
@@ -56,7 +63,8 @@ def run_and_end(context: Context, open_job: Callable[[Store], JobRun], report: P
         print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from exc
     if job_run.stopping.is_set():
-        print(f"interrupted; go on with: {again}", file=sys.stderr)
+        state = job_run.job.state
+        print(state if state == "cancelled" else f"{state}; go on with: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
     if counts["failed"]:
         raise typer.Exit(1)
@@ -71,7 +79,7 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
     skipped: Counter[str] = Counter()
     began = time.monotonic()
     try:
-        with _finishes_on_interrupt(job_run), _progress(len(job_run.candidates)) as progress:
+        with _finishes_on_interrupt(job_run), _progress(job_run.command, job_run.total) as progress:
             for outcome in job_run:
                 counts[outcome.outcome] += 1
                 if report is not None or context.json:
@@ -79,7 +87,7 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
                 if outcome.outcome == "skipped":
                     skipped[Path(outcome.path).suffix.lower() or "without suffix"] += 1
                 is_one_too_many = outcome.outcome == "failed" and counts["failed"] > SHOWN_FAILURES
-                if not context.json and not (progress is not None and is_one_too_many):
+                if not (context.json or _is_as_expected(job_run, outcome) or (progress and is_one_too_many)):
                     _show(outcome, progress)
                 if progress is not None:
                     _advance(progress)
@@ -112,6 +120,16 @@ def write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         BatteryAnalysisError: It cannot be written; an older report is as it was.
     """
     columns = ("path", "outcome", "test_id", "reader", "sample", "records", "cycles", "seconds", "reason", "warnings")
+    as_text = ({**row, "warnings": "; ".join(row["warnings"])} for row in rows)
+    write_rows(path, columns, rows if path.suffix.lower() == ".json" else as_text)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV or JSON by the suffix of ``path``.
+
+    Raises:
+        BatteryAnalysisError: It cannot be written; an older file is as it was.
+    """
     plain = [to_plain({name: row[name] for name in columns}) for row in rows]
     text = io.StringIO(newline="")
     if path.suffix.lower() == ".json":
@@ -119,7 +137,7 @@ def write_report(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     else:
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
-        writer.writerows({**row, "warnings": "; ".join(row["warnings"])} for row in plain)
+        writer.writerows(plain)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
 
@@ -153,7 +171,7 @@ def _finishes_on_interrupt(job_run: JobRun) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Progress | None]:
+def _progress(command: str, total: int) -> Iterator[Progress | None]:
     """Show a bar with rate and remaining time on a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
         yield None
@@ -169,7 +187,7 @@ def _progress(total: int) -> Iterator[Progress | None]:
     )
 
     columns = (
-        TextColumn("importing"),
+        TextColumn("reading again" if command == "reprocess" else "importing"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -179,7 +197,7 @@ def _progress(total: int) -> Iterator[Progress | None]:
         TextColumn("left"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        progress.add_task("importing", total=total, rate="")
+        progress.add_task(command, total=total, rate="")
         yield progress
 
 
@@ -194,6 +212,11 @@ def _show(outcome: Outcome, progress: Progress | None) -> None:
 
         line = Text(outcome_line(outcome), style="red" if outcome.outcome == "failed" else "yellow")
         progress.console.print(line, soft_wrap=True)
+
+
+def _is_as_expected(job_run: JobRun, outcome: Outcome) -> bool:
+    """Say whether a test was looked at only to find that nothing is to be done."""
+    return job_run.command == "reprocess" and outcome.outcome == "unchanged"
 
 
 def _advance(progress: Progress) -> None:
@@ -214,7 +237,8 @@ def _summarise(context: Context, job_run: JobRun, counts: Counter[str], skipped:
             print(f"why each was skipped: {reasons} (or import with --report FILE)")
     if named := _named_by_folder(job):
         print(one_line(named))
-    found = outcomes_text(counts) or f"no files found in {job.root}"
+    nothing = f"no files found in {job.root}" if job.kind == "import" else "no tests to look at"
+    found = outcomes_text(counts) or nothing
     print(one_line(f"job {job.id}: {found} in {seconds:.1f} s" if counts else f"job {job.id}: {found}"))
 
 

@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 
 from battery_analysis import __version__
-from cli import db, demo, formats, import_directory, raw, read, sample, search, test_result
+from cli import (
+    db,
+    demo,
+    formats,
+    import_directory,
+    raw,
+    read,
+    reprocess,
+    sample,
+    schedule,
+    search,
+    test_result,
+    verify,
+    watch,
+)
 from cli.common import new_app, run
 
 app = new_app()
@@ -33,7 +47,7 @@ def _battery_analysis(
     """Battery test data, from raw cycler files to answers."""
 
 
-for single in (import_directory, search, read, formats, demo):
+for single in (import_directory, watch, schedule, verify, reprocess, search, read, formats, demo):
     app.add_typer(single.app)
 for name, group in (("sample", sample), ("test", test_result), ("raw", raw), ("db", db)):
     app.add_typer(group.app, name=name)

@@ -97,6 +97,22 @@ def import_sheet(
         raise typer.Exit(1)
 
 
+@command(app, "delete")
+def delete(
+    context: Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Sample.")],
+) -> None:
+    """Remove a sample that has no tests and is part of no other."""
+    from battery_analysis.store import removal
+
+    with open_store(context):
+        sample = removal.delete_sample(name)
+    if context.json:
+        print_json({"id": sample.id, "name": sample.name, "deleted": True})
+    else:
+        print(one_line(f"deleted sample {name}"))
+
+
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -115,6 +131,7 @@ def _facts(sample: Sample) -> dict[str, Any]:
         facts[role] = other.name if other else None
     aggregates = sample.aggregates.to_mongo().to_dict() if sample.aggregates else {}
     facts |= {"tests": aggregates.pop("test_count", 0), "cycles": aggregates.pop("cycle_count", 0)}
+    aggregates.pop("revisions", None)
     facts["aggregates"] = aggregates
     facts["notes"] = [{"text": n.text, "author": n.author, "written_at": n.written_at} for n in sample.notes_log]
     return facts

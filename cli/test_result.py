@@ -38,7 +38,7 @@ _SHOWN = (
 _ATTACHMENTS = {"id": "attachment", "name": "file", "kind": "kind", "size": "bytes", "sha256": "SHA-256"}
 _SPELLED = {"c_rates": "C-rates", "sha256": "SHA-256"}
 
-app = new_app("One test: facts and tags.")
+app = new_app("One test: facts, tags, its sample, removal.")
 
 
 @command(app, "show")
@@ -150,6 +150,59 @@ def tag(
     else:
         print_facts({"test": test.id, "tags": list(test.tags) or "none"})
         print_notes(notes)
+
+
+@command(app, "move")
+def move(
+    context: Context,
+    test_id: Annotated[str, typer.Argument(metavar="TEST_ID", help="Test.")],
+    sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="Name of a sample that exists.")],
+) -> None:
+    """Give a test to another sample; it stays there when its file grows."""
+    from battery_analysis.ingest.sample_rules import rules_from
+    from battery_analysis.models import TestResult
+    from battery_analysis.store import samples, tests
+    from battery_analysis.store.access import by_id
+
+    with open_store(context) as store:
+        before, target = by_id(TestResult, test_id), samples.by_name(sample)
+        codes = rules_from(context.settings).codes(target.name) or [target.name]
+        moved = tests.move(store, test_id, target, codes[0])
+        samples.refresh_aggregates({before.sample.id, target.id})
+    facts = {"test": moved.id, "sample": moved.sample_name, "cell_code": moved.cell_code, "was": before.sample_name}
+    if context.json:
+        print_json(facts)
+    else:
+        print_facts(facts)
+
+
+@command(app, "delete")
+def delete(
+    context: Context,
+    test_id: Annotated[str, typer.Argument(metavar="TEST_ID", help="Test.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would go.")] = False,
+) -> None:
+    """Remove a test, its data and the raw files that belong to no other test.
+
+    Its file is imported again wherever an import or a watcher still finds it.
+    """
+    from battery_analysis.models import TestResult
+    from battery_analysis.store import removal
+    from battery_analysis.store.access import by_id
+
+    with open_store(context) as store:
+        test = by_id(TestResult, test_id)
+        names = [part.filename for part in test.raw_files]
+        if yes:
+            test, raws = removal.delete_test(store, test_id)
+            names = [raw.filename for raw in raws]
+    facts = {"id": test.id, "sample": test.sample_name, "records": test.record_count, "files": names, "deleted": yes}
+    if context.json:
+        print_json(facts)
+        return
+    what = f"test {test.id} of sample {test.sample_name}, {counted(test.record_count, 'record')}"
+    files = f"; raw files: {', '.join(names) or 'none'}"
+    print(one_line(f"deleted {what}{files}" if yes else f"would delete {what}{files}; to do it, add --yes"))
 
 
 def main() -> int:

@@ -16,8 +16,9 @@ from battery_analysis.readers.base import TestMetadata
 from battery_analysis.reading import ReadResult
 from battery_analysis.store import Store, raw_files, samples
 from battery_analysis.store.parcel import pack
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import Belonging, Source, save_test
+from battery_analysis.store.tests import Belonging, save_test
 
 STARTED_AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -62,7 +63,7 @@ def save(
     arrival = Arrival(str(path), name, path, hashlib.sha256(data).hexdigest(), len(data), now())
     raw = raw_files.create(store, arrival, Labels(), archive=True)
     belonging = Belonging(samples.get_or_create(sample), sample, "fixed", sample)
-    source = Source(raw.test_id, raw.id, name, arrival.sha256)
+    source = Source(raw.test_id, (PartRead(raw.id, name, arrival.sha256),))
     test, _ = save_test(store, pack(result, folder / "parcel"), source, belonging, Labels())
     return test
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import battery_analysis as ba
-from benchmarks import exports
+from benchmarks import exports, import_grown, import_many, watching
 from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, load
+from benchmarks.measuring import Row
 from benchmarks.one_reader import Cost, costs
 from benchmarks.read_formats import CASES, Case, _verdicts
 
@@ -73,3 +74,15 @@ def test_a_row_holds_only_where_the_reach_is_met() -> None:
     quick, slow = Cost(0.012, 30.0, 100, 10.0), Cost(0.014, 50.0, 100, 10.0)
     assert [row.holds for row in _verdicts(quick, peers, 1)] == [True, True]
     assert [row.holds for row in _verdicts(slow, peers, 1)] == [False, False]
+
+
+SMALL: dict[str, tuple[Callable[[], Iterator[Row]], int]] = {
+    "many": (lambda: import_many.run(20), 5),
+    "grown": (lambda: import_grown.run(5_000), 5),
+    "watching": (lambda: watching.run(3, 60, 1.0), 4),
+}
+
+
+@pytest.mark.parametrize(("run", "rows"), SMALL.values(), ids=SMALL)
+def test_an_import_is_measured_to_its_end(run: Callable[[], Iterator[Row]], rows: int) -> None:
+    assert len(list(run())) == rows

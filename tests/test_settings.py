@@ -13,6 +13,9 @@ import pytest
 
 from battery_analysis.errors import SettingsError
 from battery_analysis.settings import Settings
+from battery_analysis.settings.notify import EmailTarget, UrlTarget
+from battery_analysis.settings.rules import ImportRule
+from battery_analysis.settings.schedules import Schedule
 
 
 @pytest.fixture
@@ -87,9 +90,11 @@ def test_a_toml_file_may_hold_every_key(home: Path) -> None:
 
         [[schedule]]
         cron = "0 3 * * *"
+        root = "nightly"
 
         [[rules]]
         folder = "formation"
+        tags = ["formation"]
         """,
     )
     settings = load(home)
@@ -100,10 +105,10 @@ def test_a_toml_file_may_hold_every_key(home: Path) -> None:
     assert settings.import_roots == (Path("/srv/cyclers"), home / "more")
     assert settings.mappings == Path("~/maps").expanduser()
     assert settings.sample_rules == ("header", "folder")
-    assert settings.notify == {"slack": {"url": "https://hooks.example.org/secret"}}
-    assert settings.schedule == ({"cron": "0 3 * * *"},)
-    assert settings.rules == ({"folder": "formation"},)
-    assert "secret" not in repr(settings)
+    assert settings.notify.targets == (UrlTarget("slack", "https://hooks.example.org/secret"),)
+    assert settings.schedule == (Schedule("0 3 * * *", home / "nightly", "nightly"),)
+    assert settings.rules == (ImportRule("formation", tags=("formation",)),)
+    assert "secret" not in repr(settings) + repr(settings.notify)
 
 
 def test_an_ini_file_holds_lists_after_commas_or_one_item_a_line(home: Path) -> None:
@@ -220,13 +225,76 @@ def test_a_password_is_never_shown(home: Path, password: str) -> None:
         ("host = 'http://x'", "1: host = 'http://x': must be a host name or address alone"),
         ("[rules]\nx = 1", "1: rules = {'x': 1}: must be a list of tables"),
         ("notify = 3", "1: notify: must be a table"),
+        (
+            "[[rules]]\ntags = ['a']\n[[rules]]\ncolour = 1",
+            "1: rules 2: unknown key 'colour'; there are folder, ",
+        ),
+        ("[[rules]]\nfolder = 'x'", "1: rules 1: says nothing; give one of tags, operator"),
+        ("[[rules]]\nsample_pattern = '('", "1: rules 1.sample_pattern = '(': must be a regular expression: "),
+        ("[[rules]]\ntime_zone = 'Mars/X'", "1: rules 1.time_zone = 'Mars/X': must be an IANA time zone"),
+        ("[[rules]]\ntags = 'x'", "1: rules 1.tags = 'x': must be a list"),
+        ("[notify.email]\nhost = 'h'", "1: notify.email: from is missing"),
+        (
+            "[notify.email]\nhost = 'h'\nfrom = 'a@b'\nto = 'c@d'\npassword = 'hunter2'",
+            "1: notify.email: user and password (or password_env) go together",
+        ),
+        ("[notify.email]\nhost = 'h'\nfrom = 'ab'\nto = 'c@d'", "1: notify.email.from = 'ab': must be an e-mail"),
+        ("[notify.slack]\nurl = 'hunter2'", "1: notify.slack.url: must be an address that begins with https://"),
+        ("[[notify.slack]]\nurl = 'ftp://hunter2'", "1: notify.slack 1.url: must be an address"),
+        ("[notify.webhook]\nevents = ['failed']", "1: notify.webhook: one of url and url_env is wanted"),
+        (
+            "[notify.webhook]\nurl_env = 'HOOK'\nevents = ['success']",
+            "1: notify.webhook.events = ['success']: must be one of completed, failed, stalled, retention",
+        ),
+        ("[notify]\nretention = 80", "1: notify.retention = 80: must be a fraction, above 0 and up to 1"),
+        ("[notify]\nstalled_hours = 0", "1: notify.stalled_hours = 0: must be a number of hours, above 0"),
+        ("[[schedule]]\ncron = '0 3 * * *'", "1: schedule 1: root is missing"),
+        ("[[schedule]]\nroot = 'a'\ncron = '0 25 * * *'", "1: schedule 1.cron = '0 25 * * *': must be a cron"),
+        ("[[schedule]]\nroot = 'a'\ncron = '0 0 30 2 *'", "1: schedule 1.cron = '0 0 30 2 *': must be a cron"),
+        ("[[schedule]]\nroot = 'a'\ncron = '@daily'", "1: schedule 1.cron = '@daily': must have five fields"),
+        (
+            "[[schedule]]\nroot='x/a'\ncron='0 3 * * *'\n[[schedule]]\nroot='y/a'\ncron='0 4 * * *'",
+            "1: schedule: two are called 'a'; give each a name of its own",
+        ),
         ("port = 1\nport = 2", "2: "),
         ("port = 1\nworkers = ", "2: Invalid value"),
     ],
 )
 def test_an_error_in_a_toml_file_names_file_line_key_and_value(home: Path, text: str, message: str) -> None:
     file = write(home, text)
-    assert error(home).startswith(f"{file}:{message}")
+    said = error(home)
+    assert said.startswith(f"{file}:{message}")
+    assert "hunter2" not in said
+
+
+def test_a_target_may_be_one_table_or_several_and_hides_what_is_secret(home: Path) -> None:
+    write(
+        home,
+        """
+        [notify]
+        retention = 0.7
+        [[notify.email]]
+        host = "smtp.example.org"
+        user = "ada"
+        password = "hunter2"
+        from = "lab@example.org"
+        to = ["a@example.org", "b@example.org"]
+        events = ["failed"]
+        [[notify.email]]
+        host = "localhost"
+        port = 25
+        starttls = false
+        from = "lab@example.org"
+        to = "c@example.org"
+        """,
+    )
+    notify = load(home).notify
+    first, second = notify.targets
+    assert isinstance(first, EmailTarget)
+    assert (first.password, first.port, first.starttls, first.to[1]) == ("hunter2", 587, True, "b@example.org")
+    assert notify.wanting("completed") == [second]
+    assert notify.retention == 0.7
+    assert "hunter2" not in repr(notify)
 
 
 @pytest.mark.parametrize(

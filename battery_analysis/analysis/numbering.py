@@ -36,6 +36,8 @@ def number_cycles(frame: pl.DataFrame) -> tuple[pl.DataFrame, CycleMethod | None
     """
     if not has_values(frame, CURRENT.name) or not has_values(frame, TEST_TIME.name):
         return frame, None
+    if has_values(frame, DERIVED_CYCLE_COUNT.name):  # several files of one run, each of which counts for itself
+        return frame, "derived"
     numbered = has_values(frame, CYCLE_COUNT.name)
     if numbered and frame[CYCLE_COUNT.name].min() != frame[CYCLE_COUNT.name].max():
         return frame, "tester"

@@ -21,7 +21,10 @@ OVERVIEW_SCHEMA: dict[str, pl.DataType] = {
     "value": pl.Float64(),
 }
 
-_SIGNALS = (VOLTAGE, CURRENT, SURFACE_TEMPERATURE, *SENSOR_TEMPERATURES, AMBIENT_TEMPERATURE)
+SIGNALS = tuple(
+    column.name for column in (VOLTAGE, CURRENT, SURFACE_TEMPERATURE, *SENSOR_TEMPERATURES, AMBIENT_TEMPERATURE)
+)
+"""Columns that an overview shows beside the cycle number."""
 
 
 def overview(frame: pl.DataFrame, points: int = 4000) -> pl.DataFrame:
@@ -40,7 +43,7 @@ def overview(frame: pl.DataFrame, points: int = 4000) -> pl.DataFrame:
         >>> overview(pl.DataFrame({"test_time_second": [0.0, 1.0], "voltage_volt": [3.7, None]})).rows()
         [('voltage_volt', 0.0, 3.7)]
     """
-    names = [column.name for column in _SIGNALS]
+    names = [*SIGNALS]
     if number := cycle_column(frame):
         names.append(number)
     parts = []

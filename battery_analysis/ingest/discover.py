@@ -5,28 +5,37 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from battery_analysis.errors import IngestError
 
+if TYPE_CHECKING:
+    from battery_analysis.ingest.origin import Origin
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file to look at. ``problem`` says why it cannot be imported, if that shows from outside."""
+    """A file to look at.
+
+    ``problem`` says why it cannot be imported, if that shows from outside. A file with an ``origin`` lies elsewhere,
+    and ``path`` is a file of this computer only once it was brought here.
+    """
 
     path: Path
     relative: PurePosixPath
     size: int = 0
     modified_at: datetime | None = None
     problem: str | None = None
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def source(self) -> str:
-        """Absolute path as it is stored; bytes that are no text are written as escapes."""
-        return stored_text(normal_path(self.path))
+        """Absolute path or address as it is stored; bytes that are no text are written as escapes."""
+        return self.origin.address if self.origin else stored_text(normal_path(self.path))
 
     @property
     def filename(self) -> str:
@@ -36,8 +45,15 @@ class Candidate:
     @property
     def folders(self) -> list[str]:
         """Names of the folders it lies in, from the inside out, up to the root of the search."""
+        if self.origin:
+            return [*reversed(self.relative.parts[:-1]), stored_text(self.origin.source.root)]
         levels = max(len(self.relative.parts), 1)
         return [stored_text(folder.name) for folder in list(self.path.absolute().parents)[:levels]]
+
+    def beside(self, name: str) -> Candidate:
+        """Return the file of a name beside this one."""
+        origin = replace(self.origin, name=name, beside=()) if self.origin else None
+        return Candidate(self.path.with_name(name), self.relative.with_name(stored_text(name)), origin=origin)
 
 
 @dataclass(frozen=True)
@@ -63,9 +79,18 @@ class Selection:
         deep_enough = self.depth is None or len(relative.parts) <= self.depth
         return deep_enough and not _matches(self.exclude, (str(relative), f"/{relative}/", relative.name))
 
+    def reaches(self, relative: PurePosixPath) -> bool:
+        """Say whether a search gets to the folder that something lies in."""
+        return all(self.enters(folder) for folder in list(relative.parents)[:-1])
 
-def discover(root: Path, selection: Selection) -> Iterator[Candidate]:
+
+def discover(root: Path, selection: Selection, folder: Path | None = None) -> Iterator[Candidate]:
     """Yield the wanted files below ``root`` (or ``root`` itself), by name, folder by folder.
+
+    Args:
+        root: Where the search begins; depth and globs count from there.
+        selection: Which files are wanted.
+        folder: Look into this folder below the root alone.
 
     Raises:
         IngestError: The root does not exist or cannot be entered.
@@ -79,7 +104,25 @@ def discover(root: Path, selection: Selection) -> Iterator[Candidate]:
             pass
     except OSError as exc:
         raise IngestError(f"{root}: {exc.strerror}") from exc
-    yield from _walk(root, selection)
+    if folder is None:
+        yield from _walk(root, PurePosixPath(), selection)
+    elif selection.reaches(below := _relative(root, folder)) and selection.enters(below):
+        yield from _walk(folder, below, selection)
+
+
+def look_at(root: Path, path: Path, selection: Selection) -> Candidate | None:
+    """Return the file at a path below ``root`` as ``discover`` would find it; None where it would yield nothing.
+
+    Raises:
+        OSError: It is gone, or cannot be looked at.
+    """
+    relative = _relative(root, path)
+    if not (selection.takes(relative) and selection.reaches(relative)):
+        return None
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return Candidate(path, relative, problem=_about_link(path))
+    return None if stat.S_ISDIR(status.st_mode) else _regular(path, relative, status)
 
 
 def stored_text(name: str) -> str:
@@ -92,9 +135,13 @@ def normal_path(path: Path) -> str:
     return os.path.normpath(path.absolute())
 
 
-def _walk(root: Path, selection: Selection) -> Iterator[Candidate]:
+def _relative(root: Path, path: Path) -> PurePosixPath:
+    return PurePosixPath(*map(stored_text, path.relative_to(root).parts))
+
+
+def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
     # A stack of folders under way rather than recursion: a tree may be deeper than Python's own stack.
-    under_way = [_entries(root, PurePosixPath(), selection)]
+    under_way = [_entries(folder, relative, selection)]
     while under_way:
         for found in under_way[-1]:
             if not isinstance(found, Candidate):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 
@@ -23,43 +24,65 @@ from battery_analysis.errors import (
     IngestError,
     InvalidDocumentError,
     ReadError,
+    SpoolError,
     UnknownFormatError,
 )
-from battery_analysis.ingest.discover import Candidate, Selection, discover, stored_text
+from battery_analysis.ingest.discover import Candidate, Selection
+from battery_analysis.ingest.growth import Growth
+from battery_analysis.ingest.import_rules import ImportRules, Said
 from battery_analysis.ingest.job import Outcome, OutcomeName
-from battery_analysis.ingest.reader_pool import ReaderPool
-from battery_analysis.ingest.recognise import recognise
+from battery_analysis.ingest.known import Known, looked_up
+from battery_analysis.ingest.parts import Part, named_run, part_of
+from battery_analysis.ingest.reader_pool import Readers, open_readers
+from battery_analysis.ingest.recognise import Recognised, recognise
+from battery_analysis.ingest.retrying import patiently
+from battery_analysis.ingest.runs import Runs, in_order
 from battery_analysis.ingest.sample_rules import Decision, SampleRules
+from battery_analysis.ingest.sources import Root, search, skipped_before
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
-from battery_analysis.models import TestResult
+from battery_analysis.models import RawDataFile, TestResult
+from battery_analysis.readers import READERS
 from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat, beside_format
 from battery_analysis.readers.delimited import delimited_readers
-from battery_analysis.reading import read_head
-from battery_analysis.store import Store, attachments, raw_files, samples, tests
+from battery_analysis.reading import companions_of, read_head
+from battery_analysis.settings.rules import ImportRule
+from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
+from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.provenance import PartRead, Source, add_run
 from battery_analysis.store.raw_files import Arrival, Holding, Labels, Past
-from battery_analysis.store.tests import Belonging, Source, Written, save_test
+from battery_analysis.store.tests import Belonging, Written, save_test
 
 logger = logging.getLogger(__name__)
 
-CONFLICT_TRIES = 3
+CONFLICT_TRIES = 10
 
 
 @dataclass(frozen=True)
 class ImportOptions:
     """What to import, and how."""
 
-    root: Path
+    root: Root
     rules: SampleRules
     data_dir: Path
     selection: Selection = field(default_factory=Selection)
     labels: Labels = field(default_factory=Labels)
+    import_rules: tuple[ImportRule, ...] = ()
+    """Those of the settings; what they say adds to the labels."""
     workers: int = 1
+    scheduler: str | None = None
+    """Of the Dask cluster that reads, in place of processes of this computer."""
     time_zone: str = "UTC"
     mappings: Path | None = None
     archive: bool = True
     reset: bool = False
+    checksum: bool = False
+    """Read every file, also those whose path, size and time of change are stored."""
+    keep_versions: retention.Policy = "recent"
+    """Which older versions of a file keep their bytes."""
+    retries: int = 0
+    """How often a trouble that passes by itself is waited out."""
 
 
 def import_files(
@@ -78,7 +101,7 @@ def import_files(
         IngestError: The spool cannot be written.
     """
     with open_importer(store, options) as importer:
-        yield from in_threads(importer.take, candidates, options.workers, stop)
+        yield from in_threads(lambda each: importer.take(*each), looked_up(candidates), options.workers, stop)
 
 
 @contextmanager
@@ -87,10 +110,12 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
 
     Raises:
         SettingsError: A mapping file is malformed.
+        ClusterError: The cluster that is to read cannot be used.
         IngestError: The spool cannot be written.
     """
     delimited_readers(options.mappings)  # whatever is wrong with them shows before the first file is taken
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
+    readers = open_readers(options.workers, options.mappings, options.scheduler)
+    with readers as pool, open_spool(options.data_dir) as spool:
         importer = Importer(store, options, spool, pool)
         yield importer
         importer.refresh_samples()
@@ -102,26 +127,44 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
     Raises:
         IngestError: The root does not exist or cannot be entered.
     """
-    found = sorted(discover(options.root, options.selection), key=_is_beside)
-    return [candidate for candidate in found if not done or candidate.source not in done]
+    found = search(
+        options.root,
+        options.selection,
+        data_dir=options.data_dir,
+        time_zone=options.time_zone,
+        retries=options.retries,
+    )
+    wanted = (candidate for candidate in found if not done or candidate.source not in done)
+    return sorted(wanted, key=_is_beside)
 
 
 class Importer:
     """Takes one file at a time, in any number of threads."""
 
-    def __init__(self, store: Store, options: ImportOptions, spool: Spool, pool: ReaderPool) -> None:
+    def __init__(self, store: Store, options: ImportOptions, spool: Spool, pool: Readers) -> None:
         self._store = store
         self._options = options
         self._spool = spool
         self._pool = pool
+        self._import_rules = ImportRules(options.import_rules, options.labels, options.time_zone)
         self._touched: set[ObjectId] = set()
         self._reset: set[str] = set()
+        self._runs = Runs(store, spool, pool)
+        self._growth = Growth(store, spool, pool, options.rules)
 
-    def take(self, candidate: Candidate) -> Outcome:
-        """Import one file."""
+    def take(self, candidate: Candidate, known: Known | None = None) -> Outcome:
+        """Import one file, of which ``known`` says what is stored."""
         began = time.perf_counter()
         try:
-            outcome = self._tried(candidate)
+            if known is not None and self._needs_no_look(candidate, known):
+                outcome = _as_known(candidate, known)
+            elif known is None and not self._reads_all and (before := skipped_before(candidate)):
+                outcome = before
+            else:
+                with self._spool.bring(candidate) as here:
+                    for attempt in patiently(self._options.retries):
+                        with attempt:
+                            outcome = self._tried(here, again=attempt.retry_state.attempt_number > 1)
         except UnknownFormatError as exc:
             outcome = Outcome(candidate.source, "skipped", exc.reason)
         except ReadError as exc:
@@ -135,35 +178,70 @@ class Importer:
 
     def refresh_samples(self) -> None:
         """Bring the aggregates of all samples touched since the last time up to date."""
-        samples.refresh_aggregates(self._touched)
+        touched, self._touched = self._touched, set()
+        samples.refresh_aggregates(touched)
 
-    def _tried(self, candidate: Candidate) -> Outcome:
+    @property
+    def _reads_all(self) -> bool:
+        return self._options.reset or self._options.checksum
+
+    def _needs_no_look(self, candidate: Candidate, known: Known) -> bool:
+        """Say whether there is nothing to do with a file that is stored as it is, and no reason for doubt."""
+        if self._reads_all or self._options.labels.say_something:
+            return False
+        lacks = not known.companions and _has_companions(known.reader, candidate)
+        return not lacks and (known.archived or not self._options.archive)
+
+    def _tried(self, candidate: Candidate, *, again: bool) -> Outcome:
         found = recognise(candidate, self._options.mappings)
         for number in range(CONFLICT_TRIES):
+            with suppress(ConflictError):
+                if (outcome := self._grown(candidate, found)) is not None:
+                    return outcome
             # Copied anew each time: what another process stored meanwhile may be a later state of this file.
             with self._spool.copy(candidate.path, found.companions) as spooled, suppress(ConflictError):
                 if found.beside is not None:
                     return self._beside(candidate, spooled, found.beside)
-                return self._once(candidate, spooled, found.damage, raced=number > 0)
+                return self._once(candidate, spooled, found, raced=again or number > 0)
         reason = f"other processes stored it meanwhile, {CONFLICT_TRIES} times over; import it again"
         return Outcome(candidate.source, "failed", reason)
 
-    def _once(self, candidate: Candidate, spooled: Spooled, damage: CorruptFileError | None, *, raced: bool) -> Outcome:
+    def _grown(self, candidate: Candidate, found: Recognised) -> Outcome | None:
+        """Store what a large text file has grown by, if its end alone tells."""
+        if self._options.reset or not self._options.archive or found.reader is None:
+            return None
+        try:
+            said = self._import_rules.of(candidate, found.reader.tester)
+        except IngestError:
+            return None  # whoever takes the whole says what is wrong
+        with self._growth.of(candidate, said) as grown:
+            if grown is None:
+                return None
+            holding = self._append(grown.holding, grown.arrival)
+            test, written = self._save(grown.source, grown.parcel, grown.decision, said.labels, again=False)
+            raw_files.belongs_to(holding, test.id, test.sample.id)
+            return _outcome(grown.arrival, written, test, holding, _about_codes(grown.decision))
+
+    def _once(self, candidate: Candidate, spooled: Spooled, found: Recognised, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
         arrival = _arrival(candidate, spooled, past.lengths)
-        if damage is not None:
-            return _failed(arrival, damage, self._keep_unread(arrival, past))
+        try:
+            if found.damage is not None:
+                raise found.damage
+            said = self._import_rules.of(candidate, found.reader.tester if found.reader else None)
+        except (CorruptFileError, IngestError) as exc:
+            return _failed(arrival, exc, self._keep_unread(arrival, past, self._options.labels))
         owner, again = past.owner, False
         if owner is not None:
-            test = raw_files.tests_of([owner]).get(owner.test_id)
+            test = raw_files.test_of(owner)
             is_newest = owner.newest == spooled.sha256
             is_read = raw_files.names(test, spooled.sha256) or not is_newest
             if test is not None and is_read:
                 lacked = spooled.companions and not test.companions
                 again = is_newest and bool(lacked or self._is_reset(candidate, owner))
                 if not again:
-                    return self._known(candidate, arrival, owner, test, raced=raced)
-        return self._new(candidate, spooled, arrival, past, again=again)
+                    return self._known(candidate, arrival, owner, test, said, raced=raced)
+        return self._new(candidate, spooled, arrival, past, said, again=again)
 
     def _is_reset(self, candidate: Candidate, owner: Holding) -> bool:
         """Say whether a reset asks for these bytes; copies of one file ask once."""
@@ -174,42 +252,87 @@ class Importer:
         return first
 
     def _known(
-        self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, *, raced: bool
+        self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, said: Said, *, raced: bool
     ) -> Outcome:
         """Note bytes that are imported already."""
         self._note(owner, arrival)
-        raw_files.add_labels(owner, self._options.labels)
-        tests.add_labels(test.id, self._options.labels)
+        raw_files.add_labels(owner, said.labels)
+        tests.add_labels(test.id, said.labels)
+        job = self._options.labels.import_job
+        first_seen_at = next(iter(owner.seen_at))
+        if not owner.is_settled:
+            attachments.attach_to_test(test, first_seen_at, test.companions)
+            raw_files.belongs_to(owner, test.id, test.sample.id)
+        if raced and job is not None and test.import_job == job and first_seen_at == candidate.source:
+            # This very import had stored it when the answer of the server was lost.
+            return _outcome(arrival, "created" if test.created_in == job else "updated", test, owner)
         # A race for the same bytes may put this path beside the winner's before it is lost.
         if candidate.source in owner.seen_at and not (raced and len(owner.seen_at) > 1):
             return _outcome(arrival, "unchanged", test, owner)
         attachments.attach_to_test(test, candidate.source)
-        return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test))
+        if test.runs and (named := named_run(candidate.source, test.tester)):
+            add_run(test, named[0])
+        return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test, said))
 
-    def _new(self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, *, again: bool) -> Outcome:
+    def _new(
+        self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, said: Said, *, again: bool
+    ) -> Outcome:
         """Read bytes and store them as a new test or a new revision, ``again`` where a test was read from them."""
-        reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, self._options.time_zone)
+        reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone)
         # A file never seen is put away while a worker reads it; to which test others belong shows when read.
-        holding = None if past.owner or past.seen_here else self._create(arrival)
+        holding = None if past.owner or past.seen_here else self._create(arrival, past, said.labels)
         try:
             parcel = reading.result()
-            decision = self._options.rules.decide(candidate, parcel.metadata)
+            decision = self._options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
+        except SpoolError:  # every later file would fail the same way
+            raise
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
-            return _failed(arrival, exc, holding or self._keep_unread(arrival, past))
-        holding, test_id = (holding, holding.test_id) if holding else self._place(arrival, past, parcel, decision)
-        try:
-            companions = self._keep_companions(candidate, spooled)
-            source = Source(test_id, holding.id, holding.filename, arrival.sha256, companions)
-            test, written = self._save(source, parcel, decision, again=again)
-        except InvalidDocumentError as exc:
-            return _failed(arrival, exc, holding)
-        raw_files.belongs_to(holding, test.id, test.sample.id)
+            return _failed(arrival, exc, holding or self._keep_unread(arrival, past, said.labels))
+        part = part_of(candidate.source, parcel)
+        with self._runs.held(part):
+            if holding is None:
+                holding, test_id = self._place(arrival, past, parcel, decision, said.labels)
+            else:
+                test_id = holding.test_id
+            number, span = (part.number, part.span) if part else (None, None)
+            own = PartRead(holding.id, holding.filename, arrival.sha256, number, span)
+            try:
+                companions = self._keep_companions(candidate, spooled)
+                source = self._source(test_id, own, part, parcel, decision)
+                if len(source.parts) > 1:
+                    parcel = self._runs.read_together(
+                        source.parts, holding.id, spooled, candidate.source, said.time_zone
+                    )
+                source = replace(source, companions=companions)
+                test, written = self._save(source, parcel, decision, said.labels, again=again)
+            except SpoolError:
+                raise
+            except (InvalidDocumentError, ReadError, IngestError) as exc:
+                return _failed(arrival, exc, holding)
+        if written == "updated":
+            retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
         attachments.attach_to_test(test, candidate.source, companions)
+        raw_files.belongs_to(holding, test.id, test.sample.id)
         outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))
 
-    def _place(self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision) -> tuple[Holding, ObjectId]:
+    def _source(
+        self, test_id: ObjectId, own: PartRead, part: Part | None, parcel: Parcel, decision: Decision
+    ) -> Source:
+        """Say of which test, new or stored, the bytes are a part, and which others it has."""
+        stored = raw_files.test_by_id(test_id)
+        if part is None:
+            return Source(test_id, (own,))
+        if stored is not None:
+            return Source(test_id, in_order(stored, own), run=part.run)
+        place = self._runs.place(part, own, parcel.metadata, decision.sample)
+        joined = place.test.id if place.test else test_id
+        return Source(joined, in_order(place.test, own), run=part.run, run_claim=place.claim)
+
+    def _place(
+        self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision, labels: Labels
+    ) -> tuple[Holding, ObjectId]:
         """Keep bytes that were read where they belong, and say to which test.
 
         They belong to the test that was imported from the same path and that they are a later state of;
@@ -226,10 +349,10 @@ class Importer:
             return past.owner, of_its_own.test_id
         unread = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
         earlier = same or next(unread, None)
-        holding = self._append(earlier, arrival) if earlier else self._create(arrival)
+        holding = self._append(earlier, arrival) if earlier else self._create(arrival, past, labels)
         return holding, holding.test_id
 
-    def _keep_unread(self, arrival: Arrival, past: Past) -> Holding | None:
+    def _keep_unread(self, arrival: Arrival, past: Past, labels: Labels) -> Holding | None:
         """Keep bytes that could not be read, with what was kept of the file before; an empty file has none."""
         if not arrival.size:
             return None
@@ -239,14 +362,15 @@ class Importer:
         stored = raw_files.tests_of(past.seen_here)
         earlier = (each for each in past.seen_here if each.test_id not in stored or each.grew_into(arrival))
         before = next(earlier, None)
-        return self._append(before, arrival) if before else self._create(arrival)
+        return self._append(before, arrival) if before else self._create(arrival, past, labels)
 
-    def _save(self, source: Source, parcel: Parcel, decision: Decision, *, again: bool) -> tuple[TestResult, Written]:
-        options = self._options
-        sample = samples.get_or_create(decision.sample, options.labels)
+    def _save(
+        self, source: Source, parcel: Parcel, decision: Decision, labels: Labels, *, again: bool
+    ) -> tuple[TestResult, Written]:
+        sample = samples.get_or_create(decision.sample, labels)
         belonging = Belonging(sample, decision.cell_code, decision.rule, decision.sample)
-        again = again or options.reset
-        test, written = save_test(self._store, parcel, source, belonging, options.labels, again=again)
+        again = again or self._options.reset
+        test, written = save_test(self._store, parcel, source, belonging, labels, again=again)
         self._touched.add(test.sample.id)
         return test, written
 
@@ -263,8 +387,7 @@ class Importer:
         """Keep what was read along with a file."""
         kept = []
         for each in spooled.companions:
-            name = each.path.name
-            beside = Candidate(candidate.path.with_name(name), candidate.relative.with_name(stored_text(name)))
+            beside = candidate.beside(each.path.name)
             kept.append(self._keep_beside(beside, each, beside_format(read_head(each.path))))
         return kept
 
@@ -278,17 +401,17 @@ class Importer:
             raw_files.archive_late(self._store, owner, arrival)
         raw_files.note_source(owner, arrival)
 
-    def _create(self, arrival: Arrival) -> Holding:
-        return raw_files.create(self._store, arrival, self._options.labels, archive=self._options.archive)
+    def _create(self, arrival: Arrival, past: Past, labels: Labels) -> Holding:
+        return raw_files.create(self._store, arrival, labels, archive=self._options.archive, past=past)
 
     def _append(self, holding: Holding, arrival: Arrival) -> Holding:
         return raw_files.append(self._store, holding, arrival, archive=self._options.archive)
 
-    def _about_duplicate(self, candidate: Candidate, owner: Holding, test: TestResult) -> str:
+    def _about_duplicate(self, candidate: Candidate, owner: Holding, test: TestResult, said: Said) -> str:
         other = next((path for path in owner.seen_at if path != candidate.source), test.name)
         reason = f"same bytes as {other}"
         try:
-            decision = self._options.rules.decide(candidate, None)
+            decision = self._options.rules.decide(candidate, None, said.sample_patterns)
         except IngestError:
             return reason
         if test.sample_rule != "header" and decision.sample != test.ruled_sample:
@@ -323,13 +446,20 @@ def _is_later(test: TestResult | None, holding: Holding, arrival: Arrival, parce
         return False
     if holding.grew_into(arrival):
         return True
-    new = parcel.metadata
+    new, started_at = parcel.metadata, _start_of_part(test, holding)
     return (
         new.started_at is not None
-        and test.started_at is not None
-        and abs((new.started_at - test.started_at).total_seconds()) < 0.001
+        and started_at is not None
+        and abs((new.started_at - started_at).total_seconds()) < 0.001
         and (new.device or test.device, new.channel) == (test.device, test.channel)
     )
+
+
+def _start_of_part(test: TestResult, holding: Holding) -> datetime | None:
+    """Return when a file of a test began: the first began with it, others later."""
+    spans = (part.span for part in test.raw_files if part.raw_file == holding.id and part.span)
+    started_at: datetime | None = next((span.started_at for span in spans), None) or test.started_at
+    return started_at
 
 
 def _failed(arrival: Arrival, error: BatteryAnalysisError, holding: Holding | None) -> Outcome:
@@ -355,6 +485,29 @@ def _outcome(
         reader=test.reader,
         records=test.record_count,
         cycles=test.cycle_count,
+    )
+
+
+def _has_companions(reader: str, candidate: Candidate) -> bool:
+    """Say whether files lie beside one that its reader takes facts from."""
+    asked = (each for each in READERS if each.name == reader and hasattr(each, "companions"))
+    if candidate.origin is not None:
+        return candidate.origin.has_log_beside and any(asked)
+    return any(companions_of(each, candidate.path) for each in asked)
+
+
+def _as_known(candidate: Candidate, known: Known) -> Outcome:
+    return Outcome(
+        candidate.source,
+        "unchanged",
+        sha256=known.sha256,
+        size=candidate.size,
+        test_id=known.test_id,
+        raw_id=known.raw_id,
+        sample=known.sample,
+        reader=known.reader,
+        records=known.records,
+        cycles=known.cycles,
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from battery_analysis.errors import IngestError, ReadError, UnknownFormatError
 from battery_analysis.ingest.discover import Candidate
+from battery_analysis.ingest.import_rules import ImportRules
 from battery_analysis.ingest.importer import ImportOptions
 from battery_analysis.ingest.job import Outcome, OutcomeName
-from battery_analysis.ingest.reader_pool import ReaderPool
+from battery_analysis.ingest.reader_pool import Readers, open_readers
 from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.sample_rules import Decision
-from battery_analysis.ingest.spool import Spooled, open_spool
+from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
 from battery_analysis.store import Store, raw_files
 
@@ -30,19 +32,27 @@ class Preview:
 
 def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
     """Read files and yield to which sample each would go and why; nothing is stored."""
-    with open_spool(options.data_dir) as spool, ReaderPool(options.workers, options.mappings) as pool:
+    rules = ImportRules(options.import_rules, options.labels, options.time_zone)
+    readers = open_readers(options.workers, options.mappings, options.scheduler)
+    with readers as pool, open_spool(options.data_dir) as spool:
+        yield from in_threads(
+            lambda candidate: preview_file(options, rules, candidate, spool, pool), candidates, options.workers
+        )
 
-        def preview(candidate: Candidate) -> Preview:
-            seen = Preview(candidate.source, str(candidate.relative), None, None)
-            try:
-                found = _with_records(candidate, options)
-                with spool.copy(candidate.path, found.companions) as spooled:
-                    parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, options.time_zone).result()
-                return replace(seen, decision=options.rules.decide(candidate, parcel.metadata), reader=parcel.reader)
-            except (ReadError, IngestError) as exc:
-                return replace(seen, problem=getattr(exc, "reason", str(exc)))
 
-        yield from in_threads(preview, candidates, options.workers)
+def preview_file(
+    options: ImportOptions, rules: ImportRules, candidate: Candidate, spool: Spool, pool: Readers
+) -> Preview:
+    """Read one file and say to which sample it would go and why."""
+    seen = Preview(candidate.source, str(candidate.relative), None, None)
+    try:
+        with _copied(candidate, spool, options) as (spooled, found):
+            said = rules.of(candidate, found.reader.tester if found.reader else None)
+            parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone).result()
+        decision = options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
+        return replace(seen, decision=decision, reader=parcel.reader)
+    except (ReadError, IngestError) as exc:
+        return replace(seen, problem=getattr(exc, "reason", str(exc)))
 
 
 def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
@@ -50,8 +60,7 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
     with open_spool(options.data_dir) as spool:
         for candidate in candidates:
             try:
-                found = _with_records(candidate, options)
-                with spool.copy(candidate.path, found.companions) as spooled:
+                with _copied(candidate, spool, options) as (spooled, _):
                     yield _planned(candidate, spooled, options)
             except UnknownFormatError as exc:
                 yield Outcome(candidate.source, "skipped", exc.reason)
@@ -59,13 +68,17 @@ def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candid
                 yield Outcome(candidate.source, "failed", exc.reason)
 
 
-def _with_records(candidate: Candidate, options: ImportOptions) -> Recognised:
-    found = recognise(candidate, options.mappings)
-    if found.damage is not None:
-        raise found.damage
-    if found.beside is not None:
-        raise UnknownFormatError(candidate.source, f"{found.beside.title}, to be attached to the tests it belongs to")
-    return found
+@contextmanager
+def _copied(candidate: Candidate, spool: Spool, options: ImportOptions) -> Iterator[tuple[Spooled, Recognised]]:
+    """Yield the copy of a file with records, and what it is."""
+    with spool.bring(candidate) as here:
+        found = recognise(here, options.mappings)
+        if found.damage is not None:
+            raise found.damage
+        if found.beside is not None:
+            raise UnknownFormatError(here.source, f"{found.beside.title}, to be attached to the tests it belongs to")
+        with spool.copy(here.path, found.companions) as spooled:
+            yield spooled, found
 
 
 def _planned(candidate: Candidate, spooled: Spooled, options: ImportOptions) -> Outcome:

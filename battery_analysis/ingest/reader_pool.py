@@ -2,25 +2,84 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from battery_analysis.errors import BatteryAnalysisError, ReaderLimitError, ReadError
+from battery_analysis.errors import BatteryAnalysisError, ReaderLimitError, ReadError, SpoolError
+from battery_analysis.ingest.text_lines import lead_bytes
 from battery_analysis.store.parcel import Parcel, pack
 
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
+
 READ_SECONDS = 600
+FILES_PER_PROCESS = 1000
 MEMORY_BYTES = 6 << 30
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+
+
+class Reading(Protocol[Made_co]):
+    """A file that is being read."""
+
+    def result(self) -> Made_co:
+        """Wait for what is made of it.
+
+        Raises:
+            ReadError: The file cannot be read, or its reader hit a limit or died.
+            ClusterError: The cluster that read it was lost.
+        """
+
+
+class Readers(Protocol):
+    """What reads files and leaves encoded parcels in the spool: processes of this computer, or a cluster."""
+
+    def __enter__(self) -> Readers: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading[Parcel]:
+        """Start reading ``path``, known to people as ``source``."""
+
+    def submit_parts(self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str) -> Reading[Parcel]:
+        """Start reading the parts of one test, in their order, as one.
+
+        Each part lies in a folder of its own, beside the files that its reader needs.
+        """
+
+    def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Reading[Parcel | None]:
+        """Start reading the end of a file whose beginning is stored (see ``tail``); None says to read the whole."""
+
+
+def open_readers(workers: int, mappings: Path | None, scheduler: str | None = None) -> Readers:
+    """Start what reads files: processes here or, where a scheduler is named, the workers of its Dask cluster.
+
+    Raises:
+        ClusterError: The cluster does not answer, or its workers cannot read what this process can.
+    """
+    if scheduler is None:
+        return ReaderPool(workers, mappings)
+    from battery_analysis.ingest.dask_pool import DaskReaderPool
+
+    return DaskReaderPool(scheduler, mappings)
 
 
 class ReaderPool:
-    """Processes that read files and leave encoded parcels in the spool."""
+    """Processes of this computer that read files."""
 
     def __init__(self, workers: int, mappings: Path | None = None) -> None:
         self._mappings = mappings
@@ -28,6 +87,8 @@ class ReaderPool:
         self._pool = ProcessPool(
             max_workers=workers,
             context=multiprocessing.get_context("spawn"),
+            # What a reader leaks goes with its process.
+            max_tasks=FILES_PER_PROCESS,
             initializer=_prepare,
             initargs=[MEMORY_BYTES],
         )
@@ -44,27 +105,38 @@ class ReaderPool:
             self._pool.stop()
         self._pool.join()
 
-    def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading:
+    def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading[Parcel]:
         """Start reading ``path``, known to people as ``source``."""
-        task = (path, parcel, time_zone, self._mappings)
-        return Reading(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
+        return self.submit_parts([path], parcel, source, time_zone)
+
+    def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Reading[Parcel | None]:
+        """Start reading the end of a file whose beginning is stored; see ``tail``."""
+        task = (path, parcel, before, time_zone, self._mappings)
+        return _InProcess(self._pool.schedule(read_tail, task, timeout=READ_SECONDS), source)
+
+    def submit_parts(
+        self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
+    ) -> Reading[Parcel]:
+        """Start reading the parts of one test as one; ``mappings`` may take the place of the pool's."""
+        task = (paths, parcel, time_zone, mappings or self._mappings)
+        return _InProcess(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
 
 
-class Reading:
-    """A file that is being read."""
+class _InProcess(Generic[Made]):
+    """A file that a process of this computer reads."""
 
-    def __init__(self, future: ProcessFuture[Parcel], source: str) -> None:
+    def __init__(self, future: ProcessFuture[Made], source: str) -> None:
         self._future = future
         self._source = source
 
-    def result(self) -> Parcel:
+    def result(self) -> Made:
         """Wait for the parcel.
 
         Raises:
             ReadError: The file cannot be read, or its reader hit a limit or died.
         """
         try:
-            parcel: Parcel = self._future.result()
+            made: Made = self._future.result()
         except ReadError as exc:
             raise type(exc)(self._source, exc.reason, exc.reader) from exc
         except FutureTimeoutError as exc:
@@ -73,20 +145,36 @@ class Reading:
             raise ReaderLimitError(self._source, f"the process that read it died (exit status {exc.exitcode})") from exc
         except MemoryError as exc:
             raise ReaderLimitError(self._source, f"reading it takes more than {MEMORY_BYTES >> 30} GiB") from exc
-        return parcel
+        return made
 
 
-def read_parcel(path: Path, parcel: Path, time_zone: str, mappings: Path | None = None) -> Parcel:
-    """Read a file and pack the result; runs in a worker process."""
-    from battery_analysis.reading import read
+def read_parcel(paths: Sequence[Path], parcel: Path, time_zone: str, mappings: Path | None = None) -> Parcel:
+    """Read the files of one test and pack the result; runs in a worker process."""
+    from battery_analysis.reading import read_parts
 
+    with _as_fault_of_the_reader(paths[-1]):
+        packed = pack(read_parts(paths, time_zone=time_zone, mappings=mappings), parcel)
+        return replace(packed, lead_bytes=lead_bytes(paths[0], packed.record_count)) if len(paths) == 1 else packed
+
+
+def read_tail(path: Path, parcel: Path, before: Path, time_zone: str, mappings: Path | None = None) -> Parcel | None:
+    """Read the end of a file whose beginning is stored; runs in a worker process."""
+    from battery_analysis.ingest.tail import read_on
+
+    with _as_fault_of_the_reader(path):
+        return read_on(path, parcel, before, time_zone, mappings)
+
+
+@contextmanager
+def _as_fault_of_the_reader(path: Path) -> Iterator[None]:
+    """Make whatever a reader raises this file's outcome; packages written in Rust raise panics, no Exceptions."""
     try:
-        return pack(read(path, time_zone=time_zone, mappings=mappings), parcel)
+        yield
     except (BatteryAnalysisError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:
-        # Whatever else a reader raises is that reader's fault and this file's outcome; packages written in Rust
-        # raise panics, which are no Exception.
+        if isinstance(exc, OSError) and exc.errno in _NO_ROOM:  # readers only read: it is the spool that is full
+            raise SpoolError(f"{path.parent}: cannot keep what was read: {exc.strerror}") from exc
         raise ReadError(path, f"its reader failed with {type(exc).__name__}: {exc}") from exc
 
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from bson import ObjectId
 from mongoengine import ValidationError
+from pymongo.errors import PyMongoError
 
 from battery_analysis.errors import BatteryAnalysisError, IngestError
 from battery_analysis.ingest import job as jobs
-from battery_analysis.ingest.discover import Candidate, Selection, normal_path, stored_text
+from battery_analysis.ingest.discover import Candidate, Selection, stored_text
 from battery_analysis.ingest.importer import ImportOptions, candidates_of, import_files
 from battery_analysis.ingest.job import Outcome
+from battery_analysis.ingest.retrying import patiently
 from battery_analysis.ingest.sample_rules import rules_from
+from battery_analysis.ingest.sources import is_address, stored_root
 from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, samples
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.retention import Policy
+
+RECORDED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,14 @@ class ImportRequest:
     exclude: Sequence[str] = ()
     depth: int | None = None
     workers: int | None = None
+    scheduler: str | None = None
     sample: str | None = None
     sample_map: str | None = None
     sample_lookup: bool = False
     archive: bool = True
     reset: bool = False
+    checksum: bool = False
+    retries: int | None = None
     tags: Sequence[str] = ()
     operator: str | None = None
     device: str | None = None
@@ -49,10 +59,11 @@ class ImportRequest:
 
         Raises:
             IngestError: The sample map cannot be read, or a sample, tag or key could not be stored.
+            ClusterError: The scheduler that it names cannot be used.
         """
         self._refuse_what_cannot_be_stored()
         return ImportOptions(
-            root=Path(self.root),
+            root=self.root if is_address(self.root) else Path(self.root),
             rules=rules_from(
                 settings,
                 fixed=self.sample.strip() if self.sample else None,
@@ -66,11 +77,16 @@ class ImportRequest:
                 depth=self.depth if self.depth is not None else settings.depth,
             ),
             labels=Labels(self.tags, self.operator, self.device, self.metadata, import_job=job),
-            workers=self.workers or settings.workers,
+            import_rules=settings.rules,
+            workers=self.workers or files_at_once(settings, self.scheduler),
+            scheduler=self.scheduler,
             time_zone=settings.time_zone,
             mappings=settings.mappings,
             archive=self.archive,
             reset=self.reset,
+            checksum=self.checksum,
+            keep_versions=cast(Policy, settings.keep_versions),
+            retries=settings.retries if self.retries is None else self.retries,
         )
 
     def _refuse_what_cannot_be_stored(self) -> None:
@@ -98,25 +114,57 @@ class JobRun:
     candidates: Sequence[Candidate]
     stopping: Event = field(default_factory=Event)
 
+    command: ClassVar[str] = "import"
+
+    @property
+    def total(self) -> int:
+        """How many files it looks at."""
+        return len(self.candidates)
+
     def stop(self) -> None:
         """Finish the files in hand and begin no other; the job can be resumed."""
         self.stopping.set()
 
     def __iter__(self) -> Iterator[Outcome]:
         began = time.monotonic()
-        state, reason = "interrupted", "the importing process ended"
+        ending: tuple[str, str | None] = ("interrupted", "the importing process ended")
         try:
-            with jobs.beating(self.job):
-                for outcome in import_files(self.store, self.options, self.candidates, self.stopping):
-                    jobs.record(self.job, outcome)
+            with jobs.beating(self.job, self.stopping), self._recording() as record:
+                for outcome in self._outcomes():
+                    record(outcome)
                     yield outcome
                 samples.refresh_left_behind()
-            state, reason = ("interrupted", "stopped by a user") if self.stopping.is_set() else ("completed", "")
-        except BatteryAnalysisError as exc:
-            state, reason = "failed", str(exc)
+            ending = jobs.ending(self.job, stopped=self.stopping.is_set())
+        except (BatteryAnalysisError, PyMongoError) as exc:
+            ending = ("failed", str(exc))
             raise
         finally:
-            jobs.finish(self.job, state, time.monotonic() - began, reason or None)
+            jobs.finish(self.job, *ending, seconds=time.monotonic() - began)
+
+    def _outcomes(self) -> Iterator[Outcome]:
+        return import_files(self.store, self.options, self.candidates, self.stopping)
+
+    @contextmanager
+    def _recording(self) -> Iterator[Callable[[Outcome], None]]:
+        """Record outcomes as they come; those that changed nothing may wait for one another."""
+        waiting: list[Outcome] = []
+
+        def write() -> None:
+            patiently(self.options.retries)(jobs.record, self.job, waiting)
+            waiting.clear()
+
+        def record(outcome: Outcome) -> None:
+            waiting.append(outcome)
+            if outcome.outcome != "unchanged" or len(waiting) >= RECORDED_AT_ONCE:
+                write()
+
+        try:
+            yield record
+        except BaseException:  # what ends the import is said at once, even if the database is what ended it
+            with suppress(PyMongoError):
+                jobs.record(self.job, waiting)
+            raise
+        write()
 
 
 def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
@@ -128,7 +176,7 @@ def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
     options = request.options(settings)
     candidates = candidates_of(options)
     kept = asdict(request) | {"root": _storable(request.root), "sample_map": _storable(request.sample_map)}
-    job = jobs.start(stored_text(normal_path(options.root)), kept)
+    job = jobs.start(stored_root(options.root), kept)
     jobs.set_total(job, len(candidates))
     return JobRun(store, job, request.options(settings, job.id), candidates)
 
@@ -141,16 +189,35 @@ def resume(store: Store, settings: Settings, job_id: str, root: Path | None = No
         IngestError: It is still running, nothing is left to do, its root is gone, or it is not ``root``.
     """
     job = jobs.resumable(job_id)
-    if root is not None and stored_text(normal_path(root)) != job.root:
-        raise IngestError(f"job {job.id} imports {job.root}, not {stored_text(normal_path(root))}")
-    paths = {name: _path_text(job.options[name]) for name in ("root", "sample_map")}
-    request = ImportRequest(**{**job.options, **paths})
+    if root is not None and stored_root(root) != job.root:
+        raise IngestError(f"job {job.id} imports {job.root}, not {stored_root(root)}")
+    request = request_of(job)
     options = request.options(settings, job.id)
     settled = jobs.settled_paths(job)
     candidates = candidates_of(options, settled)
     jobs.reopen(job)
     jobs.set_total(job, len(candidates) + len(settled))
     return JobRun(store, job, options, candidates)
+
+
+def request_of(job: ImportJob) -> ImportRequest:
+    """Return what a user asked for when a job was opened, of a watcher what it does with each file."""
+    known = {each.name: job.options[each.name] for each in fields(ImportRequest) if each.name in job.options}
+    paths = {name: _path_text(known.get(name)) for name in ("root", "sample_map")}
+    return ImportRequest(**{**known, **paths})
+
+
+def files_at_once(settings: Settings, scheduler: str | None) -> int:
+    """Return how many files are read at once where nobody says: what processors, or the workers of a cluster, can do.
+
+    Raises:
+        ClusterError: The cluster cannot be used.
+    """
+    if scheduler is None:
+        return settings.workers
+    from battery_analysis.ingest.dask_pool import capacity
+
+    return capacity(scheduler)
 
 
 def _storable(path: str | None) -> str | dict[str, str] | None:
@@ -174,5 +241,6 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "cycles": outcome.cycles,
         "seconds": outcome.seconds,
         "reason": outcome.reason,
+        "changes": [asdict(change) for change in getattr(outcome, "changes", ())],
         "warnings": list(outcome.warnings),
     }

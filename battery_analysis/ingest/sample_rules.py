@@ -28,12 +28,27 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class SamplePattern:
+    """An expression that finds the sample in a file's name or path, and the import rule that holds it."""
+
+    rule: str
+    expression: str
+
+    def find(self, candidate: Candidate) -> str | None:
+        """Return its first group, or all it matches: in the name, else in the path below the root."""
+        for text in (candidate.filename, str(candidate.relative)):
+            if found := re.search(self.expression, text):
+                return next((group for group in found.groups() if group), found.group())
+        return None
+
+
+@dataclass(frozen=True)
 class SampleRules:
     """The rules in force, first answer counts.
 
-    ``fixed`` (one sample for all) goes before everything. ``order`` holds ``map`` (an explicit list
-    of files), ``header`` (sample, barcode or cell name in the file), ``pattern`` (a cell code in the
-    file name, then in the folder names from the inside out) and ``folder`` (the parent folder's name).
+    ``fixed`` (one sample for all) goes before everything. ``order`` holds ``map`` (an explicit list of files, then the
+    sample patterns of import rules), ``header`` (sample, barcode or cell name in the file), ``pattern`` (a cell code in
+    the file name, then in the folder names from the inside out) and ``folder`` (the parent folder's name).
     """
 
     pattern: re.Pattern[str]
@@ -42,8 +57,10 @@ class SampleRules:
     fixed: str | None = None
     sample_map: Mapping[str, str] = field(default_factory=dict)
 
-    def decide(self, candidate: Candidate, metadata: TestMetadata | None) -> Decision:
-        """Return the sample of a file.
+    def decide(
+        self, candidate: Candidate, metadata: TestMetadata | None, patterns: Sequence[SamplePattern] = ()
+    ) -> Decision:
+        """Return the sample of a file, for which import rules give ``patterns``.
 
         Raises:
             IngestError: No rule answers.
@@ -54,6 +71,9 @@ class SampleRules:
             match rule:
                 case "map":
                     sample = self._mapped(candidate)
+                    for pattern in () if sample else patterns:
+                        if (found := pattern.find(candidate)) and found.strip():
+                            return self._decided(found.strip(), f"rule {pattern.rule}", candidate)
                 case "header":
                     sample = (metadata.sample_name or metadata.barcode) if metadata else None
                 case "pattern":

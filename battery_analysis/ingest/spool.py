@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from battery_analysis.errors import IngestError, ReadError
+from battery_analysis.errors import ReadError, SpoolError
+from battery_analysis.ingest.discover import Candidate
 
 _CHUNK_BYTES = 1 << 20
 
@@ -66,14 +67,55 @@ class Spool:
             ReadError: The source cannot be read.
             IngestError: The spool cannot be written, for lack of space or of rights.
         """
-        place = self._folder / str(next(self._numbers))
-        target = place / source.name
-        try:
-            with _spool_errors(self._folder):
-                place.mkdir()
-                spooled = _copy(_chunks(source), target)
-                beside = tuple(_copies(companions, place))
+        with self.write(source.name, _chunks(source)) as spooled:
+            with spool_errors(self._folder):
+                beside = tuple(_copies(companions, spooled.path.parent))
             yield replace(spooled, companions=beside)
+
+    @contextmanager
+    def place(self) -> Iterator[Path]:
+        """Make a folder that goes with everything in it at the end of the block.
+
+        Raises:
+            IngestError: The spool cannot be written, for lack of space or of rights.
+        """
+        folder = self._folder / str(next(self._numbers))
+        try:
+            with spool_errors(self._folder):
+                folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def bring(self, candidate: Candidate) -> Iterator[Candidate]:
+        """Yield a file as one of this computer: itself, or a copy under its own name until the end of the block.
+
+        Raises:
+            ReadError: Its source has not got it.
+            IngestError: Its source is lost, or the spool cannot be written.
+        """
+        if candidate.origin is None:
+            yield candidate
+            return
+        with self.place() as place:
+            here = place / candidate.filename
+            candidate.origin.bring(here)
+            yield replace(candidate, path=here)
+
+    @contextmanager
+    def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[Spooled]:
+        """Write chunks to a file of this name; it is removed at the end of the block.
+
+        Raises:
+            IngestError: The spool cannot be written, for lack of space or of rights.
+        """
+        place = self._folder / str(next(self._numbers))
+        try:
+            with spool_errors(self._folder):
+                place.mkdir()
+                spooled = _copy(chunks, place / name)
+            yield spooled
         finally:
             shutil.rmtree(place, ignore_errors=True)
             place.with_suffix(".parcel").unlink(missing_ok=True)
@@ -87,7 +129,7 @@ def open_spool(data_dir: Path) -> Iterator[Spool]:
         IngestError: The folder cannot be made.
     """
     parent = data_dir / "spool"
-    with _spool_errors(parent):
+    with spool_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
         prefix = f"{socket.gethostname()}-{os.getpid()}-"
@@ -135,8 +177,13 @@ def _copy(chunks: Iterable[bytes], target: Path) -> Spooled:
 
 
 @contextmanager
-def _spool_errors(folder: Path) -> Iterator[None]:
+def spool_errors(folder: Path) -> Iterator[None]:
+    """Turn what the system says about a folder of copies into one line.
+
+    Raises:
+        IngestError: For lack of space or of rights.
+    """
     try:
         yield
     except OSError as exc:
-        raise IngestError(f"{folder}: cannot keep a copy to read from: {exc.strerror or exc}") from exc
+        raise SpoolError(f"{folder}: cannot keep a copy to read from: {exc.strerror or exc}") from exc

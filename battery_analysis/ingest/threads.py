@@ -9,13 +9,12 @@ from itertools import islice
 from threading import Event
 from typing import TypeVar
 
-from battery_analysis.ingest.discover import Candidate
-
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_threads(
-    work: Callable[[Candidate], Result], candidates: Iterable[Candidate], workers: int, stop: Event | None = None
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int, stop: Event | None = None
 ) -> Iterator[Result]:
     """Work on a bounded number of files at once and yield results as they come.
 
@@ -23,7 +22,7 @@ def in_threads(
     """
     # One thread a worker keeps it busy; one more stores what another has read.
     width = workers + 1
-    rest = iter(candidates)
+    rest = iter(items)
     with ThreadPoolExecutor(width, thread_name_prefix="import") as threads, ExitStack() as on_error:
         running: set[Future[Result]] = set()
         on_error.callback(lambda: [future.cancel() for future in running])
@@ -32,7 +31,7 @@ def in_threads(
             if error is not None:
                 running = {future for future in running if not future.cancel()}
             elif stop is None or not stop.is_set():
-                running |= {threads.submit(work, candidate) for candidate in islice(rest, 2 * width - len(running))}
+                running |= {threads.submit(work, item) for item in islice(rest, 2 * width - len(running))}
             if not running:
                 break
             done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -3,11 +3,32 @@
 from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import Note, StoredDocument, checked, now
 from battery_analysis.models.import_job import ImportedFile, ImportJob
+from battery_analysis.models.notice import Notice
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
-from battery_analysis.models.test_result import BlockRef, HeaderLine, RawPart, SegmentRef, TestResult
+from battery_analysis.models.scheduled_import import ScheduledImport
+from battery_analysis.models.test_result import (
+    BlockRef,
+    FormerState,
+    HeaderLine,
+    PartSpan,
+    RawPart,
+    SegmentRef,
+    TestResult,
+)
+from battery_analysis.models.watched_folder import QuarantinedFile, WatchedFolder
 
-DOCUMENTS: tuple[type[StoredDocument], ...] = (Sample, TestResult, RawDataFile, Attachment, ImportJob, ImportedFile)
+DOCUMENTS: tuple[type[StoredDocument], ...] = (
+    Sample,
+    TestResult,
+    RawDataFile,
+    Attachment,
+    ImportJob,
+    ImportedFile,
+    WatchedFolder,
+    Notice,
+    ScheduledImport,
+)
 
 __all__ = [
     "DOCUMENTS",
@@ -15,19 +36,25 @@ __all__ = [
     "AttachmentSource",
     "BlockRef",
     "Extent",
+    "FormerState",
     "HeaderLine",
     "ImportJob",
     "ImportedFile",
     "Note",
+    "Notice",
+    "PartSpan",
+    "QuarantinedFile",
     "RawDataFile",
     "RawPart",
     "RawVersion",
     "Sample",
     "SampleAggregates",
+    "ScheduledImport",
     "SegmentRef",
     "SourcePath",
     "StoredDocument",
     "TestResult",
+    "WatchedFolder",
     "checked",
     "now",
 ]

@@ -19,13 +19,16 @@ from battery_analysis.models.base import StoredDocument, now
 from battery_analysis.models.raw_file import SHA256
 
 STATES = ("running", "paused", "interrupted", "completed", "failed", "cancelled", "rolled_back")
+KINDS = ("import", "reprocess")
 OUTCOMES = ("created", "updated", "unchanged", "duplicate", "failed", "skipped")
 
 
 class ImportJob(StoredDocument):
     """One run of the importer: from where, with which options, how far."""
 
+    kind = StringField(choices=KINDS, default="import", help_text="What reads: files of a root, or the archive again")
     root = StringField(required=True)
+    asked = StringField(choices=("pause", "cancel"), help_text="What a user asks the importing process to do")
     options = DictField()
     state = StringField(required=True, choices=STATES, default="running")
     reason = StringField(help_text="Why it is not completed")

@@ -12,6 +12,7 @@ from mongoengine import (
     EmbeddedDocumentListField,
     FloatField,
     IntField,
+    LongField,
     ObjectIdField,
     ReferenceField,
     StringField,
@@ -28,6 +29,7 @@ class SampleAggregates(EmbeddedDocument):
     """What the tests of a sample say together: means over its tests, median for the resistance."""
 
     test_count = IntField(min_value=0)
+    revisions = LongField(min_value=0, help_text="Sum over its tests: says whether one was stored anew since")
     cycle_count = IntField(min_value=0)
     first_started_at = DateTimeField()
     last_started_at = DateTimeField()
@@ -72,6 +74,7 @@ class Sample(StoredDocument):
     notes_log = EmbeddedDocumentListField(Note)
     aggregates = EmbeddedDocumentField(SampleAggregates)
     default_dataset = ObjectIdField(help_text="Cell dataset to show first")
+    created_in = ObjectIdField(help_text="The import job that made it, where none of the lab's people did")
 
     meta: ClassVar[dict[str, Any]] = {
         "collection": "samples",

@@ -9,6 +9,7 @@ from mongoengine import (
     DateTimeField,
     DictField,
     EmbeddedDocument,
+    EmbeddedDocumentField,
     EmbeddedDocumentListField,
     FloatField,
     IntField,
@@ -48,12 +49,26 @@ class BlockRef(EmbeddedDocument):
     cycles = IntField(required=True, min_value=1)
 
 
+class PartSpan(EmbeddedDocument):
+    """First and last record, test time and moment of a part, as far as the file says."""
+
+    first_record = FloatField()
+    last_record = FloatField()
+    first_time_second = FloatField()
+    last_time_second = FloatField()
+    first_unix_second = FloatField()
+    last_unix_second = FloatField()
+    started_at = DateTimeField(help_text="Start of this part as its header says, UTC")
+
+
 class RawPart(EmbeddedDocument):
     """One of the files a test was written to, and the versions of it that were read, newest last."""
 
     raw_file = ObjectIdField(required=True)
     filename = StringField(required=True)
     versions = ListField(StringField(regex=SHA256), required=True)
+    number = LongField(help_text="Its place in a run of several files")
+    span = EmbeddedDocumentField(PartSpan)
 
 
 class HeaderLine(EmbeddedDocument):
@@ -61,6 +76,14 @@ class HeaderLine(EmbeddedDocument):
 
     key = StringField(required=True)
     value = StringField()
+
+
+class FormerState(EmbeddedDocument):
+    """What a test was before an import job first changed it: enough to bring that back."""
+
+    digests = ListField(StringField(regex=SHA256), required=True, help_text="Of what was read of each part")
+    revision = IntField(required=True)
+    import_job = ObjectIdField(help_text="The job that had written it")
 
 
 class TestResult(StoredDocument):
@@ -127,6 +150,7 @@ class TestResult(StoredDocument):
     metadata = DictField(help_text="What people added")
     notes_log = EmbeddedDocumentListField(Note)
 
+    lead_bytes = LongField(help_text="Header and first records of a text that can be read on from any line")
     reader = StringField(required=True)
     reader_version = StringField(required=True)
     sha256 = StringField(required=True, regex=SHA256, help_text="Digest of the newest bytes")
@@ -135,8 +159,13 @@ class TestResult(StoredDocument):
     cycle_blocks = EmbeddedDocumentListField(BlockRef)
     overview = ObjectIdField()
     raw_files = EmbeddedDocumentListField(RawPart)
+    runs = ListField(StringField(), help_text="What further files of the same run have in common, for each folder")
+    run_claim = StringField(help_text="One test for a run: two importers cannot both make it")
     companions = ListField(ObjectIdField(), help_text="Attachments read along with the raw file, such as its .mpl")
-    import_job = ObjectIdField()
+    import_job = ObjectIdField(help_text="The job that wrote the present revision")
+    created_in = ObjectIdField(help_text="The job that made the test")
+    former = EmbeddedDocumentListField(FormerState, help_text="Before each job that changed it, newest last")
+    edited_at = DateTimeField(help_text="When a person last changed it, UTC")
     words = ListField(StringField(), help_text="Lower-case words of names, tags and protocol, for text search")
 
     meta: ClassVar[dict[str, Any]] = {
@@ -159,7 +188,11 @@ class TestResult(StoredDocument):
             "final_capacity_ah",
             "sha256",
             "import_job",
+            "-updated_at",
+            "former.import_job",
             "raw_files.raw_file",
+            "runs",
+            {"fields": ["run_claim"], "unique": True, "sparse": True},
         ],
     }
 

@@ -56,13 +56,13 @@ class BesideFormat:
     def beginning_of_data(self, path: str) -> str | None:
         """Return how the paths of its data begin; None where their header decides."""
         place = PurePath(path)
-        return None if self.names == "protocol" else str(place.parent / place.stem.removesuffix(self.tail))
+        return None if self.names == "protocol" else _folder(path) + place.stem.removesuffix(self.tail)
 
     def link(self, path: str) -> str:
         """Return what this file has in common with its data."""
         place = PurePath(path)
         called = place.name.casefold()
-        named = called if self.anywhere else str(place.parent / called)
+        named = called if self.anywhere else _folder(path) + called
         return _link(self.tester, self.names, self.beginning_of_data(path) or named)
 
 
@@ -141,12 +141,12 @@ def links_of_data(path: str, tester: str, protocol: str | None) -> list[str]:
     >>> links_of_data("/lab/run_C01.mpr", "BioLogic", None)
     ['BioLogic file /lab/run_C01', 'BioLogic run /lab/run', 'BioLogic run /lab/run_C01']
     """
-    folder, stem = PurePath(path).parent, PurePath(path).stem
+    folder, stem = _folder(path), PurePath(path).stem
     # "run.mps" belongs to "run_01.mpr", not to "run2.mpr".
     beginnings = [stem[:at] for at, char in enumerate(stem) if at and not char.isalnum()] + [stem]
-    links = [_link(tester, "file", folder / stem), *(_link(tester, "run", folder / each) for each in beginnings)]
+    links = [_link(tester, "file", folder + stem), *(_link(tester, "run", folder + each) for each in beginnings)]
     if called := re.split(r"[\\/]", (protocol or "").strip())[-1].casefold():
-        links += [_link(tester, "protocol", folder / called), _link(tester, "protocol", called)]
+        links += [_link(tester, "protocol", folder + called), _link(tester, "protocol", called)]
     return links
 
 
@@ -156,5 +156,10 @@ def regular_file_beside(path: Path, suffixes: Iterable[str]) -> Path | None:
     return next((each for each in named if each.is_file() and not each.is_symlink()), None)
 
 
-def _link(tester: str, names: _Naming, what: PurePath | str) -> str:
+def _folder(path: str) -> str:
+    # As text: a path would lose one of the strokes of an address such as "s3://bucket/run.mpr".
+    return path[: len(path) - len(PurePath(path).name)]
+
+
+def _link(tester: str, names: _Naming, what: str) -> str:
     return f"{tester} {names} {what}"

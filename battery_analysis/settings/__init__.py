@@ -20,6 +20,9 @@ from typing import Any, Literal
 from battery_analysis.errors import SettingsError
 from battery_analysis.settings import kinds
 from battery_analysis.settings.files import Entry, read_settings_file
+from battery_analysis.settings.notify import NOTIFY, Notify
+from battery_analysis.settings.rules import RULES, ImportRule
+from battery_analysis.settings.schedules import SCHEDULES, Schedule
 
 APPLICATION = "battery-analysis"
 FILE_NAMES = (".battery_analysis.toml", ".battery_analysis.ini")
@@ -85,9 +88,10 @@ class Settings:
     """``recent``: the last ten and one a day."""
     import_roots: tuple[Path, ...] = field(default=(), metadata=_key(kinds.PATHS))
     mappings: Path = field(default_factory=_mappings, metadata=_key(kinds.PATH))
-    notify: Mapping[str, Any] = field(default_factory=dict, repr=False, metadata=_key(kinds.TABLE, secret=True))
-    schedule: tuple[Mapping[str, Any], ...] = field(default=(), metadata=_key(kinds.TABLES))
-    rules: tuple[Mapping[str, Any], ...] = field(default=(), metadata=_key(kinds.TABLES))
+    notify: Notify = field(default_factory=Notify, repr=False, metadata=_key(NOTIFY, secret=True))
+    schedule: tuple[Schedule, ...] = field(default=(), metadata=_key(SCHEDULES))
+    rules: tuple[ImportRule, ...] = field(default=(), metadata=_key(RULES))
+    """The first that says something counts; their tags add up."""
     host: str = field(default="127.0.0.1", metadata=_key(kinds.HOST, "BATTERY_HOST"))
     port: int = field(default=8050, metadata=_key(kinds.PORT, "BATTERY_PORT"))
     sample_rules: tuple[str, ...] = field(
@@ -195,6 +199,8 @@ def _checked(entry: Entry) -> Any:
     kind: kinds.Kind = facts["kind"]
     try:
         return kinds.anchored(kind.check(kind.from_text(entry.value) if entry.text else entry.value), entry.base)
+    except kinds.TableError as exc:
+        raise SettingsError(f"{entry.source}: {entry.key}{exc}") from exc
     except ValueError as exc:
         shown = "" if facts["secret"] else f" = {repr(entry.value)[:120]}"
         raise SettingsError(f"{entry.source}: {entry.key}{shown}: {exc}") from exc

@@ -6,11 +6,12 @@ as it is; ``Kind.check`` returns the value as ``Settings`` keeps it, or raises a
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, fields, is_dataclass, replace
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -50,6 +51,9 @@ def anchored(value: Any, base: Path) -> Any:
         return Path(base, value.expanduser())
     if isinstance(value, tuple):
         return tuple(anchored(each, base) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        paths = {each.name: getattr(value, each.name) for each in fields(value)}
+        return replace(value, **{name: anchored(each, base) for name, each in paths.items() if isinstance(each, Path)})
     return value
 
 
@@ -74,6 +78,12 @@ def _seconds(value: Any) -> float:
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be 1 or 0")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
     return value
 
 
@@ -120,8 +130,12 @@ def _host(value: Any) -> str:
     return host
 
 
-def _list_of(check: Callable[[Any], Any]) -> Kind:
+def list_of(check: Callable[[Any], Any], *, or_one: bool = False) -> Kind:
+    """A list of values; ``or_one``: a single value is a list of one."""
+
     def check_all(value: Any) -> tuple[Any, ...]:
+        if or_one and isinstance(value, str):
+            return (check(value),)
         if not isinstance(value, list | tuple):
             raise ValueError("must be a list")
         return tuple(check(each) for each in value)
@@ -142,7 +156,7 @@ def choice(*names: str) -> Kind:
 
 def some_of(*names: str) -> Kind:
     """A list of some of these words, in the order wanted, each at most once."""
-    each = _list_of(choice(*names).check)
+    each = list_of(choice(*names).check)
 
     def check(value: Any) -> tuple[str, ...]:
         chosen: tuple[str, ...] = each.check(value)
@@ -153,16 +167,81 @@ def some_of(*names: str) -> Kind:
     return Kind(check, split)
 
 
-def _table(value: Any) -> dict[str, Any]:
+class TableError(ValueError):
+    """A value within a table is not as it must be; the text begins with where it stands, as in ``2, folder = 3: …``."""
+
+
+def table(
+    value: Any, keys: Mapping[str, Kind], *, required: tuple[str, ...] = (), secret: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Return the checked entries of a table.
+
+    Args:
+        value: What should be a table.
+        keys: What each key may hold.
+        required: Keys that must be there.
+        secret: Keys whose values no message shows.
+
+    Raises:
+        ValueError: It is no table.
+        TableError: A key is unknown or missing, or its value is not as it must be.
+    """
     if not isinstance(value, Mapping):
         raise ValueError("must be a table, which only a .toml file can hold")
+    if unknown := [name for name in value if name not in keys]:
+        near = difflib.get_close_matches(str(unknown[0]), keys, n=1)
+        hint = f"; is {near[0]} meant?" if near else f"; there are {', '.join(keys)}"
+        raise TableError(f": unknown key {unknown[0]!r}{hint}")
+    if missing := [name for name in required if name not in value]:
+        raise TableError(f": {missing[0]} is missing")
+    checked = {}
+    for name, each in value.items():
+        try:
+            checked[name] = keys[name].check(each)
+        except TableError as exc:
+            raise TableError(f".{name}{exc}") from exc
+        except ValueError as exc:
+            shown = "" if name in secret else f" = {repr(each)[:120]}"
+            raise TableError(f".{name}{shown}: {exc}") from exc
+    return checked
+
+
+def tables_of(check: Callable[[Any], Any], *, or_one: bool = False) -> Kind:
+    """A list of tables, each as ``check`` returns it; ``or_one``: a single table is a list of one."""
+
+    def check_all(value: Any) -> tuple[Any, ...]:
+        if or_one and isinstance(value, Mapping):
+            return (check(value),)
+        if not isinstance(value, list | tuple):
+            raise ValueError("must be a list of tables, which only a .toml file can hold")
+        done = []
+        for number, each in enumerate(value, start=1):
+            try:
+                done.append(check(each))
+            except ValueError as exc:
+                where = str(exc) if isinstance(exc, TableError) else f": {exc}"
+                raise TableError(f" {number}{where}") from exc
+        return tuple(done)
+
+    return Kind(check_all)
+
+
+def number(low: float, high: float, unit: str) -> Kind:
+    """A number above ``low`` and up to ``high``."""
+
+    def check(value: Any) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low < value <= high:
+            limits = f"above {low:g}" if high == inf else f"above {low:g} and up to {high:g}"
+            raise ValueError(f"must be {unit}, {limits}")
+        return float(value)
+
+    return Kind(check)
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("must be a table of texts")
     return dict(value)
-
-
-def _tables(value: Any) -> tuple[dict[str, Any], ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError("must be a list of tables, which only a .toml file can hold")
-    return tuple(_table(each) for each in value)
 
 
 _FORM = re.compile(
@@ -233,11 +312,12 @@ PORT = whole(1, 65535)
 DATABASE = Kind(_database)
 SWITCH = Kind(_switch, lambda text: {"1": True, "0": False}.get(text, text))
 PATH = Kind(_path)
-PATHS = _list_of(_path)
-TEXTS = _list_of(_text)
+PATHS = list_of(_path)
+TEXTS = list_of(_text)
 SECONDS = Kind(_seconds, _or_text(float))
 PATTERN = Kind(_pattern)
-PATTERNS = _list_of(_pattern)
+PATTERNS = list_of(_pattern)
 TIME_ZONE = Kind(_time_zone)
-TABLE = Kind(_table)
-TABLES = Kind(_tables)
+TEXT = Kind(_text)
+TRUTH = Kind(_truth)
+LABELS = Kind(_labels)

@@ -23,7 +23,7 @@ from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_archive import RawArchive
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import words_of
+from battery_analysis.store.words import words_of
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -70,9 +70,26 @@ def attach_to_test(test: TestResult, source: str, also: Iterable[ObjectId] = ())
         _attach([*waiting, *also], [test.id], test.sample.id)
 
 
+def detach(test_id: ObjectId) -> None:
+    """Take what is attached to a test off it; files without a test wait for data again."""
+    _collection().update_many({"test_results": test_id}, {"$pull": {"test_results": test_id}})
+
+
+def delete_waiting(store: Store, job: ObjectId) -> None:
+    """Remove what a job found and no test came for."""
+    for attachment in visible(Attachment).filter(import_job=job, test_results=[], owner=None):
+        attachment.delete()
+        _drop(store, attachment.extent)
+
+
 def of_test(test_id: ObjectId) -> list[Attachment]:
     """Return what is attached to a test, by name."""
     return list(visible(Attachment).filter(test_results=test_id).order_by("name", "created_at"))
+
+
+def by_ids(identities: Iterable[ObjectId]) -> list[Attachment]:
+    """Return the attachments with these ids."""
+    return list(visible(Attachment).filter(id__in=list(identities)))
 
 
 def stream(store: Store, attachment: Attachment) -> Iterator[bytes]:

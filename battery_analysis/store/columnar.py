@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -28,6 +29,10 @@ class Encoded:
     rows: int
     columns: dict[str, bytes]
     digest: str
+
+    def described(self) -> dict[str, Any]:
+        """Return it as a document."""
+        return {"first": self.first, "rows": self.rows, "digest": self.digest, "columns": self.columns}
 
 
 def encode(frame: pl.DataFrame, *, together: bool = False) -> Iterator[Encoded]:

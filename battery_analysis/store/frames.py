@@ -114,6 +114,25 @@ def cycle_table(store: Store, test: TestResult) -> pl.DataFrame:
     return table if blocks else pl.DataFrame(schema=CYCLE_SCHEMA)
 
 
+def load_rows(
+    store: Store, test: TestResult, first: int, last: int, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Return the records from number ``first`` to before ``last``; both lie where segments begin, or at the end.
+
+    Raises:
+        ArchiveError: A segment that the test names is missing.
+    """
+    names = list(test.columns) if columns is None else [name for name in columns if name in test.columns]
+    segments = [segment for segment in test.segments if first <= segment.first_record < last]
+    if not segments:
+        return pl.DataFrame(schema={name: _dtype(test, name) for name in names})
+
+    def decode(data: dict[str, bytes]) -> pl.DataFrame:
+        return pl.DataFrame([columnar.decode_column(data[name]) for name in names])
+
+    return _gather(store.database[SEGMENTS], [segment.id for segment in segments], names, decode)
+
+
 def segments_between(test: TestResult, cycles: Range | None, time: Range | None) -> list[SegmentRef]:
     """Return the segments that can hold records of these cycles and times, in order."""
 
@@ -137,7 +156,9 @@ def write_segments(
     database: Database[dict[str, Any]], parcel: Parcel, kept: Iterable[SegmentRef]
 ) -> Iterator[SegmentRef]:
     """Store the segments of a parcel and yield them in order; those that ``kept`` holds are not written again."""
+    kept = list(kept)
     known = {(segment.first_record, segment.digest): segment for segment in kept}
+    yield from (segment for segment in kept if segment.first_record < parcel.first_record)
 
     def write(item: dict[str, Any]) -> SegmentRef:
         columns, first, rows = item.pop("columns"), item.pop("first"), item.pop("rows")

@@ -58,6 +58,10 @@ class Parcel:
     gap_cycles: int
     temperature_celsius: float | None
     columns: dict[str, ColumnRange]
+    first_record: int = 0
+    """Records before this one are stored already, in segments of the revision before."""
+    lead_bytes: int | None = None
+    """Length of header and first records, in a text of one line a record; None elsewhere."""
 
     def items(self, kind: Kind) -> Iterator[dict[str, Any]]:
         """Yield the encoded documents of one kind, in order, one in memory at a time."""
@@ -70,16 +74,12 @@ class Parcel:
 def pack(result: ReadResult, path: Path) -> Parcel:
     """Encode a result into a spool file and say what it holds."""
     frame = result.frame
-    cycle_column = CYCLE_COLUMN[result.cycle_method]
     with path.open("wb") as file:
         for run in columnar.encode(frame):
-            rows = frame.slice(run.first, run.rows)
-            file.write(bson.encode({"kind": "segment", **_described(run), **_ranges(rows, cycle_column)}))
+            file.write(segment_item(run, frame.slice(run.first, run.rows), result.cycle_method))
         for run in columnar.encode(result.cycles, together=True):
-            file.write(bson.encode({"kind": "cycles", **_described(run)}))
-        thinned = overview(frame)
-        if thinned.height:
-            file.write(bson.encode({"kind": "overview", "columns": columnar.encode_columns(thinned, together=True)}))
+            file.write(bson.encode({"kind": "cycles", **run.described()}))
+        file.write(overview_item(overview(frame)))
     return Parcel(
         path=path,
         metadata=result.metadata,
@@ -92,7 +92,7 @@ def pack(result: ReadResult, path: Path) -> Parcel:
         efficiency_convention=result.efficiency_convention,
         summary=summarise_test(result.cycles, frame, nominal_capacity_ah=result.metadata.nominal_capacity_ah),
         gap_cycles=int(result.cycles["has_gap"].sum() or 0),
-        temperature_celsius=_mean_temperature(frame),
+        temperature_celsius=mean_temperature(frame),
         columns=column_ranges(frame),
     )
 
@@ -105,8 +105,18 @@ def column_ranges(frame: pl.DataFrame) -> dict[str, ColumnRange]:
     return {name: ColumnRange(str(dtype), *extremes.get(name, (None, None))) for name, dtype in frame.schema.items()}
 
 
-def _described(run: columnar.Encoded) -> dict[str, Any]:
-    return {"first": run.first, "rows": run.rows, "digest": run.digest, "columns": run.columns}
+def overview_item(thinned: pl.DataFrame) -> bytes:
+    """Return an overview as it stands in the spool file; nothing where it is empty."""
+    if not thinned.height:
+        return b""
+    return bson.encode({"kind": "overview", "columns": columnar.encode_columns(thinned, together=True)})
+
+
+def segment_item(run: columnar.Encoded, rows: pl.DataFrame, method: CycleMethod | None, offset: int = 0) -> bytes:
+    """Return a segment as it stands in the spool file; ``offset`` records of the test come before the frame."""
+    described = run.described()
+    described["first"] += offset
+    return bson.encode({"kind": "segment", **described, **_ranges(rows, CYCLE_COLUMN[method])})
 
 
 def _ranges(rows: pl.DataFrame, cycle_column: str) -> dict[str, Any]:
@@ -118,9 +128,10 @@ def _ranges(rows: pl.DataFrame, cycle_column: str) -> dict[str, Any]:
     return found
 
 
-def _mean_temperature(frame: pl.DataFrame) -> float | None:
+def mean_temperature(frame: pl.DataFrame) -> float | None:
+    """Return the mean temperature of the cell in °C, of the air where no other is known, or None."""
     for column in (columns.SURFACE_TEMPERATURE, columns.SENSOR_TEMPERATURES[0], columns.AMBIENT_TEMPERATURE):
         if column.name in frame.columns:
-            mean = frame[column.name].mean()
-            return float(mean) if isinstance(mean, float) else None
+            known = frame[column.name].drop_nulls().to_numpy()  # one array: the sum depends on no chunks
+            return float(known.mean()) if known.size else None
     return None

@@ -17,6 +17,8 @@ from battery_analysis.models import Extent, RawDataFile, RawVersion, SourcePath,
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 
+_BULKY = ("segments", "words", "header", "columns")
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -33,6 +35,8 @@ class Arrival:
     size: int
     modified_at: datetime | None
     prefix_digests: Mapping[int, str] = field(default_factory=dict)
+    left_out: int = 0
+    """How many bytes are missing in the copy, all of them before what is not stored yet."""
 
     @property
     def file_type(self) -> str:
@@ -48,7 +52,14 @@ class Labels:
     operator: str | None = None
     device: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    project: str | None = None
+    """Of samples that the import makes; those that are there keep theirs."""
     import_job: ObjectId | None = None
+
+    @property
+    def say_something(self) -> bool:
+        """Whether there is more than the job."""
+        return bool(self.tags or self.operator or self.device or self.metadata)
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,8 @@ class Holding:
     sizes: Mapping[str, int]
     kept: frozenset[str]
     seen_at: Mapping[str, datetime]
+    is_settled: bool
+    """Whether the importer of its test lived to the end of it."""
 
     def grew_into(self, arrival: Arrival) -> bool:
         """Say whether the newest version is the beginning of these bytes."""
@@ -106,11 +119,34 @@ def look_up(sha256: str, source: str) -> Past:
     return Past(owner, tuple(sorted(here, key=lambda holding: holding.seen_at[source], reverse=True)))
 
 
+def holding_at(source: str) -> Holding | None:
+    """Return the file that was last seen at a path."""
+    known = [_holding(document) for document in visible(RawDataFile).filter(sources__path=source).as_pymongo()]
+    return max(known, key=lambda holding: holding.seen_at[source], default=None)
+
+
 def tests_of(holdings: Iterable[Holding]) -> dict[ObjectId, TestResult]:
     """Return the stored tests that belong to these files, by id; their data is not loaded."""
     identities = [holding.test_id for holding in holdings]
-    found = visible(TestResult).filter(id__in=identities).exclude("segments", "words", "header", "columns")
+    found = visible(TestResult).filter(id__in=identities).exclude(*_BULKY)
     return {test.id: test for test in found}
+
+
+def test_of(holding: Holding) -> TestResult | None:
+    """Return the test that a file belongs to; an importer that died may not have noted which."""
+    test = test_by_id(holding.test_id)
+    if test is not None:
+        return test
+    naming: TestResult | None = visible(TestResult).filter(raw_files__raw_file=holding.id).first()
+    if naming is not None:
+        belongs_to(holding, naming.id, naming.sample.id)
+    return naming
+
+
+def test_by_id(identity: ObjectId) -> TestResult | None:
+    """Return a stored test without its data."""
+    found: TestResult | None = visible(TestResult).filter(id=identity).exclude(*_BULKY).first()
+    return found
 
 
 def names(test: TestResult | None, sha256: str) -> bool:
@@ -118,11 +154,12 @@ def names(test: TestResult | None, sha256: str) -> bool:
     return test is not None and any(sha256 in part.versions for part in test.raw_files)
 
 
-def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool) -> Holding:
+def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool, past: Past | None = None) -> Holding:
     """Store the bytes of a file that is not known, put away first and named after.
 
     Raises:
-        ConflictError: Another importer was faster with the same bytes.
+        ConflictError: Another importer was faster with the same bytes, or with another state of a file of which only
+            the ``past`` was known.
     """
     extent = store.archive.put(arrival.spooled) if archive else None
     raw = RawDataFile(
@@ -148,7 +185,23 @@ def create(store: Store, arrival: Arrival, labels: Labels, *, archive: bool) -> 
     except (BSONError, OverflowError, UnicodeError) as exc:
         _drop(store, extent)
         raise InvalidDocumentError(f"{arrival.source}: cannot be stored: {exc}") from exc
+    if past is not None:
+        _give_way(store, raw, arrival, {holding.id for holding in past.holdings})
     return _holding(raw.to_mongo().to_dict())
+
+
+def _give_way(store: Store, raw: RawDataFile, arrival: Arrival, known: set[ObjectId]) -> None:
+    """Take a new file back where another importer has stored another state of it since this one was looked up.
+
+    Of two that meet, at least the later one sees the other; if both do, both try again.
+    """
+    here = set(visible(RawDataFile).filter(sources__path=arrival.source).scalar("id"))
+    if not here - known - {raw.id}:
+        return
+    as_made = {"_id": raw.id, "sha256": arrival.sha256, "sources": {"$size": 1}}
+    if RawDataFile._get_collection().delete_one(as_made).deleted_count:
+        _drop(store, raw.versions[0].extent)
+    raise ConflictError(f"{arrival.source}: another state of it was stored by another process meanwhile")
 
 
 def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -> Holding:
@@ -159,7 +212,7 @@ def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -
     """
     beginning = holding.longest_beginning(arrival) if archive else None
     offset = holding.sizes[beginning] if beginning else 0
-    extent = store.archive.put(arrival.spooled, offset=offset) if archive else None
+    extent = store.archive.put(arrival.spooled, offset=offset - arrival.left_out) if archive else None
     version = RawVersion(sha256=arrival.sha256, size=arrival.size, grown_from=beginning, extent=extent)
     try:
         changed = RawDataFile.objects(id=holding.id, sha256=holding.newest).modify(
@@ -197,8 +250,35 @@ def note_source(holding: Holding, arrival: Arrival) -> None:
         collection.update_one(unseen, {"$push": {"sources": place}})
 
 
+def forget_later_versions(store: Store, raw: RawDataFile, sha256: str) -> set[str]:
+    """Make a version the newest again; those that came after it go with their bytes. Returns their digests.
+
+    Raises:
+        ConflictError: Another importer added a version meanwhile.
+    """
+    place = next(index for index, version in enumerate(raw.versions) if version.sha256 == sha256)
+    kept, later = raw.versions[: place + 1], raw.versions[place + 1 :]
+    newest = {"sha256": sha256, "size": kept[-1].size, "versions": [each.to_mongo() for each in kept]}
+    changed = RawDataFile._get_collection().update_one(
+        {"_id": raw.id, "sha256": raw.sha256}, {"$set": {**newest, "updated_at": now()}}
+    )
+    if not changed.matched_count:
+        raise ConflictError(f"{raw.filename}: another version was stored by another process meanwhile")
+    for version in later:
+        _drop(store, version.extent)
+    return {version.sha256 for version in later}
+
+
+def forget_source(raw_id: ObjectId, path: str) -> None:
+    """Forget that a file was seen at this path."""
+    RawDataFile._get_collection().update_one({"_id": raw_id}, {"$pull": {"sources": {"path": path}}})
+
+
 def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
-    """Note to which test and sample a file belongs; a sample that is noted already stays."""
+    """Note to which test and sample a file belongs; a sample that is noted already stays.
+
+    It is the last that is written of a file: what comes after a test is done again where its sample is not noted.
+    """
     collection = RawDataFile._get_collection()
     if holding.test_id != test_id:
         collection.update_one({"_id": holding.id}, {"$set": {"test_result": test_id}})
@@ -207,7 +287,7 @@ def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
 
 def add_labels(holding: Holding, labels: Labels) -> None:
     """Add what an importer says of a file that is stored already; what was said before stays."""
-    if not (labels.tags or labels.metadata or labels.operator or labels.device):
+    if not labels.say_something:
         return
     raw = RawDataFile.objects.only("metadata", "operator", "acquisition_device").get(id=holding.id)
     said = {
@@ -230,6 +310,7 @@ def _holding(document: Mapping[str, Any]) -> Holding:
         sizes={version["sha256"]: version["size"] for version in versions},
         kept=frozenset(version["sha256"] for version in versions if version.get("extent")),
         seen_at={place["path"]: place["seen_at"] for place in document["sources"]},
+        is_settled=document.get("sample") is not None,
     )
 
 

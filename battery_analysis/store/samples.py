@@ -18,7 +18,9 @@ from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_files import Labels
 
-_NOT_BY_HAND = frozenset({"id", "created_at", "updated_at", "created_by", "aggregates", "notes_log", "default_dataset"})
+_NOT_BY_HAND = frozenset(
+    {"id", "created_at", "updated_at", "created_by", "created_in", "aggregates", "notes_log", "default_dataset"}
+)
 EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
 
 NUMBERS = frozenset(name for name in EDITABLE if isinstance(Sample._fields[name], FloatField))
@@ -80,7 +82,7 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
     """
     sample: Sample | None = visible(Sample).filter(name=name).first()
     if sample is None:
-        sample = Sample(name=name)
+        sample = _new(name, labels or Labels())
         checked(sample)
         try:
             sample.save(force_insert=True, validate=False)
@@ -91,9 +93,27 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
     return sample
 
 
-def _label(sample: Sample, labels: Labels) -> None:
+def _new(name: str, labels: Labels) -> Sample:
+    """Return a sample that has all of its labels from the moment it is made: later changes are those of others."""
+    moment = now()
+    return Sample(
+        name=name,
+        created_at=moment,
+        updated_at=moment,
+        created_in=labels.import_job,
+        project=labels.project,
+        tags=list(dict.fromkeys(labels.tags)),
+        metadata=_said(labels),
+    )
+
+
+def _said(labels: Labels) -> dict[str, Any]:
     said = {"operator": labels.operator, "device": labels.device, **labels.metadata}
-    new = {key: value for key, value in said.items() if value is not None and key not in sample.metadata}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _label(sample: Sample, labels: Labels) -> None:
+    new = {key: value for key, value in _said(labels).items() if key not in sample.metadata}
     if not new and set(labels.tags) <= set(sample.tags):
         return
     sample.tags = list(dict.fromkeys([*sample.tags, *labels.tags]))
@@ -178,6 +198,7 @@ def refresh_aggregates(sample_ids: Iterable[ObjectId]) -> None:
             visible(TestResult)
             .filter(sample=sample_id)
             .only(
+                "revision",
                 "started_at",
                 "cycle_count",
                 "initial_capacity_ah",
@@ -194,12 +215,15 @@ def refresh_aggregates(sample_ids: Iterable[ObjectId]) -> None:
 
 def refresh_left_behind() -> None:
     """Recompute samples whose aggregates do not count all their tests: an importer that died had no time for them."""
-    counted = visible(TestResult).aggregate([{"$group": {"_id": "$sample", "tests": {"$sum": 1}}}])
-    known = {
-        row["_id"]: row.get("aggregates", {}).get("test_count")
-        for row in visible(Sample).only("aggregates.test_count").as_pymongo()
+    sums = {"_id": "$sample", "tests": {"$sum": 1}, "revisions": {"$sum": "$revision"}}
+    counted = {
+        row["_id"]: (row["tests"], row["revisions"]) for row in visible(TestResult).aggregate([{"$group": sums}])
     }
-    refresh_aggregates(row["_id"] for row in counted if known.get(row["_id"]) != row["tests"])
+    known = {
+        row["_id"]: (row.get("aggregates", {}).get("test_count"), row.get("aggregates", {}).get("revisions"))
+        for row in visible(Sample).only("aggregates.test_count", "aggregates.revisions").as_pymongo()
+    }
+    refresh_aggregates(identity for identity, found in counted.items() if known.get(identity) != found)
 
 
 def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
@@ -215,6 +239,7 @@ def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
     resistances, starts = known("median_internal_resistance_ohm"), known("started_at")
     return SampleAggregates(
         test_count=len(rows),
+        revisions=sum(row["revision"] for row in rows),
         cycle_count=sum(known("cycle_count")),
         first_started_at=min(starts, default=None),
         last_started_at=max(starts, default=None),

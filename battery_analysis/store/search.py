@@ -14,7 +14,7 @@ from mongoengine import QuerySet
 from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.models import TestResult
 from battery_analysis.store.access import visible
-from battery_analysis.store.tests import words_of
+from battery_analysis.store.words import words_of
 
 SORTS = {
     "started": "started_at",

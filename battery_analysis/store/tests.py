@@ -6,8 +6,7 @@ update is a compare-and-swap on the revision, and never touches what people set.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -27,10 +26,10 @@ from battery_analysis.analysis.summary import summarise_test
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import (
     BlockRef,
+    FormerState,
     HeaderLine,
     Note,
     RawDataFile,
-    RawPart,
     Sample,
     SegmentRef,
     TestResult,
@@ -41,7 +40,9 @@ from battery_analysis.store import columnar, frames
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
+from battery_analysis.store.provenance import Source, former_after, parts_after, refuse_the_past, runs_after
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.words import search_words
 
 Written = Literal["created", "updated"]
 
@@ -62,20 +63,10 @@ _KEPT_ON_UPDATE = frozenset(
         "chemistry",
         "project",
         "cell_type",
-        "name",
+        "created_in",
+        "edited_at",
     }
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Which bytes of which raw file a test was read from, and the attachments that were read along with them."""
-
-    test_id: ObjectId
-    raw_file: ObjectId
-    filename: str
-    sha256: str
-    companions: Sequence[ObjectId] = ()
 
 
 @dataclass(frozen=True)
@@ -89,19 +80,29 @@ class Belonging:
 
 
 def save_test(
-    store: Store, parcel: Parcel, source: Source, belonging: Belonging, labels: Labels, *, again: bool = False
+    store: Store,
+    parcel: Parcel,
+    source: Source,
+    belonging: Belonging,
+    labels: Labels,
+    *,
+    again: bool = False,
+    back_to: FormerState | None = None,
 ) -> tuple[TestResult, Written]:
     """Store a read test, new or as the next revision.
 
-    Bytes that the test was read from already are stored once more only if ``again`` says so.
+    Bytes that the test was read from already are stored once more only if ``again`` says so, or as
+    the state ``back_to`` which the test returns to.
 
     Raises:
         ConflictError: Another process stored or changed this test meanwhile; nothing was changed here.
         InvalidDocumentError: The facts do not fit the document.
     """
     current: TestResult | None = visible(TestResult).filter(id=source.test_id).first()
+    if source.revision is not None and (current is None or current.revision != source.revision):
+        raise ConflictError(f"test {source.test_id} was changed by another process meanwhile")
     if current is not None:
-        _refuse_the_past(current, source, again)
+        refuse_the_past(current, source, again=again or back_to is not None, back=back_to is not None)
     sample = current.sample if current else belonging.sample
     with _dropped_if_refused(store.database, current) as written:
         facts = _facts(store.database, parcel, current, sample, written)
@@ -115,14 +116,18 @@ def save_test(
             project=sample.project,
             cell_type=sample.cell_type,
             cell_code=belonging.cell_code,
-            name=source.filename,
+            name=source.parts[0].filename,
             tags=list(labels.tags),
             metadata=dict(labels.metadata),
             sha256=source.sha256,
             revision=current.revision + 1 if current else 1,
-            raw_files=[_part(current, source)],
+            raw_files=parts_after(current, source),
+            runs=runs_after(current, source),
+            run_claim=current.run_claim if current else source.run_claim,
             companions=list(source.companions),
-            import_job=labels.import_job,
+            import_job=back_to.import_job if back_to else labels.import_job,
+            created_in=labels.import_job,
+            former=former_after(current, labels.import_job, back_to),
             **facts,
         )
         test.operator = labels.operator or test.operator or (current.operator if current else None)
@@ -135,22 +140,7 @@ def save_test(
             _replace(test, current)
     if current is None:
         _follow_if_edited(store, sample, test)
-    return test, "created" if current is None else "updated"
-
-
-def _refuse_the_past(current: TestResult, source: Source, again: bool) -> None:
-    """Raise ConflictError where these bytes are read already, or are no longer the newest of their file."""
-    if not again and source.sha256 in (version for part in current.raw_files for version in part.versions):
-        raise ConflictError(f"test {current.id} was read from these bytes by another process meanwhile")
-    newest = RawDataFile.objects(id=source.raw_file).scalar("sha256").first()
-    if newest != source.sha256:
-        raise ConflictError(f"test {current.id}: a later version of {source.filename} was stored meanwhile")
-
-
-def _part(current: TestResult | None, source: Source) -> RawPart:
-    read = [version for part in (current.raw_files if current else []) for version in part.versions]
-    versions = [version for version in read if version != source.sha256] + [source.sha256]
-    return RawPart(raw_file=source.raw_file, filename=source.filename, versions=versions)
+    return test, "updated" if current else "created"
 
 
 def _follow_if_edited(store: Store, sample: Sample, test: TestResult) -> None:
@@ -238,6 +228,7 @@ def _facts(
         "quality_flags": [_flag(check) for check in parcel.checks if check.status == "failed"],
         "columns": _column_facts(parcel),
         "header": [HeaderLine(key=key, value=value) for key, value in metadata.header.items()],
+        "lead_bytes": parcel.lead_bytes,
         "reader": parcel.reader,
         "reader_version": parcel.reader_version,
         "segments": written.segments,
@@ -300,8 +291,10 @@ def _swap(current: TestResult, fields: dict[str, Any], gone: Sequence[str] = ())
 
 def add_labels(test_id: ObjectId, labels: Labels) -> None:
     """Add what an importer says of a test that is stored already; what people set stays."""
-    if labels.tags or labels.metadata:
-        test = by_id(TestResult, test_id)
+    if not (labels.tags or labels.metadata):
+        return
+    test = by_id(TestResult, test_id)
+    if not (set(labels.tags) <= set(test.tags) and labels.metadata.keys() <= test.metadata.keys()):
         test.tags = list(dict.fromkeys([*test.tags, *labels.tags]))
         test.metadata = {**labels.metadata, **test.metadata}
         _save_by_hand(test)
@@ -345,12 +338,28 @@ def follow_sample(store: Store, sample: Sample) -> int:
     return len(identities)
 
 
+def move(store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str) -> TestResult:
+    """Give a test to another sample; importers leave it there and still find it when its file grows.
+
+    Raises:
+        NotFoundError: No such test.
+        ConflictError: An importer changed the test again and again meanwhile.
+    """
+    test = by_id(TestResult, test_id)
+    by_hand = {"sample": sample.id, "cell_code": cell_code, "sample_rule": "by hand", "edited_at": now()}
+    _follow(store, sample, test.id, by_hand)
+    RawDataFile.objects(test_result=test.id).update(set__sample=sample.id)
+    return by_id(TestResult, test_id)
+
+
 @retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(5), reraise=True)
-def _follow(store: Store, sample: Sample, test_id: ObjectId) -> None:
+def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[str, Any] | None = None) -> None:
     test = by_id(TestResult, test_id)
     test.sample_name = sample.name
+    test.cell_code = by_hand["cell_code"] if by_hand else test.cell_code
     copied = {name: getattr(sample, name) for name in ("chemistry", "project", "cell_type")}
-    fields = {**copied, "sample_name": sample.name, "words": search_words(test), "updated_at": now()}
+    words = {"sample_name": sample.name, "words": search_words(test), "updated_at": now()}
+    fields = {**copied, **words, **(by_hand or {})}
     if test.cycle_blocks:
         cycles, by_sample = _seen_by(sample, frames.cycle_table(store, test), test.nominal_capacity_ah)
         fields |= by_sample
@@ -361,36 +370,9 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId) -> None:
 
 
 def _save_by_hand(test: TestResult) -> TestResult:
-    test.updated_at = now()
+    test.updated_at = test.edited_at = now()
     test.words = search_words(test)
     checked(test)
     # Only the changed fields travel, so a new revision that an importer writes meanwhile is left alone.
     test.save(validate=False)
     return test
-
-
-def search_words(test: TestResult) -> list[str]:
-    """Return the lower-case words by which a text search finds a test."""
-    texts: Iterable[str | None] = (
-        test.name,
-        test.sample_name,
-        test.cell_code,
-        test.tester,
-        test.device,
-        test.technique,
-        test.protocol,
-        test.operator,
-        test.comment,
-        *test.tags,
-        *(note.text for note in test.notes_log),
-    )
-    return sorted({word for text in texts if text for word in words_of(text)})
-
-
-def words_of(text: str) -> list[str]:
-    """Split a text into the words that are searched for.
-
-    >>> words_of("LG012_Formation, 25 °C.ndax")
-    ['lg012', 'formation', '25', 'c', 'ndax']
-    """
-    return re.findall(r"[^\W_]+", text.lower())

@@ -16,6 +16,7 @@ from battery_analysis.store.server import stop
 from battery_analysis.store.server_folder import Layout
 from cli import db
 from cli.common import run
+from tests.cli.conftest import Cli
 
 
 @pytest.fixture
@@ -87,3 +88,13 @@ def test_a_server_in_use_is_stopped_only_by_force(data_dir: Path, capsys: pytest
         assert capsys.readouterr().err.startswith("error: 1 other program is connected to the database; ")
         assert json_of(capsys, "status")["running"] is True
         assert json_of(capsys, "stop", "--force")["stopped"] is True
+
+
+def test_migrate_says_what_it_changed_and_may_be_run_twice(cli: Cli) -> None:
+    with cli.store() as store:
+        store.database.samples.insert_one({"name": "AB12"})
+    done = cli.ok("db", "migrate")
+    assert done.lines[0].split(maxsplit=1) == ["1", "documents without a time of creation or change"]
+    assert done.lines[-1] == "schema version 1"
+    assert cli.ok("db", "migrate").out == "nothing to change; schema version 1\n"
+    assert cli.json("db", "migrate")["changed"]["times"] == 0

@@ -12,6 +12,7 @@ import pytest
 from battery_analysis.models import RawDataFile, Sample, TestResult
 from tests.builders import arbin_csv
 from tests.cli.conftest import Cli
+from tests.ingest.targets import web_server
 from tests.realdata import hostile, hostile_entries
 
 
@@ -201,7 +202,7 @@ def test_a_root_whose_name_is_no_text_can_be_imported_and_resumed(cli: Cli, tmp_
 
 
 BAD_OPTIONS = {
-    "no root": ((), "a folder or file to import is wanted"),
+    "no root": ((), "a folder, file or archive to import is wanted"),
     "absent root": (("/nowhere/lab",), "/nowhere/lab: No such file or directory"),
     "two roots": (("LAB", "other"), "one ROOT wanted, got 'other' beside it"),
     "two ways to a sample": (("LAB", "--sample", "A", "--sample-lookup"), "exclude one another"),
@@ -320,3 +321,19 @@ def test_on_a_terminal_the_list_of_failures_is_bounded_and_elsewhere_it_is_whole
     done = cli("import", lab)
     assert (done.out + done.err).count("the file is empty") == 20
     assert done.out.startswith("5 more failed; why: ")
+
+
+def test_notify_tells_the_targets_how_it_ended(cli: Cli, lab: Path, tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text("")
+    assert "the settings name nobody to notify" in cli.refused("import", lab, "--notify", "--config", config)
+    assert "imports nothing; leave out --notify" in cli.refused("import", lab, "--dry-run", "--notify")
+    with web_server() as hook:
+        config.write_text(f'[notify.webhook]\nurl = "{hook.url}"\n')
+        assert cli("import", lab, "--config", config).status == 1
+        assert hook.bodies == []
+        done = cli("import", lab, "--notify", "--config", config)
+        assert (done.status, done.err) == (1, "")
+    (body,) = hook.bodies
+    assert body["subject"].endswith(f"import of {lab} completed: 1 failed, 1 skipped, 2 unchanged")
+    assert "hunter2" not in done.out

@@ -16,14 +16,15 @@ from polars.testing import assert_frame_equal
 import battery_analysis as ba
 from battery_analysis.errors import ArchiveError, BatteryAnalysisError, ConflictError, NotFoundError, ReaderLimitError
 from battery_analysis.ingest import job as jobs
+from battery_analysis.ingest import reader_pool
 from battery_analysis.ingest import run as runs
-from battery_analysis.ingest.reader_pool import Reading
 from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, Sample, TestResult, now
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, open_store, raw_files, samples, tests
 from battery_analysis.store.parcel import pack
+from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Labels
-from battery_analysis.store.tests import Belonging, Source, save_test
+from battery_analysis.store.tests import Belonging, save_test
 from tests.builders import arbin_csv, cycling_frame, read_result, save
 from tests.ingest.conftest import Importing
 
@@ -351,7 +352,7 @@ def test_a_reply_that_is_lost_loses_no_data(
     with monkeypatch.context() as broken:
         broken.setattr(tests, "_insert", insert_without_reply)
         with pytest.raises(pymongo.errors.AutoReconnect):
-            importing()
+            importing(retries=0)
     outcome = importing()["AB12.csv"]
     assert outcome.outcome == "unchanged"
     assert outcome.test_id is not None
@@ -401,7 +402,7 @@ def test_an_older_reading_does_not_overwrite_a_newer_one(store: Store, tmp_path:
     arrival = Arrival("/lab/AB12.csv", "AB12.csv", tmp_path / "AB12.csv", "f" * 64, 2, now())
     raw_files.append(store, raw, arrival, archive=False)
     belonging = Belonging(first.sample, "AB12", "fixed", "AB12")
-    late = Source(first.id, raw.id, "AB12.csv", "e" * 64)
+    late = Source(first.id, (PartRead(raw.id, "AB12.csv", "e" * 64),))
     with pytest.raises(ConflictError, match=r"a later version of AB12\.csv was stored meanwhile"):
         save_test(store, parcel, late, belonging, Labels())
 
@@ -418,7 +419,7 @@ def test_a_version_that_failed_does_not_cut_a_test_in_two(
         raise ReaderLimitError("AB12.csv", "the process that read it died")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Reading, "result", fail)
+        broken.setattr(reader_pool._InProcess, "result", fail)
         assert importing()["AB12.csv"].outcome == "failed"
     again = importing()["AB12.csv"]
     assert (again.outcome, again.test_id) == ("updated", first.test_id)

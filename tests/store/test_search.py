@@ -12,7 +12,7 @@ from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.models import TestResult
 from battery_analysis.store import Store
 from battery_analysis.store.search import SORTS, Query, count_undated, ordered, search
-from battery_analysis.store.tests import search_words
+from battery_analysis.store.words import search_words
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
