@@ -11,14 +11,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from threading import Event
 
 from bson import ObjectId
 
 from battery_analysis.errors import (
-    BatteryAnalysisError,
     ConflictError,
     CorruptFileError,
     IngestError,
@@ -30,8 +28,10 @@ from battery_analysis.errors import (
 from battery_analysis.ingest.discover import Candidate, Selection
 from battery_analysis.ingest.growth import Growth
 from battery_analysis.ingest.import_rules import ImportRules, Said
-from battery_analysis.ingest.job import Outcome, OutcomeName
-from battery_analysis.ingest.known import Known, looked_up
+from battery_analysis.ingest.job import Outcome
+from battery_analysis.ingest.keeping import Keeping, arrival_of
+from battery_analysis.ingest.known import Known, has_all, looked_up
+from battery_analysis.ingest.outcomes import as_known, failed, stored
 from battery_analysis.ingest.parts import Part, named_run, part_of
 from battery_analysis.ingest.reader_pool import Readers, open_readers
 from battery_analysis.ingest.recognise import Recognised, recognise
@@ -42,10 +42,8 @@ from battery_analysis.ingest.sources import Root, search, skipped_before
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
 from battery_analysis.models import RawDataFile, TestResult
-from battery_analysis.readers import READERS
-from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat, beside_format
+from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat
 from battery_analysis.readers.delimited import delimited_readers
-from battery_analysis.reading import companions_of, read_head
 from battery_analysis.settings.rules import ImportRule
 from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
 from battery_analysis.store.access import by_id
@@ -150,6 +148,7 @@ class Importer:
         self._touched: set[ObjectId] = set()
         self._reset: set[str] = set()
         self._runs = Runs(store, spool, pool)
+        self._keeping = Keeping(store, archive=options.archive)
         self._growth = Growth(store, spool, pool, options.rules)
 
     def take(self, candidate: Candidate, known: Known | None = None) -> Outcome:
@@ -157,7 +156,7 @@ class Importer:
         began = time.perf_counter()
         try:
             if known is not None and self._needs_no_look(candidate, known):
-                outcome = _as_known(candidate, known)
+                outcome = as_known(candidate, known)
             elif known is None and not self._reads_all and (before := skipped_before(candidate)):
                 outcome = before
             else:
@@ -189,8 +188,7 @@ class Importer:
         """Say whether there is nothing to do with a file that is stored as it is, and no reason for doubt."""
         if self._reads_all or self._options.labels.say_something:
             return False
-        lacks = not known.companions and _has_companions(known.reader, candidate)
-        return not lacks and (known.archived or not self._options.archive)
+        return has_all(candidate, known, archive=self._options.archive)
 
     def _tried(self, candidate: Candidate, *, again: bool) -> Outcome:
         found = recognise(candidate, self._options.mappings)
@@ -217,20 +215,20 @@ class Importer:
         with self._growth.of(candidate, said) as grown:
             if grown is None:
                 return None
-            holding = self._append(grown.holding, grown.arrival)
+            holding = self._keeping.append(grown.holding, grown.arrival)
             test, written = self._save(grown.source, grown.parcel, grown.decision, said.labels, again=False)
             raw_files.belongs_to(holding, test.id, test.sample.id)
-            return _outcome(grown.arrival, written, test, holding, _about_codes(grown.decision))
+            return stored(grown.arrival, written, test, holding, _about_codes(grown.decision))
 
     def _once(self, candidate: Candidate, spooled: Spooled, found: Recognised, *, raced: bool) -> Outcome:
         past = raw_files.look_up(spooled.sha256, candidate.source)
-        arrival = _arrival(candidate, spooled, past.lengths)
+        arrival = arrival_of(candidate, spooled, past.lengths)
         try:
             if found.damage is not None:
                 raise found.damage
             said = self._import_rules.of(candidate, found.reader.tester if found.reader else None)
         except (CorruptFileError, IngestError) as exc:
-            return _failed(arrival, exc, self._keep_unread(arrival, past, self._options.labels))
+            return failed(arrival, exc, self._keeping.unread(arrival, past, self._options.labels))
         owner, again = past.owner, False
         if owner is not None:
             test = raw_files.test_of(owner)
@@ -255,7 +253,7 @@ class Importer:
         self, candidate: Candidate, arrival: Arrival, owner: Holding, test: TestResult, said: Said, *, raced: bool
     ) -> Outcome:
         """Note bytes that are imported already."""
-        self._note(owner, arrival)
+        self._keeping.note(owner, arrival)
         raw_files.add_labels(owner, said.labels)
         tests.add_labels(test.id, said.labels)
         job = self._options.labels.import_job
@@ -265,14 +263,14 @@ class Importer:
             raw_files.belongs_to(owner, test.id, test.sample.id)
         if raced and job is not None and test.import_job == job and first_seen_at == candidate.source:
             # This very import had stored it when the answer of the server was lost.
-            return _outcome(arrival, "created" if test.created_in == job else "updated", test, owner)
+            return stored(arrival, "created" if test.created_in == job else "updated", test, owner)
         # A race for the same bytes may put this path beside the winner's before it is lost.
         if candidate.source in owner.seen_at and not (raced and len(owner.seen_at) > 1):
-            return _outcome(arrival, "unchanged", test, owner)
+            return stored(arrival, "unchanged", test, owner)
         attachments.attach_to_test(test, candidate.source)
         if test.runs and (named := named_run(candidate.source, test.tester)):
             add_run(test, named[0])
-        return _outcome(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test, said))
+        return stored(arrival, "duplicate", test, owner, self._about_duplicate(candidate, owner, test, said))
 
     def _new(
         self, candidate: Candidate, spooled: Spooled, arrival: Arrival, past: Past, said: Said, *, again: bool
@@ -280,7 +278,7 @@ class Importer:
         """Read bytes and store them as a new test or a new revision, ``again`` where a test was read from them."""
         reading = self._pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone)
         # A file never seen is put away while a worker reads it; to which test others belong shows when read.
-        holding = None if past.owner or past.seen_here else self._create(arrival, past, said.labels)
+        holding = None if past.owner or past.seen_here else self._keeping.create(arrival, past, said.labels)
         try:
             parcel = reading.result()
             decision = self._options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
@@ -288,17 +286,17 @@ class Importer:
             raise
         except (ReadError, IngestError) as exc:
             # Bytes that cannot be read today may be readable tomorrow: a failed file keeps its bytes.
-            return _failed(arrival, exc, holding or self._keep_unread(arrival, past, said.labels))
+            return failed(arrival, exc, holding or self._keeping.unread(arrival, past, said.labels))
         part = part_of(candidate.source, parcel)
         with self._runs.held(part):
             if holding is None:
-                holding, test_id = self._place(arrival, past, parcel, decision, said.labels)
+                holding, test_id = self._keeping.place(arrival, past, parcel, decision, said.labels)
             else:
                 test_id = holding.test_id
             number, span = (part.number, part.span) if part else (None, None)
             own = PartRead(holding.id, holding.filename, arrival.sha256, number, span)
             try:
-                companions = self._keep_companions(candidate, spooled)
+                companions = self._keeping.companions(candidate, spooled, self._options.labels)
                 source = self._source(test_id, own, part, parcel, decision)
                 if len(source.parts) > 1:
                     parcel = self._runs.read_together(
@@ -309,12 +307,12 @@ class Importer:
             except SpoolError:
                 raise
             except (InvalidDocumentError, ReadError, IngestError) as exc:
-                return _failed(arrival, exc, holding)
+                return failed(arrival, exc, holding)
         if written == "updated":
             retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
         attachments.attach_to_test(test, candidate.source, companions)
         raw_files.belongs_to(holding, test.id, test.sample.id)
-        outcome = _outcome(arrival, written, test, holding, _about_codes(decision))
+        outcome = stored(arrival, written, test, holding, _about_codes(decision))
         return replace(outcome, warnings=tuple(parcel.warnings))
 
     def _source(
@@ -330,40 +328,6 @@ class Importer:
         joined = place.test.id if place.test else test_id
         return Source(joined, in_order(place.test, own), run=part.run, run_claim=place.claim)
 
-    def _place(
-        self, arrival: Arrival, past: Past, parcel: Parcel, decision: Decision, labels: Labels
-    ) -> tuple[Holding, ObjectId]:
-        """Keep bytes that were read where they belong, and say to which test.
-
-        They belong to the test that was imported from the same path and that they are a later state of;
-        else to the file that holds them or that they have grown from unread; else they are a new file.
-        """
-        stored = raw_files.tests_of(past.holdings)
-        later = (
-            each for each in past.seen_here if _is_later(stored.get(each.test_id), each, arrival, parcel, decision)
-        )
-        same = next(later, None)
-        if past.owner is not None:
-            self._note(past.owner, arrival)
-            of_its_own = past.owner if past.owner.test_id in stored else same or past.owner
-            return past.owner, of_its_own.test_id
-        unread = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
-        earlier = same or next(unread, None)
-        holding = self._append(earlier, arrival) if earlier else self._create(arrival, past, labels)
-        return holding, holding.test_id
-
-    def _keep_unread(self, arrival: Arrival, past: Past, labels: Labels) -> Holding | None:
-        """Keep bytes that could not be read, with what was kept of the file before; an empty file has none."""
-        if not arrival.size:
-            return None
-        if past.owner is not None:
-            self._note(past.owner, arrival)
-            return past.owner
-        stored = raw_files.tests_of(past.seen_here)
-        earlier = (each for each in past.seen_here if each.test_id not in stored or each.grew_into(arrival))
-        before = next(earlier, None)
-        return self._append(before, arrival) if before else self._create(arrival, past, labels)
-
     def _save(
         self, source: Source, parcel: Parcel, decision: Decision, labels: Labels, *, again: bool
     ) -> tuple[TestResult, Written]:
@@ -376,36 +340,12 @@ class Importer:
 
     def _beside(self, candidate: Candidate, spooled: Spooled, format: BesideFormat) -> Outcome:
         """Keep settings or a log, and attach them to the tests they belong to."""
-        identity = self._keep_beside(candidate, spooled, format)
+        identity = self._keeping.beside(candidate, spooled, format, self._options.labels)
         count = attachments.attach_to_tests(identity, format, candidate.source)
         waits = f"{'kept' if self._options.archive else 'noted'} until its data come"
         state = f"attached to {count} test{'' if count == 1 else 's'}" if count else waits
         reason = f"{format.title}, {state}"
         return Outcome(candidate.source, "skipped", reason, sha256=spooled.sha256, size=spooled.size)
-
-    def _keep_companions(self, candidate: Candidate, spooled: Spooled) -> list[ObjectId]:
-        """Keep what was read along with a file."""
-        kept = []
-        for each in spooled.companions:
-            beside = candidate.beside(each.path.name)
-            kept.append(self._keep_beside(beside, each, beside_format(read_head(each.path))))
-        return kept
-
-    def _keep_beside(self, candidate: Candidate, spooled: Spooled, format: BesideFormat | None) -> ObjectId:
-        arrival = _arrival(candidate, spooled, attachments.sizes_at(candidate.source))
-        return attachments.keep(self._store, arrival, format, self._options.labels, archive=self._options.archive)
-
-    def _note(self, owner: Holding, arrival: Arrival) -> None:
-        """Remember where stored bytes were seen, and put them away if an earlier import did not."""
-        if self._options.archive:
-            raw_files.archive_late(self._store, owner, arrival)
-        raw_files.note_source(owner, arrival)
-
-    def _create(self, arrival: Arrival, past: Past, labels: Labels) -> Holding:
-        return raw_files.create(self._store, arrival, labels, archive=self._options.archive, past=past)
-
-    def _append(self, holding: Holding, arrival: Arrival) -> Holding:
-        return raw_files.append(self._store, holding, arrival, archive=self._options.archive)
 
     def _about_duplicate(self, candidate: Candidate, owner: Holding, test: TestResult, said: Said) -> str:
         other = next((path for path in owner.seen_at if path != candidate.source), test.name)
@@ -422,93 +362,6 @@ class Importer:
 def _is_beside(candidate: Candidate) -> bool:
     """Say whether a name is that of settings or a log; only the content decides, but the tests are there then."""
     return candidate.path.suffix.lower() in BESIDE_SUFFIXES
-
-
-def _arrival(candidate: Candidate, spooled: Spooled, lengths: set[int]) -> Arrival:
-    return Arrival(
-        source=candidate.source,
-        filename=candidate.filename,
-        spooled=spooled.path,
-        sha256=spooled.sha256,
-        size=spooled.size,
-        modified_at=candidate.modified_at,
-        prefix_digests=spooled.prefix_digests(lengths),
-    )
-
-
-def _is_later(test: TestResult | None, holding: Holding, arrival: Arrival, parcel: Parcel, decision: Decision) -> bool:
-    """Say whether bytes are a later state of a test.
-
-    They are if the rules give it the same sample, and it has grown from the newest bytes or device, channel and
-    start are equal.
-    """
-    if test is None or test.ruled_sample != decision.sample:
-        return False
-    if holding.grew_into(arrival):
-        return True
-    new, started_at = parcel.metadata, _start_of_part(test, holding)
-    return (
-        new.started_at is not None
-        and started_at is not None
-        and abs((new.started_at - started_at).total_seconds()) < 0.001
-        and (new.device or test.device, new.channel) == (test.device, test.channel)
-    )
-
-
-def _start_of_part(test: TestResult, holding: Holding) -> datetime | None:
-    """Return when a file of a test began: the first began with it, others later."""
-    spans = (part.span for part in test.raw_files if part.raw_file == holding.id and part.span)
-    started_at: datetime | None = next((span.started_at for span in spans), None) or test.started_at
-    return started_at
-
-
-def _failed(arrival: Arrival, error: BatteryAnalysisError, holding: Holding | None) -> Outcome:
-    reason, reader = getattr(error, "reason", str(error)), getattr(error, "reader", None)
-    raw_id = holding.id if holding else None
-    return Outcome(
-        arrival.source, "failed", reason, sha256=arrival.sha256, size=arrival.size, reader=reader, raw_id=raw_id
-    )
-
-
-def _outcome(
-    arrival: Arrival, outcome: OutcomeName, test: TestResult, holding: Holding, reason: str | None = None
-) -> Outcome:
-    return Outcome(
-        arrival.source,
-        outcome,
-        reason,
-        sha256=arrival.sha256,
-        size=arrival.size,
-        test_id=test.id,
-        raw_id=holding.id,
-        sample=test.sample_name,
-        reader=test.reader,
-        records=test.record_count,
-        cycles=test.cycle_count,
-    )
-
-
-def _has_companions(reader: str, candidate: Candidate) -> bool:
-    """Say whether files lie beside one that its reader takes facts from."""
-    asked = (each for each in READERS if each.name == reader and hasattr(each, "companions"))
-    if candidate.origin is not None:
-        return candidate.origin.has_log_beside and any(asked)
-    return any(companions_of(each, candidate.path) for each in asked)
-
-
-def _as_known(candidate: Candidate, known: Known) -> Outcome:
-    return Outcome(
-        candidate.source,
-        "unchanged",
-        sha256=known.sha256,
-        size=candidate.size,
-        test_id=known.test_id,
-        raw_id=known.raw_id,
-        sample=known.sample,
-        reader=known.reader,
-        records=known.records,
-        cycles=known.cycles,
-    )
 
 
 def _about_codes(decision: Decision) -> str | None:

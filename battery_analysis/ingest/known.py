@@ -16,6 +16,8 @@ from bson import ObjectId
 
 from battery_analysis.ingest.discover import Candidate
 from battery_analysis.models import RawDataFile, TestResult
+from battery_analysis.readers import READERS
+from battery_analysis.reading import companions_of
 from battery_analysis.store.access import visible
 
 BATCH = 1000
@@ -74,6 +76,20 @@ def unchanged(candidates: Sequence[Candidate]) -> dict[str, Known]:
         for path, (place, raw) in newest.items()
         if _is_as_it_was(wanted[path], place, raw) and _is_read(raw, tests.get(raw["test_result"]))
     }
+
+
+def has_all(candidate: Candidate, known: Known, *, archive: bool) -> bool:
+    """Say whether nothing of a stored file is left to store: neither its bytes, nor what its reader needs beside it."""
+    lacks = not known.companions and _has_companions(known.reader, candidate)
+    return not lacks and (known.archived or not archive)
+
+
+def _has_companions(reader: str, candidate: Candidate) -> bool:
+    """Say whether files lie beside one that its reader takes facts from."""
+    asked = (each for each in READERS if each.name == reader and hasattr(each, "companions"))
+    if candidate.origin is not None:
+        return candidate.origin.has_log_beside and any(asked)
+    return any(companions_of(each, candidate.path) for each in asked)
 
 
 def _is_as_it_was(candidate: Candidate, place: dict[str, Any], raw: dict[str, Any]) -> bool:

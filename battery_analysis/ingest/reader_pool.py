@@ -7,13 +7,15 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
@@ -26,6 +28,9 @@ Made_co = TypeVar("Made_co", covariant=True)
 
 READ_SECONDS = 600
 FILES_PER_PROCESS = 1000
+LOOK_SECONDS = 5.0
+TRIES = 3
+"""How often a file is handed to new processes whose predecessors were killed before they took it."""
 MEMORY_BYTES = 6 << 30
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
@@ -82,10 +87,15 @@ class ReaderPool:
     """Processes of this computer that read files."""
 
     def __init__(self, workers: int, mappings: Path | None = None) -> None:
+        self._workers = workers
         self._mappings = mappings
+        self._renewing = Lock()
+        self._pool = self._started()
+
+    def _started(self) -> ProcessPool:
         # Spawned, not forked: the importing process runs threads, and a fork would copy their locks.
-        self._pool = ProcessPool(
-            max_workers=workers,
+        return ProcessPool(
+            max_workers=self._workers,
             context=multiprocessing.get_context("spawn"),
             # What a reader leaks goes with its process.
             max_tasks=FILES_PER_PROCESS,
@@ -112,21 +122,33 @@ class ReaderPool:
     def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Reading[Parcel | None]:
         """Start reading the end of a file whose beginning is stored; see ``tail``."""
         task = (path, parcel, before, time_zone, self._mappings)
-        return _InProcess(self._pool.schedule(read_tail, task, timeout=READ_SECONDS), source)
+        return _InProcess(lambda: self._schedule(read_tail, task), lambda: self._pool.active, source)
 
     def submit_parts(
         self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
     ) -> Reading[Parcel]:
         """Start reading the parts of one test as one; ``mappings`` may take the place of the pool's."""
         task = (paths, parcel, time_zone, mappings or self._mappings)
-        return _InProcess(self._pool.schedule(read_parcel, task, timeout=READ_SECONDS), source)
+        return _InProcess(lambda: self._schedule(read_parcel, task), lambda: self._pool.active, source)
+
+    def _schedule(self, read: Callable[..., Made], task: tuple[Any, ...]) -> ProcessFuture[Made]:
+        with self._renewing:
+            try:
+                return self._pool.schedule(read, task, timeout=READ_SECONDS)
+            except RuntimeError:  # a process was killed while none had a file: the pool gives up then
+                self._pool.stop()
+                self._pool.join()
+                self._pool = self._started()
+                return self._pool.schedule(read, task, timeout=READ_SECONDS)
 
 
 class _InProcess(Generic[Made]):
     """A file that a process of this computer reads."""
 
-    def __init__(self, future: ProcessFuture[Made], source: str) -> None:
-        self._future = future
+    def __init__(self, schedule: Callable[[], ProcessFuture[Made]], is_alive: Callable[[], bool], source: str) -> None:
+        self._schedule = schedule
+        self._is_alive = is_alive
+        self._future = schedule()
         self._source = source
 
     def result(self) -> Made:
@@ -136,7 +158,7 @@ class _InProcess(Generic[Made]):
             ReadError: The file cannot be read, or its reader hit a limit or died.
         """
         try:
-            made: Made = self._future.result()
+            return self._read()
         except ReadError as exc:
             raise type(exc)(self._source, exc.reason, exc.reader) from exc
         except FutureTimeoutError as exc:
@@ -145,7 +167,22 @@ class _InProcess(Generic[Made]):
             raise ReaderLimitError(self._source, f"the process that read it died (exit status {exc.exitcode})") from exc
         except MemoryError as exc:
             raise ReaderLimitError(self._source, f"reading it takes more than {MEMORY_BYTES >> 30} GiB") from exc
-        return made
+        except BrokenProcessPool as exc:
+            raise ReaderLimitError(self._source, "processes died again and again before they read it") from exc
+
+    def _read(self) -> Made:
+        for _ in range(TRIES):
+            with suppress(BrokenProcessPool):
+                while True:
+                    try:
+                        return self._future.result(LOOK_SECONDS)
+                    except FutureTimeoutError:
+                        if self._future.done():
+                            raise
+                        if not self._is_alive():  # it broke between its last look at its tasks and this one
+                            break
+            self._future = self._schedule()
+        raise BrokenProcessPool
 
 
 def read_parcel(paths: Sequence[Path], parcel: Path, time_zone: str, mappings: Path | None = None) -> Parcel:

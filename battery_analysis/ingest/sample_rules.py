@@ -158,11 +158,13 @@ def _read_csv_map(path: Path) -> dict[str, str]:
         columns = reader.fieldnames or []
         if not {"file_path", "sample"} <= set(columns):
             raise IngestError(f"{path}: columns file_path and sample wanted, the file has {', '.join(columns)}")
-        rows = {}
+        rows: dict[str, str] = {}
         for line, row in enumerate(reader, start=2):
             if not row["file_path"] or not row["sample"]:
                 raise IngestError(f"{path}: line {line} lacks a file path or a sample: {row}")
-            rows[row["file_path"]] = row["sample"]
+            name, sample = row["file_path"], row["sample"]
+            if (before := rows.setdefault(name, sample)) != sample:
+                raise IngestError(f"{path}: line {line}: {name} gets the sample {sample}, and {before} above")
         return rows
 
 
@@ -179,5 +181,5 @@ def _read_toml_map(path: Path) -> dict[str, str]:
 
 
 def _toml_text(text: str) -> str:
-    escaped = "".join(f"\\u{ord(char):04X}" if char in '"\\' or not char.isprintable() else char for char in text)
+    escaped = "".join(f"\\U{ord(char):08X}" if char in '"\\' or not char.isprintable() else char for char in text)
     return f'"{escaped}"'

@@ -21,6 +21,8 @@ Root = Path | str
 
 _EXTRAS = {"sftp": "paramiko", "s3": "boto3"}
 _ZIP = b"PK\x03\x04"
+_PACKED = frozenset({".xlsx", ".ndax"})
+"""Formats that are zip archives themselves."""
 
 
 def search(
@@ -58,8 +60,8 @@ def is_archive(path: Path) -> bool:
     try:
         head = read_head(path)
         if head.startswith(_ZIP):
-            find_reader(path, head)
-            return False
+            # Text that lies in a zip archive as it is looks like a text to its reader.
+            return _PACKED.isdisjoint(find_reader(path, head).suffixes)
     except UnknownFormatError:
         return True
     except ReadError:  # damaged, as whatever it is

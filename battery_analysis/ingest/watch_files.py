@@ -15,14 +15,13 @@ from queue import Empty
 from battery_analysis.errors import StoreError, StoreUnavailableError
 from battery_analysis.ingest.discover import Candidate, Selection, look_at, stored_text
 from battery_analysis.ingest.job import Outcome
-from battery_analysis.ingest.known import Known, unchanged
+from battery_analysis.ingest.known import has_all, unchanged
 from battery_analysis.ingest.watch_hands import Hands
 from battery_analysis.ingest.watch_queue import Look, WatchQueue, look_of
 from battery_analysis.ingest.watch_record import Failure, settled_before
 from battery_analysis.ingest.watch_roots import Found, Roots, Searched
 from battery_analysis.models import now
 from battery_analysis.readers import READERS
-from battery_analysis.reading import companions_of
 from battery_analysis.settings.rules import RULE_FILE
 
 logger = logging.getLogger(__name__)
@@ -159,7 +158,8 @@ class WatchedFiles:
         """Leave out the files that are stored as they are, and those that failed as they are before this start."""
         fresh = [each for each in candidates if not self.knows(each)]
         known = unchanged(fresh)
-        stored = {each.source for each in fresh if each.source in known and self._has_all(each, known[each.source])}
+        here = ((each, known.get(each.source)) for each in fresh)
+        stored = {each.source for each, as_it_is in here if as_it_is and has_all(each, as_it_is, archive=self.archive)}
         settled = {} if self.retry_failed else settled_before(fresh)
         left: list[Candidate] = []
         for each in fresh:
@@ -169,13 +169,6 @@ class WatchedFiles:
             self.seen[str(each.path)] = look_of(each)
             self._note(each.source, None if each.source in stored else settled[each.source])
         return left
-
-    def _has_all(self, candidate: Candidate, known: Known) -> bool:
-        """Say whether nothing of a stored file is left to store."""
-        lacks = not known.companions and any(
-            companions_of(reader, candidate.path) for reader in READERS if reader.name == known.reader
-        )
-        return not lacks and (known.archived or not self.archive)
 
     def _miss(self, path: Path, roots: Roots) -> None:
         """See to a file that is not there any more, or whose whole root is not there at present."""

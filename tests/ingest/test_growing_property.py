@@ -16,16 +16,17 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pymongo.collection import Collection
 
-from battery_analysis.ingest import growth
+from battery_analysis.ingest import growth, reader_pool, text_lines
 from battery_analysis.ingest.discover import Selection, look_at
 from battery_analysis.ingest.importer import Importer, ImportOptions
 from battery_analysis.ingest.known import looked_up
-from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.sample_rules import rules_from
 from battery_analysis.ingest.spool import Spool, open_spool
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, samples
 from benchmarks.faults.picture import Picture, differences, picture, repaired
+from examples.arbin_csv import write_arbin_csv
+from examples.bulk import many_records
 from tests.builders import arbin_csv
 from tests.layouts import TEXTS
 from tests.layouts.cell import records
@@ -61,6 +62,34 @@ class State:
 
     thousandths: int
     event: Event | None
+    ends_with_a_line: bool = False
+
+
+@dataclass
+class Here:
+    """Reads in this process, where a test says which files count as large; ``read_on`` counts ends read alone."""
+
+    read_on: int = 0
+
+    def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Made:
+        return self.submit_parts([path], parcel, source, time_zone)
+
+    def submit_parts(
+        self, paths: list[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
+    ) -> Made:
+        return Made(lambda: reader_pool.read_parcel(paths, parcel, time_zone, mappings))
+
+    def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Made:
+        made = reader_pool.read_tail(path, parcel, before, time_zone)
+        self.read_on += made is not None
+        return Made(lambda: made)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is read once it is asked for."""
+
+    result: Callable[[], Any]
 
 
 @dataclass
@@ -70,7 +99,7 @@ class Scene:
     store: Store
     options: ImportOptions
     spool: Spool
-    pool: ReaderPool
+    pool: Here
     path: Path
     _hooks: list[Callable[[], Callable[[], None] | None]] = field(default_factory=list)
 
@@ -94,7 +123,11 @@ class Scene:
         return done
 
     def _reach(self, content: bytes, state: State) -> None:
-        self.path.write_bytes(content[: len(content) * state.thousandths // 1000])
+        length = len(content) * state.thousandths // 1000
+        if state.ends_with_a_line:
+            length = content.rfind(b"\n", 0, length) + 1
+        grown = max(length, self.path.stat().st_size if self.path.exists() else 0)  # a line begun is not taken back
+        self.path.write_bytes(content[:grown])
         os.utime(self.path, (QUIET_SINCE, QUIET_SINCE))
 
     def _import(self) -> None:
@@ -141,8 +174,8 @@ def die() -> None:
 def scene(store: Store, settings: Settings, lab: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """A lab whose importers can be killed at each of their writes."""
     options = ImportOptions(lab, rules_from(settings), settings.data_dir, workers=1)
-    with open_spool(settings.data_dir) as spool, ReaderPool(1) as pool:
-        made = Scene(store, options, spool, pool, lab / "AB12.csv")
+    with open_spool(settings.data_dir) as spool:
+        made = Scene(store, options, spool, Here(), lab / "AB12.csv")
         for name in WRITES:
             monkeypatch.setattr(Collection, name, hooked(getattr(Collection, name), made))
         yield made
@@ -174,6 +207,9 @@ def content_of(layout: str, folder: Path) -> bytes:
     """Return a file of 60 records or so."""
     if layout == "arbin":
         return arbin_csv(cycles=5).encode()
+    if layout == "lab":  # long enough for an end to be read alone
+        write_arbin_csv(folder / "lab.csv", many_records(6_000), comment="synthetic")
+        return (folder / "lab.csv").read_bytes()
     (found,) = (each for each in TEXTS if each.name == layout)
     found.write(folder / found.file, records(60.0))
     return (folder / found.file).read_bytes()
@@ -185,26 +221,30 @@ EVENTS = st.builds(
     what=st.sampled_from(["dies before", "dies after", "is overtaken"]),
 )
 STATES = st.lists(
-    st.builds(State, thousandths=st.integers(1, 1000), event=st.none() | EVENTS), min_size=1, max_size=4
+    st.builds(State, thousandths=st.integers(1, 1000), event=st.none() | EVENTS, ends_with_a_line=st.booleans()),
+    min_size=1,
+    max_size=4,
 ).map(lambda states: sorted(states, key=lambda each: each.thousandths))
 
 
 @pytest.mark.parametrize(
     ("layout", "by_its_end"),
-    [("arbin", False), ("maccor in mA by half cycle", False), ("bdf csv, counters never", True)],
+    [("arbin", False), ("maccor in mA by half cycle", False), ("bdf csv, counters never", False), ("lab", True)],
 )
 def test_any_growth_with_any_crashes_ends_as_one_import_of_the_whole(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, by_its_end: bool
 ) -> None:
     if by_its_end:
-        monkeypatch.setattr(growth, "SMALL_BYTES", 1)
+        for module in (growth, text_lines):
+            monkeypatch.setattr(module, "SMALL_BYTES", 1)
     content = content_of(layout, tmp_path)
     scene.path = scene.path.with_suffix(".csv" if layout != "maccor in mA by half cycle" else ".txt")
     whole = as_stored(scene, content, [])
 
-    @examples(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @examples(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(states=STATES)
     def holds(states: list[State]) -> None:
         assert list(differences(whole, as_stored(scene, content, states))) == []
 
     holds()
+    assert bool(scene.pool.read_on) == by_its_end

@@ -80,3 +80,15 @@ def test_a_reader_beyond_its_memory_fails_its_file(good: Path, tmp_path: Path, m
             file.write("".join(f"{number},1.0,3.7\n" for number in range(first, first + 100_000)))
     with ReaderPool(1) as pool, pytest.raises(ReaderLimitError):
         pool.submit(big, tmp_path / "1.parcel", "/lab/big.csv", "UTC").result()
+
+
+def test_processes_killed_while_they_have_no_file_are_replaced(good: Path, tmp_path: Path) -> None:
+    with ReaderPool(1) as pool:
+        for number in range(3):
+            read = pool.submit(good, tmp_path / f"{number}.parcel", "/lab/AB12.csv", "UTC")
+            assert read.result().record_count == 60
+            time.sleep(0.5)  # until it waits for its next file
+            idle = [each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())]
+            for process in idle:
+                process.kill()  # and not waited for: the pool would never hear of its end
+            time.sleep(0.1 * number)

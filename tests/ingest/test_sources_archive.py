@@ -335,6 +335,12 @@ def test_an_archive_in_an_archive_is_skipped(take: Taking, lab: Path) -> None:
     )
 
 
+def test_files_in_a_zip_archive_need_not_be_compressed(take: Taking, lab: Path) -> None:
+    with zipfile.ZipFile(lab / "lab.zip", "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("rate/AB12.csv", arbin_csv())
+    assert [each.outcome for each in take(lab / "lab.zip").values()] == ["created"]
+
+
 @pytest.mark.parametrize(
     "name", ["neware/interp-test.ndax", "arbin/bs542_004_gr_li_50ua_50mv_1v_191020_Channel_11.xlsx"]
 )
