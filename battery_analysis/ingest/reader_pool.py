@@ -109,10 +109,8 @@ class ReaderPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._pool.close()
-        else:
-            self._pool.stop()
+        # Whoever wanted a file has it by now; a process that is still starting would complain of a pool that closes.
+        self._pool.stop()
         self._pool.join()
 
     def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading[Parcel]:
