@@ -21,6 +21,7 @@ from battery_analysis.files import check_writable, replacing
 from cli.common import INTERRUPTED, Context, open_store, type_next
 from cli.import_jobs import job_row, outcomes_text
 from cli.output import counted, print_json, to_plain
+from cli.stopping import finishes_first
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -79,7 +80,7 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
     skipped: Counter[str] = Counter()
     began = time.monotonic()
     try:
-        with _finishes_on_interrupt(job_run), _progress(job_run.command, job_run.total) as progress:
+        with finishes_first(job_run.stop, (signal.SIGINT,)), _progress(job_run.command, job_run.total) as progress:
             for outcome in job_run:
                 counts[outcome.outcome] += 1
                 if report is not None or context.json:
@@ -152,22 +153,6 @@ def outcome_line(outcome: Outcome) -> str:
         parts.append(outcome.reason)
     parts += [f"warning: {warning}" for warning in outcome.warnings]
     return one_line(" | ".join(parts))
-
-
-@contextmanager
-def _finishes_on_interrupt(job_run: JobRun) -> Iterator[None]:
-    """Let the first Ctrl-C finish the files in hand; a second one ends at once."""
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        print("finishing the files in hand; Ctrl-C again ends at once", file=sys.stderr)
-        job_run.stop()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

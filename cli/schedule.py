@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -15,9 +12,10 @@ from battery_analysis.errors import IngestError, one_line
 from cli.common import Context, command, new_app, open_store, run
 from cli.import_run import run_and_end
 from cli.output import print_json, print_table
+from cli.stopping import finishes_first
 
 if TYPE_CHECKING:
-    from battery_analysis.ingest.schedule import Scheduler, Standing
+    from battery_analysis.ingest.schedule import Standing
 
 app = new_app()
 
@@ -65,32 +63,12 @@ def _run(context: Context, *, once: bool) -> None:
             print(one_line(line), flush=True)
 
     scheduler = Scheduler(context.settings, tell)
-    with _stops_on_signals(scheduler):
+    with finishes_first(scheduler.stop):
         scheduler.run(once=once)
     if context.json:
         _list(context)
     if once and scheduler.failed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _stops_on_signals(scheduler: Scheduler) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM finish the files in hand; a second one ends at once."""
-
-    def stop(number: int, frame: object) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        print("finishing the files in hand; once more ends at once", file=sys.stderr)
-        scheduler.stop()
-
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in before:
-        signal.signal(each, stop)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _list(context: Context) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +17,7 @@ from cli.common import MOST, Context, command, new_app, open_store, run, type_ne
 from cli.import_jobs import outcomes_text
 from cli.import_run import outcome_line
 from cli.output import counted, duration_text, print_facts, print_json, print_table
+from cli.stopping import finishes_first
 
 if TYPE_CHECKING:
     from battery_analysis.ingest.job import Outcome
@@ -110,7 +109,7 @@ def watch(
     )
     request = WatchRequest(folders, files, rescan or RESCAN_SECONDS, poll, retry_failed=retry_failed, once=once)
     watcher = Watcher(settings, request, lambda outcome: _tell(context, outcome))
-    with _stops_on_signals(watcher):
+    with finishes_first(watcher.stop):
         counts = watcher.run()
     _summarise(context, watcher, counts)
     if once and watcher.failures:
@@ -125,26 +124,6 @@ def _refuse_mixed_times(poll: float | None, rescan: float | None, *, once: bool)
             raise IngestError(f"--once looks a single time; leave out {name}")
     if poll is not None and rescan is not None:
         raise IngestError("--poll looks through everything each time; leave out --rescan")
-
-
-@contextmanager
-def _stops_on_signals(watcher: Watcher) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM finish the files in hand; a second one ends at once."""
-
-    def stop(number: int, frame: object) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        print("finishing the files in hand; once more ends at once", file=sys.stderr)
-        watcher.stop()
-
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in before:
-        signal.signal(each, stop)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _tell(context: Context, outcome: Outcome) -> None:

@@ -51,3 +51,5 @@ def test_a_row_of_figures_takes_the_place_of_the_older_one() -> None:
     twice = command.with_row(once, "worker", "| worker | 100 |")
     assert twice == "| fault | times |\n|---|---|\n| server | 50 |\n| worker | 100 |\n\nmore text\n"
     assert command.with_row(twice, "server", "| server | 51 |") == twice.replace("50", "51")
+    told = "| name | what happens |\n|---|---|\n| server | dies |\n\n"
+    assert command.with_row(told + twice, "server", "| server | 51 |") == told + twice.replace("50", "51")

@@ -96,12 +96,14 @@ def measured(fault: Fault, times: int, seed: int) -> tuple[str, int]:
 
 
 def with_row(text: str, name: str, row: str) -> str:
-    """Return a text with the row of a fault replaced, or added below the others of its table."""
-    old = re.compile(rf"^\| {re.escape(name)} \|.*$", re.MULTILINE)
-    if old.search(text):
-        return old.sub(lambda _: row, text)
+    """Return a text with the row of a fault replaced, or added below the others, in its table of figures."""
     table = re.compile(r"^\| fault \|.*\n\|[-|]+\|\n(?:\|.*\n)*", re.MULTILINE)
-    return table.sub(lambda found: f"{found[0]}{row}\n", text, count=1)
+    old = re.compile(rf"^\| {re.escape(name)} \|.*$", re.MULTILINE)
+
+    def changed(found: re.Match[str]) -> str:
+        return old.sub(lambda _: row, found[0]) if old.search(found[0]) else f"{found[0]}{row}\n"
+
+    return table.sub(changed, text, count=1)
 
 
 if __name__ == "__main__":
