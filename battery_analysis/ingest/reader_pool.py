@@ -189,7 +189,9 @@ def read_parcel(paths: Sequence[Path], parcel: Path, time_zone: str, mappings: P
 
     with _as_fault_of_the_reader(paths[-1]):
         packed = pack(read_parts(paths, time_zone=time_zone, mappings=mappings), parcel)
-        return replace(packed, lead_bytes=lead_bytes(paths[0], packed.record_count)) if len(paths) == 1 else packed
+        if len(paths) > 1:
+            return packed
+        return replace(packed, lead_bytes=lead_bytes(paths[0], packed.record_count, packed.warnings))
 
 
 def read_tail(path: Path, parcel: Path, before: Path, time_zone: str, mappings: Path | None = None) -> Parcel | None:

@@ -30,6 +30,7 @@ from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.retention import Policy
 
 RECORDED_AT_ONCE = 1000
+RECORDED_WITHIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -146,16 +147,19 @@ class JobRun:
 
     @contextmanager
     def _recording(self) -> Iterator[Callable[[Outcome], None]]:
-        """Record outcomes as they come; those that changed nothing may wait for one another."""
+        """Record outcomes a few at a time; tests say themselves which job wrote them, should a crash come between."""
         waiting: list[Outcome] = []
+        last = time.monotonic()
 
         def write() -> None:
+            nonlocal last
             patiently(self.options.retries)(jobs.record, self.job, waiting)
             waiting.clear()
+            last = time.monotonic()
 
         def record(outcome: Outcome) -> None:
             waiting.append(outcome)
-            if outcome.outcome != "unchanged" or len(waiting) >= RECORDED_AT_ONCE:
+            if len(waiting) >= RECORDED_AT_ONCE or time.monotonic() - last >= RECORDED_WITHIN_SECONDS:
                 write()
 
         try:

@@ -19,6 +19,7 @@ from battery_analysis.analysis.efficiency import with_efficiencies
 from battery_analysis.analysis.summary import summarise_test
 from battery_analysis.columns import TEST_TIME
 from battery_analysis.ingest.text_lines import LEADING_RECORDS
+from battery_analysis.readers.table import LAST_LINE
 from battery_analysis.reading import ReadResult, read_from
 from battery_analysis.store import columnar
 from battery_analysis.store.parcel import ColumnRange, Parcel, column_ranges, segment_item
@@ -67,7 +68,7 @@ def read_on(path: Path, parcel: Path, before: Path, time_zone: str, mappings: Pa
         metadata=result.metadata,
         reader=result.reader,
         reader_version=result.reader_version,
-        warnings=stored.warnings,
+        warnings=result.warnings,
         checks=result.checks,
         record_count=stored.first + frame.height,
         cycle_method=result.cycle_method,
@@ -114,7 +115,8 @@ def _repeating(result: ReadResult, stored: Before) -> pl.DataFrame | None:
     """
     frame, before = result.frame, stored.frame
     known = before.height - 1
-    if frame.columns != before.columns or frame.height <= known or result.warnings != stored.warnings:
+    lasting = [warning for warning in stored.warnings if not warning.startswith(LAST_LINE)]
+    if frame.columns != before.columns or frame.height <= known or result.warnings != lasting:
         return None
     if any(check.status == "failed" for check in result.checks):
         return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from battery_analysis.readers.table import LAST_LINE
 
 _CHUNK_BYTES = 1 << 20
 MOST_HEADER_LINES = 1000
@@ -13,10 +16,11 @@ SMALL_BYTES = 4 << 20
 """Smaller files are read whole in a moment."""
 
 
-def lead_bytes(path: Path, records: int) -> int | None:
-    """Return the length of header and first records, if every later line is one record and the last line has ended.
+def lead_bytes(path: Path, records: int, warnings: Sequence[str] = ()) -> int | None:
+    """Return the length of header and first records, if every later line is one record.
 
-    Whether that is so is judged by the number of lines alone: whoever relies on it checks what it gives.
+    A last line that has not ended is one, too, unless a warning says that it was left out. Whether all that is so is
+    judged by the number of lines alone: whoever relies on it checks what it gives.
     """
     if records < LEADING_RECORDS or path.stat().st_size < SMALL_BYTES:
         return None
@@ -27,8 +31,10 @@ def lead_bytes(path: Path, records: int) -> int | None:
                 return None
             lines += chunk.count(b"\n")
             last = chunk[-1:]
+    if last != b"\n" and not any(warning.startswith(LAST_LINE) for warning in warnings):
+        lines += 1
     header_lines = lines - records
-    if last != b"\n" or not 0 < header_lines <= MOST_HEADER_LINES:
+    if not 0 < header_lines <= MOST_HEADER_LINES:
         return None
     with path.open("rb") as file:
         return sum(len(file.readline()) for _ in range(header_lines + LEADING_RECORDS))

@@ -19,6 +19,9 @@ from battery_analysis.columns import infinite_values
 from battery_analysis.errors import SchemaError
 from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_cells
 
+LAST_LINE = "the last line is incomplete"
+"""How a warning begins that goes once the file is written on."""
+
 _NAMED_LINES = 10
 _MANY_LINES = 40
 _BLOCK_BYTES = 1 << 18
@@ -131,7 +134,7 @@ def _without_cut_off_line(
     else:
         return text, []
     number = first_line + text.count(b"\n", start, begin)
-    return text[:begin], [f"the last line is incomplete (line {number} {fault}); left out"]
+    return text[:begin], [f"{LAST_LINE} (line {number} {fault}); left out"]
 
 
 def _last_cells(text: bytes, start: int, names: Sequence[str], delimiter: str) -> list[str]:

@@ -182,6 +182,22 @@ def test_a_line_under_way_is_completed(
     assert grown.get("warnings", []) == []
 
 
+@pytest.mark.parametrize("cut", [3, 40])
+def test_a_first_import_in_the_middle_of_a_line_is_read_on_from(
+    store: Store, lab: Path, importing: Importing, whole: bytes, read_on: list[str], cut: int
+) -> None:
+    path = lab / "AB12.csv"
+    for end in (after(whole, 0.9) - cut, len(whole)):
+        path.write_bytes(whole[:end])
+        importing()
+    assert len(read_on) == 1
+    grown = stored(store)
+    TestResult.drop_collection()
+    RawDataFile.drop_collection()
+    importing()
+    assert_equal(grown, stored(store))
+
+
 def test_damage_in_what_was_appended_is_told_with_the_line_of_the_file(
     lab: Path, importing: Importing, whole: bytes, read_on: list[str]
 ) -> None:
