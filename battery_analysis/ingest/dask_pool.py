@@ -78,10 +78,17 @@ class DaskReaderPool:
 
     def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Reading[Parcel | None]:
         """Start reading the end of a file whose beginning is stored; here, since sending it would cost more."""
+        return self._local().submit_on(path, parcel, before, source, time_zone)
+
+    def warm(self) -> None:
+        """Start the process that reads ends."""
+        self._local().warm()
+
+    def _local(self) -> ReaderPool:
         with self._guard:
             if self._here is None:
                 self._here = ReaderPool(1, self._mappings)
-        return self._here.submit_on(path, parcel, before, source, time_zone)
+        return self._here
 
     def send(self, paths: Sequence[Path], source: str, time_zone: str) -> Future[Any]:
         """Send the bytes of a test to one worker and have them read; the parcel stays there.

@@ -90,6 +90,8 @@ class Growth:
     def of(self, candidate: Candidate, said: Said) -> Iterator[Grown | None]:
         """Read what a file has grown by, of which rules say what is ``said``; None where its end does not tell."""
         found = self._stored(candidate)
+        if found:
+            self._pool.warm()
         before = self._before(found[1]) if found else None
         if found is None or before is None:
             yield None

@@ -69,6 +69,9 @@ class Readers(Protocol):
     def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Reading[Parcel | None]:
         """Start reading the end of a file whose beginning is stored (see ``tail``); None says to read the whole."""
 
+    def warm(self) -> None:
+        """Start what ``submit_on`` will need, while the end of the file is still looked for."""
+
 
 def open_readers(workers: int, mappings: Path | None, scheduler: str | None = None) -> Readers:
     """Start what reads files: processes here or, where a scheduler is named, the workers of its Dask cluster.
@@ -121,6 +124,10 @@ class ReaderPool:
         """Start reading the end of a file whose beginning is stored; see ``tail``."""
         task = (path, parcel, before, time_zone, self._mappings)
         return _InProcess(lambda: self._schedule(read_tail, task), lambda: self._pool.active, source)
+
+    def warm(self) -> None:
+        """Start the processes."""
+        self._schedule(_start_reading, ())
 
     def submit_parts(
         self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
@@ -192,6 +199,11 @@ def read_parcel(paths: Sequence[Path], parcel: Path, time_zone: str, mappings: P
         if len(paths) > 1:
             return packed
         return replace(packed, lead_bytes=lead_bytes(paths[0], packed.record_count, packed.warnings))
+
+
+def _start_reading() -> None:
+    """Import what reading takes; runs in a worker process."""
+    import battery_analysis.ingest.tail  # noqa: F401
 
 
 def read_tail(path: Path, parcel: Path, before: Path, time_zone: str, mappings: Path | None = None) -> Parcel | None:
