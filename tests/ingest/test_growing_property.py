@@ -79,6 +79,9 @@ class Here:
     ) -> Made:
         return Made(lambda: reader_pool.read_parcel(paths, parcel, time_zone, mappings))
 
+    def warm(self) -> None:
+        """Have nothing to start."""
+
     def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Made:
         made = reader_pool.read_tail(path, parcel, before, time_zone)
         self.read_on += made is not None
