@@ -319,11 +319,11 @@ class Importer:
         self, test_id: ObjectId, own: PartRead, part: Part | None, parcel: Parcel, decision: Decision
     ) -> Source:
         """Say of which test, new or stored, the bytes are a part, and which others it has."""
-        stored = raw_files.test_by_id(test_id)
         if part is None:
             return Source(test_id, (own,))
-        if stored is not None:
-            return Source(test_id, in_order(stored, own), run=part.run)
+        present = raw_files.test_by_id(test_id)
+        if present is not None:
+            return Source(test_id, in_order(present, own), run=part.run)
         place = self._runs.place(part, own, parcel.metadata, decision.sample)
         joined = place.test.id if place.test else test_id
         return Source(joined, in_order(place.test, own), run=part.run, run_claim=place.claim)
