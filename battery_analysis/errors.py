@@ -18,7 +18,8 @@
     │   └── ArchiveError              archived bytes are missing or differ from their digest
     ├── IngestError               an import that cannot start or go on as asked
     │   └── SpoolError                no room, or no right, to keep what files are read from
-    └── ClusterError              a Dask cluster that cannot be used, or was lost
+    ├── ClusterError              a Dask cluster that cannot be used, or was lost
+    └── AnalysisError             data that an analysis cannot answer from
 
 A message is one line: it names the file or field, says what is wrong and what
 was there instead. Passwords never appear in one.
@@ -115,6 +116,10 @@ class SpoolError(IngestError):
 
 class ClusterError(BatteryAnalysisError):
     """A Dask cluster cannot be used, or was lost while it read files."""
+
+
+class AnalysisError(BatteryAnalysisError):
+    """What was asked cannot be answered from these data: too few points, nothing that varies, no such column."""
 
 
 def one_line(text: str) -> str:
