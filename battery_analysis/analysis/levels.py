@@ -1,0 +1,86 @@
+"""Stretches over which a tester holds one current: pulses, rests, and the halves of a cycle.
+
+A stretch ends where a step ends, and where the current jumps by more than ``records.CLEAR_FRACTION`` of the test's
+largest in a test that has no steps. When it began is known exactly from the tester's time within the step; else it is
+taken as the time of the last record before, as testers write one at the end of each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from battery_analysis.analysis.records import (
+    CLEAR_FRACTION,
+    REST_FRACTION,
+    FloatArray,
+    IntArray,
+    Records,
+    has_values,
+    numbers,
+)
+from battery_analysis.columns import STEP_COUNT, STEP_ID, STEP_TIME, STEP_TYPE
+
+PLATEAU_SECONDS = 30.0
+"""A stretch's current is the median over this time from its beginning: later, a step may hold its voltage instead."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Records from ``first`` to before ``end``, the time of their beginning (s) and their current (A)."""
+
+    first: int
+    end: int
+    start_second: float
+    current: float
+    direction: int
+    """1 charges, -1 discharges, 0 rests."""
+
+    @property
+    def own(self) -> slice:
+        """Its records."""
+        return slice(self.first, self.end)
+
+
+def levels(records: Records) -> list[Level]:
+    """Part a test into stretches of one current.
+
+    Example:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({
+        ...     "test_time_second": [0.0, 60.0, 60.1, 70.0], "step_count": [1, 1, 2, 2],
+        ...     "current_ampere": [0.0, 0.0, -2.0, -2.0],
+        ... })
+        >>> [(level.first, level.end, level.start_second, level.current) for level in levels(Records.of(frame))]
+        [(0, 2, 0.0, 0.0), (2, 4, 60.0, -2.0)]
+    """
+    firsts = _firsts(records)
+    ends = np.append(firsts[1:], records.current.size)
+    starts = _start_seconds(records, firsts)
+    found = []
+    for first, end, start in zip(firsts.tolist(), ends.tolist(), starts.tolist(), strict=True):
+        until = max(first + 1, int(np.searchsorted(records.time[first:end], start + PLATEAU_SECONDS, "right")) + first)
+        current = float(np.median(records.current[first:until]))
+        direction = 0 if abs(current) <= REST_FRACTION * records.largest else (1 if current > 0 else -1)
+        found.append(Level(first, end, start, current, direction))
+    return found
+
+
+def _firsts(records: Records) -> IntArray:
+    if any(has_values(records.frame, column.name) for column in (STEP_COUNT, STEP_ID, STEP_TYPE)):
+        return records.steps
+    jumps = np.flatnonzero(np.abs(np.diff(records.current)) > CLEAR_FRACTION * records.largest) + 1
+    return np.union1d(records.steps, jumps)
+
+
+def _start_seconds(records: Records, firsts: IntArray) -> FloatArray:
+    """Time at which each stretch began: between the last record before it and its own first."""
+    before = records.time[np.maximum(firsts - 1, 0)]
+    before[0] -= records.first_seconds
+    if not has_values(records.frame, STEP_TIME.name):
+        return before
+    first = records.time[firsts]
+    told = first - numbers(records.frame, STEP_TIME.name)[firsts]
+    within = np.isfinite(told) & np.isin(firsts, records.steps)
+    return np.where(within, np.clip(told, before, first), before)
