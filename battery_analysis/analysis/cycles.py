@@ -138,9 +138,9 @@ def summarise_cycles(frame: pl.DataFrame, *, finished: bool = False, continuatio
     starts = _run_starts(records, cycles, holds)
     runs = _Runs(starts, cycles.row_of(starts), directions_of_runs(records, starts), _run_seconds(records, starts))
 
-    capacity, capacity_method = _flows(records, "capacity", starts)
+    capacity, capacity_method = flows_of_runs(records, "capacity", starts)
     moved = capacity.charge + capacity.discharge
-    energy, energy_method = _flows(records, "energy", starts)
+    energy, energy_method = flows_of_runs(records, "energy", starts)
     gap = _cycles_with_gap(records, cycles)
     if capacity_method == "integrated":
         capacity = _unknown_in(gap[runs.row], capacity)
@@ -249,7 +249,7 @@ def _run_seconds(records: Records, starts: IntArray) -> FloatArray:
     return np.diff(records.time[lasts], prepend=records.time[0] - records.first_seconds)
 
 
-def _flows(records: Records, quantity: Quantity, starts: IntArray) -> tuple[Flows, Method | None]:
+def flows_of_runs(records: Records, quantity: Quantity, starts: IntArray) -> tuple[Flows, Method | None]:
     """What flowed in each run, and how that is known."""
     flows = counted(records, quantity, starts)
     if flows is not None:

@@ -43,16 +43,20 @@ def hold_starts(records: Records) -> IntArray:
         elif hold == "cccv":
             step = slice(records.steps[number], ends[number])
             charging = np.flatnonzero(records.signs[step] >= 2)
-            held = _hold(voltage[step][charging], records.current[step][charging])
+            held = held_from(voltage[step][charging], records.current[step][charging])
             if held is not None:
                 starts[number] = records.steps[number] + charging[held]
     return starts
 
 
-def _hold(voltage: FloatArray, current: FloatArray) -> int | None:
-    """Position from which a charging step holds its voltage, None if it does not.
+def held_from(voltage: FloatArray, current: FloatArray) -> int | None:
+    """Position from which a charge holds its voltage, None if it does not; of a discharge give the negative voltage.
 
-    >>> _hold(np.array([3.9, 4.1, 4.2, 4.2, 4.2]), np.array([1.0, 1.0, 1.0, 0.5, 0.1]))
+    Args:
+        voltage: Voltage of each record of the charge, in V.
+        current: Magnitude of its current, in A.
+
+    >>> held_from(np.array([3.9, 4.1, 4.2, 4.2, 4.2]), np.array([1.0, 1.0, 1.0, 0.5, 0.1]))
     2
     """
     if not voltage.size:
