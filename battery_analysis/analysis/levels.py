@@ -1,8 +1,10 @@
 """Stretches over which a tester holds one current: pulses, rests, and the halves of a cycle.
 
-A stretch ends where a step ends, and where the current jumps by more than ``records.CLEAR_FRACTION`` of the test's
-largest in a test that has no steps. When it began is known exactly from the tester's time within the step; else it is
-taken as the time of the last record before, as testers write one at the end of each step.
+A stretch ends where a step ends, and where the current jumps within one, by more than ``records.CLEAR_FRACTION`` of the
+test's largest, from one level to another: over the two records before and the two after, it stays within a tenth of the
+jump, so that neither a current that settles nor one that tapers off is taken for steps. When a stretch began is known
+exactly from the tester's time within the step; else it is taken as the time of the last record before, as testers write
+one at the end of each step.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ from battery_analysis.analysis.records import (
     has_values,
     numbers,
 )
-from battery_analysis.columns import STEP_COUNT, STEP_ID, STEP_TIME, STEP_TYPE
+from battery_analysis.columns import STEP_TIME
 
 PLATEAU_SECONDS = 30.0
 """A stretch's current is the median over this time from its beginning: later, a step may hold its voltage instead."""
+
+SETTLED_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,14 @@ def levels(records: Records) -> list[Level]:
 
 
 def _firsts(records: Records) -> IntArray:
-    if any(has_values(records.frame, column.name) for column in (STEP_COUNT, STEP_ID, STEP_TYPE)):
-        return records.steps
-    jumps = np.flatnonzero(np.abs(np.diff(records.current)) > CLEAR_FRACTION * records.largest) + 1
-    return np.union1d(records.steps, jumps)
+    change = np.diff(records.current)
+    size = np.abs(change)
+    jumps = np.flatnonzero(size > CLEAR_FRACTION * records.largest)
+    jumps = jumps[(jumps >= 1) & (jumps + 1 < size.size)]
+    steady = np.maximum(size[jumps - 1], size[jumps + 1]) <= SETTLED_FRACTION * size[jumps]
+    # At a new step it counts from there, whether or not its first record shows it.
+    begun = records.new_step[jumps] | records.new_step[np.maximum(jumps - 1, 0)]
+    return np.union1d(records.steps, jumps[steady & ~begun] + 1)
 
 
 def _start_seconds(records: Records, firsts: IntArray) -> FloatArray:

@@ -252,7 +252,7 @@ def _with_soc(
         capacity_ah = float(known.max() - known.min())
         moved = [float(np.ptp(charge.ah[before.end - 1 : after.end])) for before, after in steps if after.direction]
         if not capacity_ah >= SPAN_PULSES * np.nanmin([*moved, np.inf]) > 0:
-            reason = "soc: no capacity given, and the test moved too little charge to measure one"
+            reason = f"soc: no capacity given, and the test moved less charge than {SPAN_PULSES:g} pulses"
     if reason is None:
         soc = (
             initial_soc + at_start / capacity_ah

@@ -6,8 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from battery_analysis import read
 from battery_analysis.analysis.pulses import pulses, resistance_name
 from battery_analysis.errors import AnalysisError
+from tests.realdata import real
 
 OHMIC, ARC, ARC_SECONDS, SLOW = 0.020, 0.010, 2.0, 0.0015
 CAPACITY = 2.0
@@ -97,7 +99,7 @@ def test_without_a_capacity_that_of_the_test_counts_if_it_is_one() -> None:
     assert whole["soc"][-1] == pytest.approx(0.105, abs=0.02)
     lone = pulses(hppc(levels=1).filter(pl.col("step_count") <= 3))
     assert lone["soc"].null_count() == lone.height
-    assert "too little charge" in lone["reason"][0]
+    assert "less charge than 10 pulses" in lone["reason"][0]
 
 
 def test_a_time_that_is_not_logged_is_null_with_the_reason() -> None:
@@ -122,13 +124,13 @@ def test_between_two_near_records_the_square_root_of_time_is_interpolated() -> N
 def test_a_pulse_that_reaches_a_limit_has_no_resistance_from_then_on() -> None:
     limited = hppc(levels=1).with_columns(
         current_ampere=pl.when((pl.col("step_count") == 2) & (pl.col("step_time_second") > 20))
-        .then(-0.5)
+        .then(-2.0 * 0.9 ** (pl.col("step_time_second") - 20))
         .otherwise(pl.col("current_ampere"))
     )
     first = pulses(limited).row(0, named=True)
     assert first["r_10s_ohm"] is not None
     assert first["r_30s_ohm"] is None
-    assert "30 s: the current is -0.5 A instead of -2 A" in first["reason"]
+    assert "30 s: the current is -0.697357 A instead of -2 A" in first["reason"]
 
 
 def test_records_lost_before_a_pulse_make_it_unknown() -> None:
@@ -163,6 +165,32 @@ def test_pulses_are_found_without_steps_too() -> None:
     without = short(pulses(hppc(levels=2).drop("step_count", "step_time_second"), capacity_ah=2.0))
     assert without["direction"].to_list() == with_steps["direction"].to_list()
     assert without["r_10s_ohm"].to_list() == pytest.approx(with_steps["r_10s_ohm"].to_list(), rel=1e-9)
+
+
+def test_pulses_within_one_step_are_found_but_no_taper_is() -> None:
+    frame = hppc(levels=2)
+    one_step = frame.with_columns(step_count=pl.lit(1), step_time_second=pl.col("test_time_second"))
+    within = short(pulses(one_step, capacity_ah=2.0))
+    assert within["r_10s_ohm"].to_list() == pytest.approx(short(pulses(frame))["r_10s_ohm"].to_list(), rel=1e-9)
+    taper = frame.filter(pl.col("step_count") == 4).with_columns(
+        current_ampere=1.5 * 0.8 ** pl.col("step_time_second"), step_count=pl.lit(1)
+    )
+    with pytest.raises(AnalysisError, match="never steps"):
+        pulses(taper[::10])
+
+
+def test_real_pulses_of_one_record_each_resolve_nothing() -> None:
+    with pytest.raises(AnalysisError, match="never steps"):
+        pulses(read(real("neware/2-1-6_61[07005012].nda")).frame)
+
+
+def test_real_interruptions_of_a_diagnostic_cycle() -> None:
+    table = pulses(read(real("maccor/xTESLADIAG_000038con.078")).frame, times_second=[10.0, 30.0], capacity_ah=4.84)
+    interrupted = table.filter(pl.col("direction") == "rest")
+    assert interrupted["r_10s_ohm"].null_count() == interrupted.height  # logged at 0.01 s and 30.01 s
+    strong = interrupted.filter(pl.col("current_before_ampere") < -4)
+    assert strong.height == 8
+    assert strong["r_30s_ohm"].is_between(0.030, 0.036).all()
 
 
 @pytest.mark.parametrize(
