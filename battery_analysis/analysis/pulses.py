@@ -36,6 +36,7 @@ import polars as pl
 from battery_analysis.analysis.charge import Charge, cycling_records, net_charge
 from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.levels import Level, levels
+from battery_analysis.analysis.noise import voltage_noise
 from battery_analysis.analysis.records import CLEAR_FRACTION, FloatArray, Records, cycle_column, has_values, numbers
 from battery_analysis.columns import STEP_COUNT, VOLTAGE
 from battery_analysis.errors import AnalysisError
@@ -139,7 +140,7 @@ class _Measure:
         records, last = self.records, before.end - 1
         frame, change = records.frame, after.current - float(records.current[last])
         resistances, reasons = self._resistances(before, after)
-        noise = _noise(self.voltage[before.own][-NOISE_RECORDS:])
+        noise = voltage_noise(self.voltage[before.own][-NOISE_RECORDS:])
         return {
             "pulse": number,
             "first_record": after.first,
@@ -223,18 +224,6 @@ class _Measure:
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _noise(voltage: FloatArray) -> float | None:
-    """Standard deviation of a voltage's noise in V, whatever its slope; None for fewer than six records.
-
-    >>> _noise(np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0]))
-    0.0
-    """
-    voltage = voltage[np.isfinite(voltage)]
-    if voltage.size < 6:
-        return None
-    return float(np.sqrt(np.mean(np.diff(voltage, 2) ** 2) / 6))
 
 
 def _with_soc(
