@@ -124,7 +124,8 @@ def gitt(frame: pl.DataFrame, geometry: Geometry | None = None) -> pl.DataFrame:
     Returns:
         One row per titration: ``titration`` (from 1), ``first_record``, ``last_record``, ``cycle_count``,
         ``direction``, ``charge_ah`` (at its end), ``current_ampere``, ``pulse_seconds``, ``rest_seconds``,
-        ``voltage_before_volt`` and ``voltage_after_volt`` (both at rest), ``delta_es_volt``, ``slope_volt_per_root_second``, ``r_squared``,
+        ``voltage_before_volt`` and ``voltage_after_volt`` (both at rest), ``delta_es_volt``,
+        ``slope_volt_per_root_second``, ``r_squared``,
         ``d_per_length_squared_per_second`` (D/L²), ``diffusion_coefficient_cm2_per_second``, ``relative_error``,
         ``valid`` (null where there is no D/L²) and ``reason``.
 
