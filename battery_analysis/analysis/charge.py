@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.counters import counted
-from battery_analysis.analysis.integration import gaps, integrated
+from battery_analysis.analysis.cycles import flows_of_runs
+from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.records import FloatArray, Records, has_values
 from battery_analysis.columns import CURRENT, TEST_TIME, VOLTAGE
 from battery_analysis.errors import AnalysisError
@@ -24,7 +24,7 @@ class Charge:
     """Charge at the end of each record's interval in Ah, NaN where it is unknown, and how it is known."""
 
     ah: FloatArray
-    method: Literal["counter", "integrated"]
+    method: Literal["counter", "integrated"] | None
 
 
 def net_charge(records: Records) -> Charge:
@@ -41,16 +41,11 @@ def net_charge(records: Records) -> Charge:
         >>> net_charge(Records.of(frame)).ah.tolist()
         [0.0, 2.0, 1.0]
     """
-    each = np.arange(records.current.size)
-    flows = counted(records, "capacity", each)
-    if flows is not None:
-        return Charge(np.cumsum(flows.charge - flows.discharge), "counter")
-    flows = integrated(records, "capacity", each)
+    flows, method = flows_of_runs(records, "capacity", np.arange(records.current.size))
     charge = np.cumsum(flows.charge - flows.discharge)
-    lost = gaps(records)
-    if lost.size:
+    if method != "counter" and (lost := gaps(records)).size:
         charge[lost.min() :] = np.nan
-    return Charge(charge, "integrated")
+    return Charge(charge, method)
 
 
 def cycling_records(frame: pl.DataFrame, analysis: str) -> Records:
