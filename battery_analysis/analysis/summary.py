@@ -71,7 +71,7 @@ def summarise_test(
         mean_energy_efficiency=_mean(complete, "energy_efficiency"),
         mean_voltage_efficiency=_mean(complete, "voltage_efficiency"),
         median_internal_resistance_ohm=_median(cycles, "internal_resistance_ohm"),
-        cycle_life_80=_cycle_life(complete, initial),
+        cycle_life_80=cycle_life_below(complete, CYCLE_LIFE_FRACTION * initial) if initial else None,
         throughput_ah=_throughput(cycles, "capacity_ah"),
         throughput_wh=_throughput(cycles, "energy_wh"),
         duration_second=_duration(cycles, frame),
@@ -87,10 +87,14 @@ def _median(cycles: pl.DataFrame, name: str) -> float | None:
     return float(np.median(cycles[name].drop_nulls().to_numpy())) if has_values(cycles, name) else None
 
 
-def _cycle_life(complete: pl.DataFrame, initial: float | None) -> int | None:
-    if not initial:
-        return None
-    below = (complete["discharge_capacity_ah"] < CYCLE_LIFE_FRACTION * initial).fill_null(False)
+def cycle_life_below(complete: pl.DataFrame, threshold_ah: float) -> int | None:
+    """Number of the first of two successive complete cycles whose discharge capacity is below a threshold.
+
+    >>> cycles = pl.DataFrame({"cycle_count": [1, 2, 3, 4], "discharge_capacity_ah": [1.0, 0.7, 0.7, 0.7]})
+    >>> cycle_life_below(cycles, 0.8), cycle_life_below(cycles, 0.6)
+    (2, None)
+    """
+    below = (complete["discharge_capacity_ah"] < threshold_ah).fill_null(False)
     twice = (below & below.shift(-1, fill_value=False)).arg_max() if below.any() else None
     if twice is None or not (below[twice] and twice + 1 < below.len() and below[twice + 1]):
         return None
