@@ -95,9 +95,11 @@ def verify_tree(context: Context, root: Path, selection: Selection, report: Path
 def _verify_store(store: Store, older_than: timedelta, *, repair: bool) -> dict[str, Any]:
     from battery_analysis.ingest.verify import damaged
     from battery_analysis.models import RawDataFile, TestResult
-    from battery_analysis.store import garbage
+    from battery_analysis.store import datasets, garbage
     from battery_analysis.store.access import visible
 
+    if repair:
+        datasets.refresh_left_behind(store)
     everything = garbage.find(store, timedelta(0))
     old = garbage.find(store, older_than) if repair else {}
     return {

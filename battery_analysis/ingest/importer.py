@@ -45,7 +45,7 @@ from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.settings.rules import ImportRule
-from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
+from battery_analysis.store import Store, attachments, datasets, raw_files, retention, samples, tests
 from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import PartRead, Source, add_run
@@ -104,7 +104,7 @@ def import_files(
 
 @contextmanager
 def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
-    """Start spool and reading processes for as long as files come; sample aggregates are up to date at the end.
+    """Start spool and reading processes for as long as files come; samples and cell datasets are up to date after.
 
     Raises:
         SettingsError: A mapping file is malformed.
@@ -116,7 +116,7 @@ def open_importer(store: Store, options: ImportOptions) -> Iterator[Importer]:
     with readers as pool, open_spool(options.data_dir) as spool:
         importer = Importer(store, options, spool, pool)
         yield importer
-        importer.refresh_samples()
+        importer.refresh()
 
 
 def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[Candidate]:
@@ -146,6 +146,7 @@ class Importer:
         self._pool = pool
         self._import_rules = ImportRules(options.import_rules, options.labels, options.time_zone)
         self._touched: set[ObjectId] = set()
+        self._cells: set[str] = set()
         self._reset: set[str] = set()
         self._runs = Runs(store, spool, pool)
         self._keeping = Keeping(store, archive=options.archive)
@@ -175,10 +176,12 @@ class Importer:
         size = candidate.size if outcome.size is None else outcome.size
         return replace(outcome, size=size, modified_at=candidate.modified_at, seconds=seconds)
 
-    def refresh_samples(self) -> None:
-        """Bring the aggregates of all samples touched since the last time up to date."""
+    def refresh(self) -> None:
+        """Bring all samples and cell datasets whose tests were stored since the last time up to date."""
         touched, self._touched = self._touched, set()
         samples.refresh_aggregates(touched)
+        cells, self._cells = self._cells, set()
+        datasets.refresh(self._store, cells)
 
     @property
     def _reads_all(self) -> bool:
@@ -336,6 +339,7 @@ class Importer:
         again = again or self._options.reset
         test, written = save_test(self._store, parcel, source, belonging, labels, again=again)
         self._touched.add(test.sample.id)
+        self._cells.add(test.cell_code)
         return test, written
 
     def _beside(self, candidate: Candidate, spooled: Spooled, format: BesideFormat) -> Outcome:

@@ -40,7 +40,7 @@ from battery_analysis.ingest.threads import in_threads
 from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, RawVersion, TestResult
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, samples
+from battery_analysis.store import Store, datasets, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.raw_files import Labels
 
@@ -97,7 +97,7 @@ class ReprocessRun(JobRun):
     def _outcomes(self) -> Iterator[Outcome]:
         with _opened(self.store, self.settings, self.request, self.options) as work:
             yield from in_threads(work.take, self.items, self.options.workers, self.stopping)
-            work.refresh_samples()
+            work.refresh()
 
 
 def begin(store: Store, settings: Settings, request: ReprocessRequest) -> ReprocessRun:
@@ -187,6 +187,7 @@ class _Reprocessing:
         self._importers: dict[ObjectId | None, Importer] = {}
         self._guard = Lock()
         self._touched: set[ObjectId] = set()
+        self._cells: set[str] = set()
 
     def take(self, item: Item) -> Outcome:
         """Read one test or file again."""
@@ -198,11 +199,12 @@ class _Reprocessing:
                 outcome = self._tried(item)
         return replace(outcome, seconds=time.perf_counter() - began)
 
-    def refresh_samples(self) -> None:
-        """Bring the aggregates of all samples whose tests were read up to date."""
+    def refresh(self) -> None:
+        """Bring all samples and cell datasets whose tests were read up to date."""
         samples.refresh_aggregates(self._touched)
+        datasets.refresh(self._store, self._cells)
         for importer in self._importers.values():
-            importer.refresh_samples()
+            importer.refresh()
 
     def _tried(self, identity: ObjectId) -> Outcome:
         for _ in range(CONFLICT_TRIES):
@@ -227,6 +229,7 @@ class _Reprocessing:
             if self._stores:
                 test = self._rereading.save(test, parcel, source)
                 self._touched.add(test.sample.id)
+                self._cells.add(test.cell_code)
             reason = "; ".join(map(str, changes)) or "no difference"
             return replace(
                 _outcome(test, "updated", reason),

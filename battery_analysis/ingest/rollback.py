@@ -19,7 +19,7 @@ from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.spool import Spool, open_spool
 from battery_analysis.models import FormerState, ImportedFile, ImportJob, RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, attachments, raw_files, removal, samples
+from battery_analysis.store import Store, attachments, datasets, raw_files, removal, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Labels
@@ -89,15 +89,19 @@ class _Rollback:
 
     def run(self) -> Iterator[Undone]:
         touched: set[ObjectId] = set()
+        cells: set[str] = set()
         identities = list(visible(TestResult).filter(import_job=self._job.id).scalar("id"))
         with open_spool(self._settings.data_dir) as spool, ReaderPool(1, self._settings.mappings) as pool:
             for identity in identities:
                 test = by_id(TestResult, identity)
                 touched.add(test.sample.id)
+                cells.add(test.cell_code)
                 yield self._undo(test, spool, pool)
         yield from self._read_again()
         self._remove_what_is_left()
         samples.refresh_aggregates(touched)
+        datasets.refresh(self._store, cells)
+        datasets.forget_cells_without_tests(self._store, cells)
         self._remove_samples()
 
     def _read_again(self) -> Iterator[Undone]:
@@ -110,7 +114,7 @@ class _Rollback:
 
     def _undo(self, test: TestResult, spool: Spool, pool: ReaderPool) -> Undone:
         if test.created_in == self._job.id:
-            removal.delete_test(self._store, test.id, self._job.id)
+            removal.delete_test(self._store, test.id, self._job.id, refresh=False)
             return Undone(test.id, test.name, test.sample_name, "removed")
         if not test.former:
             reason = "what it was before is no longer known"

@@ -25,7 +25,7 @@ from battery_analysis.ingest.sample_rules import rules_from
 from battery_analysis.ingest.sources import is_address, stored_root
 from battery_analysis.models import ImportJob, RawDataFile, Sample
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, samples
+from battery_analysis.store import Store, datasets, samples
 from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.retention import Policy
 
@@ -135,6 +135,7 @@ class JobRun:
                     record(outcome)
                     yield outcome
                 samples.refresh_left_behind()
+                datasets.refresh_left_behind(self.store)
             ending = jobs.ending(self.job, stopped=self.stopping.is_set())
         except (BatteryAnalysisError, PyMongoError) as exc:
             ending = ("failed", str(exc))

@@ -15,7 +15,7 @@ from battery_analysis.store import Store
 from battery_analysis.store.connection import one_line_errors
 
 REFRESH_SECONDS = 10.0
-"""How often at most samples are brought up to date with their tests while files keep coming."""
+"""How often at most samples and cell datasets are brought up to date with their tests while files keep coming."""
 
 REST_SECONDS = 60.0
 """Reading processes that had nothing to do for this long are ended; starting them again takes about a second."""
@@ -84,12 +84,12 @@ class Hands:
         wait(self._running)
 
     def rest(self) -> None:
-        """Between files, bring samples up to date; end the reading processes if they had nothing to do for long."""
+        """Between files, bring samples and datasets up to date; end the reading processes if they idled for long."""
         if self._running or self._importer is None:
             return
         now = time.monotonic()
         if self._last_used > self._refreshed and now - self._refreshed > REFRESH_SECONDS:
-            self._importer.refresh_samples()
+            self._importer.refresh()
             self._refreshed = now
         if now - self._last_used > REST_SECONDS:
             self._importer = self._threads = None

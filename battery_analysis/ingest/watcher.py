@@ -36,7 +36,7 @@ from battery_analysis.ingest.watch_record import Pulse
 from battery_analysis.ingest.watch_roots import Roots
 from battery_analysis.models import ImportJob, WatchedFolder, now
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, open_store, samples
+from battery_analysis.store import Store, datasets, open_store, samples
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ class Watcher:
 
     def _work(self, store: Store) -> None:
         """Watch for as long as the database answers."""
-        job, watch = self._open_job()
+        job, watch = self._open_job(store)
         try:
             options = self._request.options(self._settings, job.id)
             with self._messenger.at_work(job.id), Hands(store, options, self._ring) as hands:
@@ -231,7 +231,7 @@ class Watcher:
             logger.warning("%s: still being written; left for the next time", path)
         return True
 
-    def _open_job(self) -> tuple[ImportJob, WatchedFolder]:
+    def _open_job(self, store: Store) -> tuple[ImportJob, WatchedFolder]:
         """Open job and document of this watcher, or go on with them after the database was away."""
         if self._job is not None and ImportJob.objects(id=self._job.id).first() is None:  # not the database it was
             self._job = None
@@ -244,6 +244,7 @@ class Watcher:
             self._watch = watch_record.begin(request.names, {**kept, **how}, self._job)
             self._files.failures_changed = True
         samples.refresh_left_behind()
+        datasets.refresh_left_behind(store)
         return self._job, self._watch
 
     def _close_job(self, job: ImportJob, watch: WatchedFolder, state: str, reason: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import Note, StoredDocument, checked, now
+from battery_analysis.models.cell_dataset import BuiltFrom, CellDataset, DatasetTest
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.notice import Notice
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
@@ -21,6 +22,7 @@ from battery_analysis.models.watched_folder import QuarantinedFile, WatchedFolde
 DOCUMENTS: tuple[type[StoredDocument], ...] = (
     Sample,
     TestResult,
+    CellDataset,
     RawDataFile,
     Attachment,
     ImportJob,
@@ -35,6 +37,9 @@ __all__ = [
     "Attachment",
     "AttachmentSource",
     "BlockRef",
+    "BuiltFrom",
+    "CellDataset",
+    "DatasetTest",
     "Extent",
     "FormerState",
     "HeaderLine",

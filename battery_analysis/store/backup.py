@@ -5,8 +5,8 @@ The file is a tar archive. ``collections/NAME/NNNNN.bson.zst`` hold the document
 the archive stands the SHA-256 of everything before it.
 
 What names others is copied before what it names: a test that was copied finds everything it names, since the store
-writes a test last. What was written meanwhile and is named by nothing does no harm. Tests deleted meanwhile are noted
-and left out by ``restore``.
+writes a test last. What was written meanwhile and is named by nothing does no harm. Tests and
+datasets deleted meanwhile are noted and left out by ``restore``.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ ORDER = (
     *("cell_datasets", "flags", "saved_views", "experiment_plans"),  # these name tests and samples
     "test_results",
     *("samples", "stages", "test_protocols", "raw_data_files", "attachments", "import_jobs", "imported_files"),
-    *("frame_segments", "cycle_blocks", "overviews"),
+    *("frame_segments", "cycle_blocks", "dataset_blocks", "overviews"),
 )
 """Collections in the order in which they are copied; every other one, GridFS with it, comes after them."""
 
-TESTS = "test_results"
+WATCHED = ("cell_datasets", "test_results")
+"""Documents that may be deleted meanwhile, with what they name, are left out of what is restored."""
+
 PART_BYTES = 8 * 2**20
 _MEMBER_LIMIT = 256 * 2**20
 _RESTORING = "restoring."
@@ -125,15 +127,15 @@ def backup(database: Database[Documents], path: Path) -> BackupSummary:
     with _appears_when_complete(path) as file:
         writer = _Hashing(file)
         with tarfile.open(fileobj=writer, mode="w|", bufsize=2**20) as tar:  # type: ignore[call-overload]
-            tests: set[Any] = set()
-            copied = [_copy(database[each["name"]], each["options"], tar, tests) for each in kept]
+            copied_ids: set[Any] = set()
+            copied = [_copy(database[each["name"]], each["options"], tar, copied_ids) for each in kept]
             manifest = _Manifest(
                 format=FORMAT,
                 database=database.name,
                 server_version=database.client.server_info()["version"],
                 created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 collections=copied,
-                deleted_tests=sorted(tests - {each["_id"] for each in database[TESTS].find({}, {"_id": 1})}, key=str),
+                deleted_tests=sorted(copied_ids - _present(database), key=str),
             )
             _add(tar, "manifest.json", json_util.dumps(asdict(manifest), indent=1).encode())
         digest = writer.sha256.hexdigest()
@@ -171,7 +173,7 @@ def restore(database: Database[Documents], path: Path, *, force: bool = False) -
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for each in manifest.collections:
-                gone = set(manifest.deleted_tests) if each.name == TESTS else set()
+                gone = set(manifest.deleted_tests) if each.name in WATCHED else set()
                 lost += _fill(database, each, tar, gone)
         for each in reversed(manifest.collections):  # what is named comes before what names it
             database[_RESTORING + each.name].rename(each.name, dropTarget=True)
@@ -190,14 +192,20 @@ def _order(name: str) -> tuple[int, str]:
     return listed, name
 
 
-def _copy(collection: Collection[Documents], options: dict[str, Any], tar: tarfile.TarFile, tests: set[Any]) -> _Copied:
+def _present(database: Database[Documents]) -> set[Any]:
+    return {each["_id"] for name in WATCHED for each in database[name].find({}, {"_id": 1})}
+
+
+def _copy(
+    collection: Collection[Documents], options: dict[str, Any], tar: tarfile.TarFile, copied_ids: set[Any]
+) -> _Copied:
     parts = []
-    for number, (data, ids) in enumerate(_chunks(collection, keep_ids=collection.name == TESTS)):
+    for number, (data, ids) in enumerate(_chunks(collection, keep_ids=collection.name in WATCHED)):
         packed = pyarrow.compress(data, codec="zstd", asbytes=True)
         member = f"collections/{quote(collection.name, safe='')}/{number:05d}.bson.zst"
         _add(tar, member, packed)
         parts.append(_Part(member, _count(data), len(data), hashlib.sha256(packed).hexdigest()))
-        tests.update(ids)
+        copied_ids.update(ids)
     logger.info("%s: %d documents copied", collection.name, sum(part.documents for part in parts))
     return _Copied(collection.name, options, [dict(each) for each in collection.list_indexes()], parts)
 

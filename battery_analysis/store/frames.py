@@ -87,7 +87,7 @@ def load_frame(
         NotFoundError: No such test, no such column, or a range over a column the test does not have.
         ArchiveError: A segment that the test names is missing.
     """
-    return _in_form(_load(store, by_id(TestResult, test_id), columns, cycles, time), form)
+    return in_form(select(store, by_id(TestResult, test_id), columns, cycles, time), form)
 
 
 def load_cycles(store: Store, test_id: str | ObjectId, form: Form = "pandas") -> pd.DataFrame | pl.DataFrame | pa.Table:
@@ -97,7 +97,7 @@ def load_cycles(store: Store, test_id: str | ObjectId, form: Form = "pandas") ->
         NotFoundError: No such test.
         ArchiveError: A block that the test names is missing.
     """
-    return _in_form(cycle_table(store, by_id(TestResult, test_id)), form)
+    return in_form(cycle_table(store, by_id(TestResult, test_id)), form)
 
 
 def load_overview(store: Store, test_id: str | ObjectId) -> pl.DataFrame:
@@ -110,7 +110,7 @@ def load_overview(store: Store, test_id: str | ObjectId) -> pl.DataFrame:
 def cycle_table(store: Store, test: TestResult) -> pl.DataFrame:
     """Return the cycle table of a test."""
     blocks = [block.id for block in test.cycle_blocks]
-    table = _gather(store.database[CYCLE_BLOCKS], blocks, None, columnar.decode)
+    table = gather(store.database[CYCLE_BLOCKS], blocks, None, columnar.decode)
     return table if blocks else pl.DataFrame(schema=CYCLE_SCHEMA)
 
 
@@ -130,7 +130,7 @@ def load_rows(
     def decode(data: dict[str, bytes]) -> pl.DataFrame:
         return pl.DataFrame([columnar.decode_column(data[name]) for name in names])
 
-    return _gather(store.database[SEGMENTS], [segment.id for segment in segments], names, decode)
+    return gather(store.database[SEGMENTS], [segment.id for segment in segments], names, decode)
 
 
 def segments_between(test: TestResult, cycles: Range | None, time: Range | None) -> list[SegmentRef]:
@@ -163,7 +163,7 @@ def write_segments(
     def write(item: dict[str, Any]) -> SegmentRef:
         columns, first, rows = item.pop("columns"), item.pop("first"), item.pop("rows")
         return known.get((first, item["digest"])) or SegmentRef(
-            id=_insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
+            id=insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
         )
 
     # The server takes one segment while the next is read from the spool.
@@ -173,13 +173,13 @@ def write_segments(
 def write_cycles(database: Database[dict[str, Any]], runs: Iterable[columnar.Encoded]) -> Iterator[BlockRef]:
     """Store a cycle table and yield its blocks in order."""
     for run in runs:
-        yield BlockRef(id=_insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows)
+        yield BlockRef(id=insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows)
 
 
 def write_overview(database: Database[dict[str, Any]], parcel: Parcel) -> ObjectId | None:
     """Store the overview of a parcel, if it has one."""
     found = next(parcel.items("overview"), None)
-    return _insert(database[OVERVIEWS], found["columns"]) if found else None
+    return insert(database[OVERVIEWS], found["columns"]) if found else None
 
 
 def drop(database: Database[dict[str, Any]], collection: str, ids: Sequence[ObjectId]) -> None:
@@ -188,15 +188,17 @@ def drop(database: Database[dict[str, Any]], collection: str, ids: Sequence[Obje
         database[collection].delete_many({"_id": {"$in": list(ids)}})
 
 
-def _insert(collection: Collection[dict[str, Any]], columns: dict[str, bytes]) -> ObjectId:
+def insert(collection: Collection[dict[str, Any]], columns: dict[str, bytes]) -> ObjectId:
+    """Store compressed columns as a document of their own and return its id."""
     identity = ObjectId()
     collection.insert_one({"_id": identity, "columns": columns})
     return identity
 
 
-def _load(
+def select(
     store: Store, test: TestResult, names: Sequence[str] | None, cycles: Range | None, time: Range | None
 ) -> pl.DataFrame:
+    """Return records of a test; see ``load_frame``."""
     cycle_column, time_column = CYCLE_COLUMN[test.cycle_method], canonical.TEST_TIME.name
     wanted = list(test.columns) if names is None else list(dict.fromkeys(names))
     filters = {name: bounds for name, bounds in ((cycle_column, cycles), (time_column, time)) if bounds is not None}
@@ -214,7 +216,7 @@ def _load(
         frame = pl.DataFrame([columnar.decode_column(data[name]) for name in moved])
         return (frame.filter(*conditions) if conditions else frame).select(wanted)
 
-    return _gather(store.database[SEGMENTS], [segment.id for segment in segments], moved, decode)
+    return gather(store.database[SEGMENTS], [segment.id for segment in segments], moved, decode)
 
 
 def _within(name: str, bounds: Range) -> pl.Expr:
@@ -229,7 +231,7 @@ def _dtype(test: TestResult, name: str) -> pl.DataType:
     return column.dtype if column else getattr(pl, test.columns[name]["dtype"])()
 
 
-def _gather(
+def gather(
     collection: Collection[dict[str, Any]],
     ids: Sequence[ObjectId],
     columns: Sequence[str] | None,
@@ -249,7 +251,8 @@ def _gather(
     return pl.concat([decoded[identity].result() for identity in ids], rechunk=False)
 
 
-def _in_form(frame: pl.DataFrame, form: Form) -> pd.DataFrame | pl.DataFrame | pa.Table:
+def in_form(frame: pl.DataFrame, form: Form) -> pd.DataFrame | pl.DataFrame | pa.Table:
+    """Return a table as whoever asked wants it."""
     if form == "polars":
         return frame
     return frame.to_arrow() if form == "arrow" else frame.to_pandas()

@@ -11,8 +11,8 @@ from typing import Any
 
 from bson import ObjectId
 
-from battery_analysis.models import Attachment, RawDataFile, TestResult, now
-from battery_analysis.store import attachments, frames, raw_archive
+from battery_analysis.models import Attachment, CellDataset, RawDataFile, TestResult, now
+from battery_analysis.store import attachments, dataset_build, frames, raw_archive
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 
@@ -59,6 +59,24 @@ def missing(store: Store) -> Iterator[str]:
     for test in visible(TestResult).filter(overview__ne=None).only("id", "name", "overview"):
         if test.overview not in present:
             yield f"test {test.id} ({test.name}): its overview is missing"
+    yield from _missing_of_datasets(store)
+
+
+def _missing_of_datasets(store: Store) -> Iterator[str]:
+    """Yield a line for each version that names blocks which are not there, and each newest that names a lost test."""
+    present = {row["_id"] for row in store.database[dataset_build.BLOCKS].find({}, {"_id": 1})}
+    there = dict(visible(TestResult).scalar("id", "cell_code"))
+    seen: set[str] = set()
+    for dataset in visible(CellDataset).order_by("cell_code", "-version"):
+        name = f"dataset {dataset.cell_code} version {dataset.version}"
+        gone = [block for block in dataset_build.blocks_of(dataset) if block.id not in present]
+        if gone:
+            yield f"{name}: {len(gone)} of {len(dataset_build.blocks_of(dataset))} blocks are missing"
+        if dataset.cell_code not in seen:
+            seen.add(dataset.cell_code)
+            lost = [test.name for test in dataset.tests if there.get(test.test) != dataset.cell_code]
+            if lost:
+                yield f"{name}: names {', '.join(lost)}, gone or of another cell; build it again with dataset --cell"
 
 
 def _named_by(store: Store) -> dict[str, Iterator[ObjectId]]:
@@ -69,11 +87,19 @@ def _named_by(store: Store) -> dict[str, Iterator[ObjectId]]:
         frames.SEGMENTS: _ids(tests.find({}, {"segments.id": 1}), "segments", "id"),
         frames.CYCLE_BLOCKS: _ids(tests.find({}, {"cycle_blocks.id": 1}), "cycle_blocks", "id"),
         frames.OVERVIEWS: (row["overview"] for row in tests.find({"overview": {"$ne": None}}, {"overview": 1})),
+        dataset_build.BLOCKS: _dataset_blocks(store),
         f"{raw_archive.COLLECTION}.files": _ids(_extents(raws), "versions", "file_id"),
         f"{attachments.COLLECTION}.files": (
             row["extent"]["file_id"] for row in beside.find({"extent": {"$ne": None}}, {"extent.file_id": 1})
         ),
     }
+
+
+def _dataset_blocks(store: Store) -> Iterator[ObjectId]:
+    shown = {"blocks.id": 1, "seams.id": 1, "tests.blocks.id": 1}
+    for row in store.database[CellDataset._get_collection_name()].find({}, shown):
+        for each in (row, *row.get("tests", ())):
+            yield from (block["id"] for block in (*each.get("blocks", ()), *each.get("seams", ())))
 
 
 def _extents(raws: Any) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from bson import ObjectId
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import RawDataFile, Sample, TestResult
 from battery_analysis.models.sample import COMPONENTS
-from battery_analysis.store import attachments, frames, samples
+from battery_analysis.store import attachments, datasets, frames, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 
@@ -20,11 +20,12 @@ SHOWN = 3
 
 
 def delete_test(
-    store: Store, test_id: str | ObjectId, brought_by: ObjectId | None = None
+    store: Store, test_id: str | ObjectId, brought_by: ObjectId | None = None, *, refresh: bool = True
 ) -> tuple[TestResult, list[RawDataFile]]:
     """Remove a test with its data and the raw files that belong to no other, and return all of them.
 
     Raw files that another job than ``brought_by`` kept, if one is given, stay; then they were read by no one yet.
+    Its sample and the dataset of its cell no longer count it, unless whoever removes several will ``refresh`` them.
 
     Raises:
         NotFoundError: No such test.
@@ -39,7 +40,9 @@ def delete_test(
     frames.drop(store.database, frames.OVERVIEWS, [test.overview] if test.overview else [])
     attachments.detach(test.id)
     raws = delete_raw_files(store, [part.raw_file for part in test.raw_files], brought_by)
-    samples.refresh_aggregates([test.sample.id])
+    if refresh:
+        samples.refresh_aggregates([test.sample.id])
+        datasets.refresh(store, [test.cell_code])
     return test, raws
 
 

@@ -36,7 +36,7 @@ from battery_analysis.models import (
     checked,
     now,
 )
-from battery_analysis.store import columnar, frames
+from battery_analysis.store import columnar, datasets, frames
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
@@ -332,14 +332,17 @@ def follow_sample(store: Store, sample: Sample) -> int:
     Raises:
         ConflictError: An importer changed a test again and again meanwhile.
     """
-    identities = list(visible(TestResult).filter(sample=sample.id).scalar("id"))
-    for identity in identities:
+    rows = list(visible(TestResult).filter(sample=sample.id).scalar("id", "cell_code"))
+    for identity, _ in rows:
         _follow(store, sample, identity)
-    return len(identities)
+    datasets.refresh(store, {code for _, code in rows})
+    return len(rows)
 
 
 def move(store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str) -> TestResult:
     """Give a test to another sample; importers leave it there and still find it when its file grows.
+
+    The datasets of both cells follow.
 
     Raises:
         NotFoundError: No such test.
@@ -349,6 +352,7 @@ def move(store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str) 
     by_hand = {"sample": sample.id, "cell_code": cell_code, "sample_rule": "by hand", "edited_at": now()}
     _follow(store, sample, test.id, by_hand)
     RawDataFile.objects(test_result=test.id).update(set__sample=sample.id)
+    datasets.refresh(store, {test.cell_code, cell_code})
     return by_id(TestResult, test_id)
 
 

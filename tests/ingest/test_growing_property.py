@@ -139,7 +139,7 @@ class Scene:
         importer = Importer(self.store, self.options, self.spool, self.pool)
         for each in looked_up([candidate]):
             importer.take(*each)
-        importer.refresh_samples()
+        importer.refresh()
 
     @contextmanager
     def _hooked(self, content: bytes, event: Event | None, rest: Iterator[State]) -> Iterator[None]:

@@ -99,6 +99,7 @@ def test_only_what_nothing_names_is_swept_and_only_once_it_is_old(
         "frame_segments": 1,
         "cycle_blocks": 1,
         "overviews": 1,
+        "dataset_blocks": 0,
         "raw.files": 1,
         "attached.files": 0,
     }

@@ -1,0 +1,337 @@
+"""The dataset of a cell as its tests are now, and how what is new of it is written.
+
+Of a test whose cycle table is that of the version before, nothing is read or written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from types import TracebackType
+from typing import Any
+
+import polars as pl
+from bson import ObjectId
+
+from battery_analysis.analysis.cycles import CYCLE_SCHEMA
+from battery_analysis.analysis.dataset import (
+    PROFILE,
+    SEAM_SCHEMA,
+    Placing,
+    Span,
+    continues,
+    dataset_table,
+    in_order,
+    mended,
+    seam,
+)
+from battery_analysis.analysis.efficiency import EfficiencyConvention
+from battery_analysis.errors import ArchiveError, ConflictError, InvalidDocumentError
+from battery_analysis.models import BlockRef, CellDataset, DatasetTest, TestResult
+from battery_analysis.store import columnar, frames
+from battery_analysis.store.access import by_id, visible
+from battery_analysis.store.connection import Store
+
+BLOCKS = "dataset_blocks"
+
+_COPIED = (
+    *("name", "sample", "sample_name", "tester", "device", "channel", "started_at", "ended_at"),
+    *("revision", "sha256"),
+)
+_ASKED = (
+    *_COPIED,
+    *("reader", "reader_version", "record_count", "cycle_method", "cycle_blocks"),
+    *("segments.digest", "segments.first_time_second", "segments.last_time_second"),
+)
+
+NUMBERING: tuple[str, ...] = ("cycle_count",)
+"""Columns that the digest of a dataset covers besides the data of its tests."""
+
+Row = Mapping[str, Any]
+"""A test as the database has it, as far as a dataset asks."""
+
+
+@dataclass
+class Build:
+    """A dataset as its tests are now, before anything is written."""
+
+    store: Store
+    before: CellDataset | None
+    found: list[Row]
+
+    @classmethod
+    def of(cls, store: Store, code: str, before: CellDataset | None) -> Build:
+        """Look at the tests of a cell; ``before`` is the version whose blocks can be used again."""
+        found = visible(TestResult).filter(cell_code=code).order_by("id").only(*_ASKED).as_pymongo()
+        return cls(store, before, list(found))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over tests, data and numbering."""
+        content = [
+            [str(each.test), each.placed_by, each.continues, each.cycles_digest, each.records_digest]
+            for each in self.tests
+        ]
+        total = hashlib.sha256(json.dumps(content).encode())
+        for name in NUMBERING:
+            total.update(self.placed[name].to_numpy().tobytes())
+        return total.hexdigest()
+
+    @cached_property
+    def is_damaged(self) -> bool:
+        """Whether blocks that the version before names are missing."""
+        return self.before is not None and len(self._present) < len(blocks_of(self.before))
+
+    @cached_property
+    def order(self) -> list[tuple[Row, Span, Placing]]:
+        """The tests in order of time."""
+        spans = [self._span(row) for row in self.found]
+        return [(self.found[place], spans[place], placing) for place, placing in in_order(spans)]
+
+    @cached_property
+    def placed(self) -> pl.DataFrame:
+        """The numbers of all cycles within the cell."""
+        profiles = [self._profiles[row["_id"]] for row, _, _ in self.order]
+        for place, goes_on in enumerate(self._goes_on):
+            if goes_on:
+                told = self.seams.filter(goes_on_in=str(self.order[place][0]["_id"]))
+                profiles[place] = mended(profiles[place], self._profiles[self.order[place - 1][0]["_id"]], told)
+        return dataset_table(profiles, [span for _, span, _ in self.order])
+
+    @cached_property
+    def seams(self) -> pl.DataFrame:
+        """The cycles between tests of which one goes on with the other."""
+        tables = [pl.DataFrame(schema=SEAM_SCHEMA)]
+        for place, goes_on in enumerate(self._goes_on):
+            if goes_on:
+                one, other = (by_id(TestResult, self.order[each][0]["_id"]) for each in (place - 1, place))
+                known = self._known_seam(one, other)
+                tables.append(self._seam(one, other) if known is None else known)
+        return pl.concat(tables)
+
+    @cached_property
+    def tests(self) -> list[DatasetTest]:
+        """What the document says of each test, in order; without blocks until they are written."""
+        by_test = self.placed.group_by("test").agg(pl.col("cycle_count").min(), last=pl.col("cycle_count").max())
+        within = {test: (first, last) for test, first, last in by_test.iter_rows()}
+        tests = []
+        for place, (row, span, placing) in enumerate(self.order):
+            first, last = within.get(place, (None, None))
+            tests.append(
+                DatasetTest(
+                    test=row["_id"],
+                    placed_by=placing,
+                    continues=self._goes_on[place],
+                    reader=f"{row['reader']} {row['reader_version']}",
+                    records=row["record_count"],
+                    records_digest=digest_of(row.get("segments", ())),
+                    cycles=sum(block["cycles"] for block in row.get("cycle_blocks", ())),
+                    cycles_digest=digest_of(row.get("cycle_blocks", ())),
+                    first_cycle=first,
+                    last_cycle=last,
+                    test_first_cycle=span.first_cycle,
+                    test_last_cycle=span.last_cycle,
+                    first_time_second=span.first_time_second,
+                    last_time_second=span.last_time_second,
+                    **{name: row.get(name) for name in _COPIED},
+                )
+            )
+        return tests
+
+    def write(self, writing: Writing) -> tuple[list[DatasetTest], list[BlockRef], list[BlockRef]]:
+        """Write what the version before has not; return the tests with their blocks, the numbers, and the seams."""
+        known = {block.digest: block for block in self._usable}
+        for test, (row, _, _) in zip(self.tests, self.order, strict=True):
+            test.blocks = [
+                known.get(block["digest"]) or writing.add(self._columns[block["id"]], block["digest"], block["cycles"])
+                for block in row.get("cycle_blocks", ())
+            ]
+        return self.tests, writing.write(self.placed), writing.write(self.seams)
+
+    @cached_property
+    def _goes_on(self) -> list[bool]:
+        spans = [span for _, span, _ in self.order]
+        return [False, *(continues(*pair) for pair in pairwise(spans))][: len(spans)]
+
+    def _seam(self, one: TestResult, other: TestResult) -> pl.DataFrame:
+        """Work out the cycles between two tests from their records."""
+        tables = frames.cycle_table(self.store, one), frames.cycle_table(self.store, other)
+        ends = tables[0]["cycle_count"].tail(2), tables[1]["cycle_count"].head(2)
+        earlier, later = (
+            frames.select(self.store, test, None, (numbers[0], numbers[-1]), None)
+            for test, numbers in zip((one, other), ends, strict=True)
+        )
+        convention: EfficiencyConvention = one.efficiency_convention or "same_cycle"
+        return seam(earlier, later, (str(one.id), str(other.id)), tables, convention)
+
+    def _known_seam(self, one: TestResult, other: TestResult) -> pl.DataFrame | None:
+        """Take them from the version before where it has the same two tests behind one another."""
+        before = list(self.before.tests) if self.before and not self.is_damaged else []
+        for earlier, later in pairwise(before):
+            if (earlier.test, later.test) == (one.id, other.id) and later.continues:
+                stored = [(digest_of(test.segments), digest_of(test.cycle_blocks)) for test in (one, other)]
+                if stored == [(test.records_digest, test.cycles_digest) for test in (earlier, later)]:
+                    return self._seams_before.filter(goes_on_in=str(other.id))
+        return None
+
+    @cached_property
+    def _seams_before(self) -> pl.DataFrame:
+        assert self.before is not None
+        return seam_table(self.store, self.before)
+
+    def _span(self, row: Row) -> Span:
+        times = [each for each in row.get("segments", ()) if each.get("first_time_second") is not None]
+        numbers = self._profiles[row["_id"]]["cycle_count"]
+        return Span(
+            name=row["name"],
+            tester=row["tester"],
+            device=row.get("device"),
+            channel=row.get("channel"),
+            started_at=row.get("started_at"),
+            ended_at=row.get("ended_at"),
+            first_time_second=times[0]["first_time_second"] if times else None,
+            last_time_second=times[-1]["last_time_second"] if times else None,
+            first_cycle=numbers[0] if numbers.len() else None,
+            last_cycle=numbers[-1] if numbers.len() else None,
+            cycle_method=row.get("cycle_method"),
+        )
+
+    @cached_property
+    def _profiles(self) -> dict[ObjectId, pl.DataFrame]:
+        """What the numbers depend on, of each test: from the version before where that has its cycle table."""
+        profiles = self._known_profiles
+        for row in self.found:
+            if row["_id"] not in profiles:
+                blocks = [columnar.decode(self._columns[block["id"]]) for block in row.get("cycle_blocks", ())]
+                table = pl.concat(blocks) if blocks else pl.DataFrame(schema=CYCLE_SCHEMA)
+                profiles[row["_id"]] = table.select(PROFILE)
+        return profiles
+
+    @cached_property
+    def _known_profiles(self) -> dict[ObjectId, pl.DataFrame]:
+        if self.before is None or self.is_damaged:
+            return {}
+        before = placed_table(self.store, self.before)
+        if not set(PROFILE) <= set(before.columns):  # built by an older program
+            return {}
+        before = before.drop("cycle_count").rename({"test_cycle_count": "cycle_count"})
+        wanted = {(row["_id"], digest_of(row.get("cycle_blocks", ()))) for row in self.found}
+        known, start = {}, 0
+        for test in self.before.tests:
+            # Of a test that goes on with another, its first cycle was mended.
+            if not test.continues and (test.test, test.cycles_digest) in wanted:
+                known[test.test] = before.slice(start, test.cycles).select(PROFILE)
+            start += test.cycles
+        return known
+
+    @cached_property
+    def _columns(self) -> dict[ObjectId, dict[str, bytes]]:
+        """The cycle tables of the tests that have changed, as they are stored."""
+        changed = [row for row in self.found if row["_id"] not in self._known_profiles]
+        wanted = [block["id"] for row in changed for block in row.get("cycle_blocks", ())]
+        found = self.store.database[frames.CYCLE_BLOCKS].find({"_id": {"$in": wanted}}) if wanted else ()
+        columns = {each["_id"]: each["columns"] for each in found}
+        if missing := [each for each in wanted if each not in columns]:
+            raise ArchiveError(f"{frames.CYCLE_BLOCKS}: {len(missing)} of {len(wanted)} documents are missing")
+        return columns
+
+    @cached_property
+    def _present(self) -> set[ObjectId]:
+        wanted = [block.id for block in blocks_of(self.before)] if self.before else []
+        return {row["_id"] for row in self.store.database[BLOCKS].find({"_id": {"$in": wanted}}, {"_id": 1})}
+
+    @property
+    def _usable(self) -> list[BlockRef]:
+        before = [block for test in (self.before.tests if self.before else ()) for block in test.blocks]
+        return [block for block in before if block.id in self._present]
+
+
+class Writing:
+    """Writes blocks, and removes them again if it is certain that no document names them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._written: list[ObjectId] = []
+
+    def __enter__(self) -> Writing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # After any other error, such as a reply that was lost, a document may name them; they are garbage at worst.
+        if isinstance(error, ConflictError | InvalidDocumentError):
+            frames.drop(self._store.database, BLOCKS, self._written)
+
+    def add(self, columns: dict[str, bytes], digest: str, cycles: int) -> BlockRef:
+        """Write a block."""
+        identity = frames.insert(self._store.database[BLOCKS], columns)
+        self._written.append(identity)
+        return BlockRef(id=identity, digest=digest, cycles=cycles)
+
+    def write(self, table: pl.DataFrame) -> list[BlockRef]:
+        """Write a table."""
+        return [self.add(run.columns, run.digest, run.rows) for run in columnar.encode(table, together=True)]
+
+    def copy(self, blocks: Sequence[BlockRef]) -> list[BlockRef]:
+        """Write blocks once more.
+
+        Raises:
+            ArchiveError: One of them is missing.
+        """
+        ids = [block.id for block in blocks]
+        found = {each["_id"]: each["columns"] for each in self._store.database[BLOCKS].find({"_id": {"$in": ids}})}
+        if missing := [each for each in ids if each not in found]:
+            raise ArchiveError(f"{BLOCKS}: {len(missing)} of {len(ids)} documents are missing, first {missing[0]}")
+        return [self.add(found[block.id], block.digest, block.cycles) for block in blocks]
+
+
+def placed_table(store: Store, dataset: CellDataset) -> pl.DataFrame:
+    """Return what ``analysis.dataset.dataset_table`` said of the cycles of a version.
+
+    Raises:
+        ArchiveError: A block that it names is missing.
+    """
+    ids = [block.id for block in dataset.blocks]
+    return frames.gather(store.database[BLOCKS], ids, None, columnar.decode) if ids else dataset_table([], [])
+
+
+def seam_table(store: Store, dataset: CellDataset) -> pl.DataFrame:
+    """Return the cycles between tests of which one goes on with the other.
+
+    Raises:
+        ArchiveError: A block that the version names is missing.
+    """
+    ids = [block.id for block in dataset.seams]
+    if not ids:
+        return pl.DataFrame(schema=SEAM_SCHEMA)
+    return frames.gather(store.database[BLOCKS], ids, None, columnar.decode)
+
+
+def cycle_tables(store: Store, dataset: CellDataset) -> list[pl.DataFrame]:
+    """Return the cycle table of each test of a version.
+
+    Raises:
+        ArchiveError: A block that it names is missing.
+    """
+    ids = [block.id for test in dataset.tests for block in test.blocks]
+    whole = frames.gather(store.database[BLOCKS], ids, None, columnar.decode) if ids else None
+    tables, start = [], 0
+    for test in dataset.tests:
+        tables.append(pl.DataFrame(schema=CYCLE_SCHEMA) if whole is None else whole.slice(start, test.cycles))
+        start += test.cycles
+    return tables
+
+
+def digest_of(parts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the digest of what consists of parts with digests."""
+    return hashlib.sha256("".join(part["digest"] for part in parts).encode()).hexdigest()
+
+
+def blocks_of(dataset: CellDataset) -> list[BlockRef]:
+    """Return all blocks that a version names."""
+    return [*dataset.blocks, *dataset.seams, *(block for test in dataset.tests for block in test.blocks)]
