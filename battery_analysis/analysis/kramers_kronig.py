@@ -10,8 +10,8 @@ with τ_k evenly spread on a logarithmic scale from 1/ω_max to 1/ω_min, and R_
 capacitance stand for what lies beyond the frequencies. It is fitted by least squares of Re and Im, weighted by
 1/abs(Z). M is the number, from 3 to that of the frequencies but at most 50, with the lowest corrected Akaike criterion
 (AICc): more elements do not turn an invalid spectrum into a valid one, too few make a valid one fail. Schönleber's
-measure of following noise, μ = 1 - Σ abs(R_k < 0) / Σ abs(R_k >= 0) (Electrochim. Acta 131, 20, 2014), is reported; as a
-rule for M it stops too early where inductive or diffusive ends need negative elements.
+measure of following noise, μ = 1 - Σ abs(R_k < 0) / Σ abs(R_k >= 0) (Electrochim. Acta 131, 20, 2014), is reported;
+as a rule for M it stops too early where inductive or diffusive ends need negative elements.
 
 Residuals are shares of abs(Z). For a valid spectrum they are its noise, without trend; the test passes where none
 exceeds a limit, by default 1 %. Frequencies at which one does are listed. A spectrum whose noise exceeds the limit
