@@ -99,7 +99,8 @@ def import_files(
         IngestError: The spool cannot be written.
     """
     with open_importer(store, options) as importer:
-        yield from in_threads(lambda each: importer.take(*each), looked_up(candidates), options.workers, stop)
+        known = looked_up(candidates, options.retries)
+        yield from in_threads(lambda each: importer.take(*each), known, options.workers, stop)
 
 
 @contextmanager
@@ -178,7 +179,7 @@ class Importer:
     def refresh_samples(self) -> None:
         """Bring the aggregates of all samples touched since the last time up to date."""
         touched, self._touched = self._touched, set()
-        samples.refresh_aggregates(touched)
+        patiently(self._options.retries)(samples.refresh_aggregates, touched)
 
     @property
     def _reads_all(self) -> bool:
