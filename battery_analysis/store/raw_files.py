@@ -231,7 +231,7 @@ def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -
 def absorb(holding: Holding, unread: Holding) -> Holding:
     """Make the versions of a file that nobody could read so far the next ones of the file they are later states of.
 
-    A digest belongs to one file, so the unread one goes first. A crash between leaves a file that is still to be imported.
+    A digest belongs to one file, so the unread one goes first; a crash between leaves a file that is still to come.
 
     Raises:
         ConflictError: Another importer added a version meanwhile.
