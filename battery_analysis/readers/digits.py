@@ -24,7 +24,7 @@ class Digits(NamedTuple):
 
     marks: bytes
     numbers: list[NDArray[np.int64]]
-    widths: list[NDArray[np.int64]]
+    widths: list[NDArray[np.int64] | int]
 
     def decimal(self, at: int) -> NDArray[np.float64]:
         """The number at a place with the one behind it as its decimals."""
@@ -45,14 +45,46 @@ def digits_of(texts: pl.Series) -> Digits | None:
         return None
     _, offsets, content = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
     bounds = np.frombuffer(offsets, np.int64)[: texts.len() + 1]
-    codes = np.frombuffer(content, np.uint8)[: bounds[-1]] - np.uint8(_ZERO) if bounds[-1] else np.empty(0, np.uint8)
+    if bounds[-1] == bounds[0]:
+        return None
+    codes = np.frombuffer(content, np.uint8)[bounds[0] : bounds[-1]] - np.uint8(_ZERO)
+    bounds = bounds - bounds[0]
+    if codes.size == bounds[1] * texts.len() and (np.diff(bounds) == bounds[1]).all():
+        found = _in_columns(codes.reshape(texts.len(), -1))
+        if found is not None:
+            return found
+    return _between_marks(codes, bounds)
+
+
+def _in_columns(codes: NDArray[np.uint8]) -> Digits | None:
+    """Take apart texts that are equally long, a row for each; None where their marks do not stand in columns."""
+    is_mark = codes[0] > 9
+    if ((codes > 9) != is_mark).any() or (codes[:, is_mark] != codes[0, is_mark]).any():
+        return None
+    numbers: list[NDArray[np.int64]] = []
+    widths: list[NDArray[np.int64] | int] = []
+    for group in np.split(np.arange(is_mark.size), np.flatnonzero(is_mark)):
+        columns = group[~is_mark[group]]
+        if columns.size > _MOST_DIGITS:
+            return None
+        if columns.size:
+            value = codes[:, columns[0]].astype(np.int64)
+            for column in columns[1:]:
+                value *= 10
+                value += codes[:, column]
+            numbers.append(value)
+            widths.append(int(columns.size))
+    return Digits((codes[0, is_mark] + np.uint8(_ZERO)).tobytes(), numbers, widths)
+
+
+def _between_marks(codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Digits | None:
+    """Take apart texts that lie one behind the other between bounds."""
     places = _places_of_marks(codes, bounds)
     if places is None:
         return None
-    begins = [bounds[:-1], *(places + 1)]
-    ends = [*places, bounds[1:]]
-    numbers, widths = [], []
-    for begin, end in zip(begins, ends, strict=True):
+    numbers: list[NDArray[np.int64]] = []
+    widths: list[NDArray[np.int64] | int] = []
+    for begin, end in zip([bounds[:-1], *(places + 1)], [*places, bounds[1:]], strict=True):
         width = end - begin
         fewest, most = int(width.min()), int(width.max())
         if most > _MOST_DIGITS or (most and not fewest):
@@ -60,8 +92,7 @@ def digits_of(texts: pl.Series) -> Digits | None:
         if most:
             numbers.append(_values(codes, end, width, fewest, most))
             widths.append(width)
-    marks = (codes[places[:, 0]] + np.uint8(_ZERO)).tobytes()
-    return Digits(marks, numbers, widths)
+    return Digits((codes[places[:, 0]] + np.uint8(_ZERO)).tobytes(), numbers, widths)
 
 
 def datetimes_of(texts: pl.Series, format_: str) -> pl.Series | None:

@@ -88,7 +88,7 @@ def parse_table(
     frame = _read_strictly(text, start, layout._replace(unread=unread))
     lost: dict[str, int] = {}
     if frame is None:
-        rows = text[start:]
+        rows = text[start:].replace(b"\r\n", b"\n")
         regular, line_warnings = _regular_lines(rows, layout, first_line)
         warnings = [*line_warnings, *warnings]
         frame = _read_strictly(regular, 0, layout) if regular != rows else None
@@ -131,7 +131,7 @@ def _without_cut_off_line(
     begin = max(start, text.rfind(b"\n", start) + 1)
     if not 0 < len(text) - begin <= MAX_LINE_BYTES or not text[begin:].strip():
         return text, []
-    cells = split_cells(text[begin:].decode("utf-8", "replace"), delimiter)
+    cells = split_cells(text[begin:].removesuffix(b"\r").decode("utf-8", "replace"), delimiter)
     if len(cells) < len(names):
         fault = f"has {_fields(len(cells))} instead of {len(names)}"
     elif cells[-1].startswith('"') and cells[-1].count('"') % 2:
