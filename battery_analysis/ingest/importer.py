@@ -45,7 +45,7 @@ from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.settings.rules import ImportRule
-from battery_analysis.store import Store, attachments, raw_files, retention, samples, tests
+from battery_analysis.store import Store, attachments, labels, raw_files, retention, samples
 from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import PartRead, Source, add_run
@@ -218,6 +218,8 @@ class Importer:
                 return None
             holding = self._keeping.append(grown.holding, grown.arrival)
             test, written = self._save(grown.source, grown.parcel, grown.decision, said.labels, again=False)
+            labels.add(holding.id, test.id, said.labels)
+            retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
             raw_files.belongs_to(holding, test.id, test.sample.id)
             return stored(grown.arrival, written, test, holding, _about_codes(grown.decision))
 
@@ -255,8 +257,7 @@ class Importer:
     ) -> Outcome:
         """Note bytes that are imported already."""
         self._keeping.note(owner, arrival)
-        raw_files.add_labels(owner, said.labels)
-        tests.add_labels(test.id, said.labels)
+        labels.add(owner.id, test.id, said.labels)
         job = self._options.labels.import_job
         first_seen_at = next(iter(owner.seen_at))
         if not owner.is_settled:
@@ -310,6 +311,7 @@ class Importer:
             except (InvalidDocumentError, ReadError, IngestError) as exc:
                 return failed(arrival, exc, holding)
         if written == "updated":
+            labels.add(holding.id, test.id, said.labels)
             retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
         attachments.attach_to_test(test, candidate.source, companions)
         raw_files.belongs_to(holding, test.id, test.sample.id)

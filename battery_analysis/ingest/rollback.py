@@ -26,7 +26,7 @@ from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.spool import Spool, open_spool
 from battery_analysis.models import FormerState, ImportedFile, ImportJob, RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, attachments, raw_files, removal, samples
+from battery_analysis.store import Store, attachments, labels, raw_files, removal, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Labels
@@ -85,6 +85,12 @@ def _refuse_if_built_on(job: ImportJob) -> None:
         raise IngestError(
             f"job {job.id}: {by} has updated test {later.id} ({later.name}) since; roll that one back first"
         )
+    labelled = visible(TestResult).filter(created_in=job.id, labelled__import_job__ne=job.id, labelled__0__exists=True)
+    if (first := labelled.first()) is not None:
+        raise IngestError(
+            f"job {job.id}: job {first.labelled[-1].import_job} has added labels to test {first.id} ({first.name}) "
+            "since; roll that one back first"
+        )
     edited = visible(TestResult).filter(created_in=job.id, edited_at__ne=None).first()
     if edited is not None:
         raise IngestError(
@@ -113,6 +119,7 @@ class _Rollback:
                 except ConflictError:
                     self.overtaken.append(test.name)
         yield from self._read_again()
+        labels.take_back(self._job.id)
         self._remove_what_is_left()
         samples.refresh_aggregates(touched)
         self._remove_samples()

@@ -315,21 +315,6 @@ def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
     collection.update_one({"_id": holding.id, "sample": None}, {"$set": {"sample": sample}})
 
 
-def add_labels(holding: Holding, labels: Labels) -> None:
-    """Add what an importer says of a file that is stored already; what was said before stays."""
-    if not labels.say_something:
-        return
-    raw = RawDataFile.objects.only("metadata", "operator", "acquisition_device").get(id=holding.id)
-    said = {
-        "metadata": {**labels.metadata, **raw.metadata},
-        "operator": raw.operator or labels.operator,
-        "acquisition_device": raw.acquisition_device or labels.device,
-    }
-    known = {name: value for name, value in said.items() if value}
-    change = {"$addToSet": {"tags": {"$each": list(labels.tags)}}, "$set": {**known, "updated_at": now()}}
-    RawDataFile._get_collection().update_one({"_id": holding.id}, change)
-
-
 def _holding(document: Mapping[str, Any]) -> Holding:
     versions = document["versions"]
     return Holding(

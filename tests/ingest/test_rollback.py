@@ -128,6 +128,31 @@ def test_bytes_that_are_not_kept_leave_the_test_as_it_is_and_say_so(
     assert ImportJob.objects.get(id=job).reason == "1 updated tests stay: AB12.csv: its former bytes are not kept"
 
 
+def test_labels_that_a_job_added_to_what_was_stored_go_with_it(
+    store: Store, settings: Settings, lab: Path, run_job: RunJob
+) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    first = run_job(tags=["check-up"], operator="Ada")
+    before = TestResult.objects.get().to_mongo(), RawDataFile.objects.get().to_mongo()
+    second = run_job(tags=["check-up", "ageing"], operator="Eve", device="C1", metadata={"rig": "7"})
+    test, raw = TestResult.objects.get(), RawDataFile.objects.get()
+    assert test.tags == raw.tags == ["check-up", "ageing"]
+    assert (raw.operator, raw.acquisition_device, raw.metadata, test.metadata) == (
+        "Ada",
+        "C1",
+        {"rig": "7"},
+        {"rig": "7"},
+    )
+    with pytest.raises(IngestError, match=f"job {second} has added labels .*; roll that one back first"):
+        undo(store, settings, first)
+    assert undo(store, settings, second) == []
+    for was, document in zip(before, (TestResult.objects.get(), RawDataFile.objects.get()), strict=True):
+        now_is = document.to_mongo()
+        lasting = [name for name in was if name not in ("updated_at", "sources")]  # it was seen there once more
+        assert {name: now_is.get(name) for name in lasting} == {name: was[name] for name in lasting}
+    assert [each.what for each in undo(store, settings, first)] == ["removed"]
+
+
 def test_a_rollback_that_another_import_overtakes_can_be_made_again(
     store: Store, settings: Settings, lab: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
