@@ -124,7 +124,7 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
     """Return the files of an import, without those that are done already; what lies beside data comes after them.
 
     Raises:
-        IngestError: The root does not exist or cannot be entered.
+        IngestError: The root does not exist or cannot be entered, or the sample map gives one name to several files.
     """
     found = search(
         options.root,
@@ -134,7 +134,9 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
         retries=options.retries,
     )
     wanted = (candidate for candidate in found if not done or candidate.source not in done)
-    return sorted(wanted, key=_is_beside)
+    candidates = sorted(wanted, key=_is_beside)
+    options.rules.refuse_ambiguous(candidates)
+    return candidates
 
 
 class Importer:
