@@ -95,7 +95,6 @@ def run_and_show(context: Context, job_run: JobRun, report: Path | None = None) 
     finally:  # an import that ends early reports the files it took
         if report is not None:
             write_report(report, rows)
-    job_run.job.reload()
     if context.json:
         print_json({**job_row(job_run.job), "files": rows})
     else:

@@ -12,8 +12,7 @@ A test is parted into stretches of one current (``levels``). Of each is found ou
 - ``constant_current``: everything else
 
 Neighbours that hold the same (currents within 2 %, voltages within 20 mV) are one step: testers part them for reasons
-of their own. What follows one another within a step is told apart by the current alone, so a step of less than three
-records may be lost in its neighbours.
+of their own. One record that takes less than 1 s belongs to the step before: it shows the change from one to the next.
 """
 
 from __future__ import annotations
@@ -40,7 +39,8 @@ from battery_analysis.analysis.records import (
     has_values,
     held_numbers,
 )
-from battery_analysis.columns import STEP_COUNT, STEP_ID, STEP_TYPE, VOLTAGE
+from battery_analysis.columns import CYCLE_COUNT, STEP_COUNT, STEP_ID, STEP_TYPE, VOLTAGE
+from battery_analysis.errors import AnalysisError
 
 Kind = Literal["rest", "constant_current", "constant_voltage", "constant_power", "profile"]
 
@@ -49,6 +49,7 @@ SAME_VOLT = 0.02
 CURRENT_SPREAD = 0.1
 POWER_SPREAD = 0.05
 MOST_LEVELS = 8
+PASSING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def executed_steps(frame: pl.DataFrame) -> list[Executed]:
     """List the steps that a test went through.
 
     Raises:
-        AnalysisError: Time, voltage or current is missing, or no current ever flowed.
+        AnalysisError: Time, voltage or current is missing, no current ever flowed, or only spectra were recorded.
 
     Example:
         >>> frame = pl.DataFrame({
@@ -94,13 +95,15 @@ def executed_steps(frame: pl.DataFrame) -> list[Executed]:
         >>> [(step.kind, step.direction, step.charge_ah) for step in executed_steps(frame)]
         [('constant_current', 1, 1.0), ('rest', 0, 0.0)]
     """
-    frame, _ = number_cycles(frame)
+    frame, method = number_cycles(frame)
     records = cycling_records(frame, "protocol")
+    if method is None and cycle_column(frame) is None:
+        raise AnalysisError(f"protocol: all {frame.height} records are points of a spectrum")
     voltage = held_numbers(frame, VOLTAGE.name)
     parts = [part for level in _quiet(records, _joined_profiles(records)) for part in _parts(records, voltage, level)]
     merged: list[Executed] = []
     for part in parts:
-        if merged and _alike(merged[-1], part):
+        if merged and (_alike(merged[-1], part) or _is_passing(part)):
             merged[-1] = _together(merged[-1], part)
         else:
             merged.append(part)
@@ -203,6 +206,11 @@ def _alike(one: Executed, other: Executed) -> bool:
             return False
 
 
+def _is_passing(part: Executed) -> bool:
+    """Whether it is one record between two steps."""
+    return part.end - part.first == 1 and part.seconds < PASSING_SECONDS
+
+
 def _together(one: Executed, other: Executed) -> Executed:
     longer = max(one, other, key=lambda step: step.seconds)
     return replace(
@@ -223,10 +231,10 @@ def _with_charge(records: Records, steps: list[Executed]) -> list[Executed]:
     moved = np.add.reduceat(flows.charge + flows.discharge, starts)
     if method == "integrated" and (lost := gaps(records)).size:
         moved[np.searchsorted(starts, lost, side="right") - 1] = np.nan
-    name = cycle_column(records.frame)
+    name = cycle_column(records.frame) or CYCLE_COUNT.name
     middles = [(step.first + step.end - 1) // 2 for step in steps]
-    held = records.frame[name].fill_null(strategy="forward").fill_null(strategy="backward") if name else None
-    cycles = [0] * len(steps) if held is None else held.gather(middles).to_list()
+    held = records.frame[name].fill_null(strategy="forward").fill_null(strategy="backward")
+    cycles = held.gather(middles).to_list()
     return [
         replace(step, charge_ah=float(ah) if np.isfinite(ah) else None, cycle=int(cycle or 0))
         for step, ah, cycle in zip(steps, moved.tolist(), cycles, strict=True)

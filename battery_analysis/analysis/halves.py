@@ -55,6 +55,7 @@ class HalfCycles:
     - ``capacity_ah``: positive; null where it was integrated and a gap lies within or beside the half cycle
     - ``current_ampere``: mean magnitude before the voltage was held; null where it was held from the start
     - ``min_voltage_volt``, ``max_voltage_volt``, ``has_gap``, ``capacity_method``
+    - ``complete``: a later record has left it, or the test has finished
 
     ``record`` are the positions of the records of all half cycles, in order, and for each of them ``half`` is
     its row, ``moved`` its charge in Ah (magnitude), ``voltage`` in V (NaN where none was recorded), ``first`` whether
@@ -70,11 +71,12 @@ class HalfCycles:
     held: BoolArray
 
 
-def half_cycles(frame: pl.DataFrame, *, continuation: bool = False) -> HalfCycles:
+def half_cycles(frame: pl.DataFrame, *, finished: bool = False, continuation: bool = False) -> HalfCycles:
     """Take a test apart into its half cycles.
 
     Args:
         frame: Canonical time series in time order; cycles are numbered as for ``summarise_cycles``.
+        finished: The file says that the test has ended, so that its last half cycle is complete.
         continuation: The counters of the first record go on from another file.
 
     Raises:
@@ -121,6 +123,7 @@ def half_cycles(frame: pl.DataFrame, *, continuation: bool = False) -> HalfCycle
         _held(begins, voltage * way, np.abs(records.current[record])) if known else np.zeros_like(way, dtype=np.bool_)
     )
     table = _table(records, cycle, direction, record, begins, moved, voltage, held, method)
+    table = table.with_columns(complete=(pl.col("last_record") < frame.height - 1) | pl.lit(finished))
     return HalfCycles(table, record, half, moved, voltage, first[record], held)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +40,8 @@ from battery_analysis.store.raw_files import Arrival, Holding, holding_at
 MOST_READ_AGAIN = 4 * RECORDS_PER_SEGMENT
 """Records that are read again to find a whole cycle; a file with longer cycles is read from its beginning."""
 
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 20
+_END = ord("\n")
 
 _FACTS = (
     "started_at",
@@ -207,11 +209,12 @@ def _says_the_same(metadata: TestMetadata, test: TestResult) -> bool:
 
 def _copy_tail(source: Path, target: Path, lead_bytes: int, first: int, old_size: int) -> _Tail | None:
     """Hash a file, and copy its lead and its lines from record ``first`` on; None where it ends before."""
-    total, size, beginning = hashlib.sha256(), 0, None
+    size, beginning = 0, None
     start: int | None = lead_bytes if first == 0 else None
     lines = LEADING_RECORDS
     try:
-        with source.open("rb") as reading, target.open("wb") as writing:
+        with source.open("rb") as reading, target.open("wb") as writing, ThreadPoolExecutor(1) as thread:
+            total = _Hash(thread)
             lead = reading.read(lead_bytes)
             writing.write(lead)
             total.update(lead)
@@ -220,18 +223,39 @@ def _copy_tail(source: Path, target: Path, lead_bytes: int, first: int, old_size
                 total.update(chunk)
                 if start is not None:
                     writing.write(chunk)
-                elif (count := chunk.count(b"\n")) >= first - lines:
-                    ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == ord("\n"))
-                    after = int(ends[first - lines - 1]) + 1
+                elif (count := np.count_nonzero(ends := np.frombuffer(chunk, np.uint8) == _END)) >= first - lines:
+                    after = int(np.flatnonzero(ends)[first - lines - 1]) + 1
                     start = size + after
                     writing.write(chunk[after:])
                 else:
-                    lines += count
+                    lines += int(count)
                 size += len(chunk)
                 if size == old_size:
                     beginning = total.hexdigest()
+            sha256 = total.hexdigest()
     except OSError:
         return None  # the usual way meets the same error, and reports it
     if start is None or beginning is None or size <= old_size or start > old_size:
         return None
-    return _Tail(target, start, total.hexdigest(), size, beginning)
+    return _Tail(target, start, sha256, size, beginning)
+
+
+class _Hash:
+    """SHA-256 that is computed while its caller reads and counts on."""
+
+    def __init__(self, thread: ThreadPoolExecutor) -> None:
+        self._total = hashlib.sha256()
+        self._thread = thread
+        self._last: Future[None] | None = None
+
+    def update(self, chunk: bytes) -> None:
+        self._wait()
+        self._last = self._thread.submit(self._total.update, chunk)
+
+    def hexdigest(self) -> str:
+        self._wait()
+        return self._total.hexdigest()
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()

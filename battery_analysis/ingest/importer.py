@@ -45,7 +45,7 @@ from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.settings.rules import ImportRule
-from battery_analysis.store import Store, attachments, datasets, raw_files, retention, samples, tests
+from battery_analysis.store import Store, attachments, datasets, labels, raw_files, retention, samples
 from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import PartRead, Source, add_run
@@ -99,7 +99,8 @@ def import_files(
         IngestError: The spool cannot be written.
     """
     with open_importer(store, options) as importer:
-        yield from in_threads(lambda each: importer.take(*each), looked_up(candidates), options.workers, stop)
+        known = looked_up(candidates, options.retries)
+        yield from in_threads(lambda each: importer.take(*each), known, options.workers, stop)
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
     """Return the files of an import, without those that are done already; what lies beside data comes after them.
 
     Raises:
-        IngestError: The root does not exist or cannot be entered.
+        IngestError: The root does not exist or cannot be entered, or the sample map gives one name to several files.
     """
     found = search(
         options.root,
@@ -133,7 +134,9 @@ def candidates_of(options: ImportOptions, done: set[str] | None = None) -> list[
         retries=options.retries,
     )
     wanted = (candidate for candidate in found if not done or candidate.source not in done)
-    return sorted(wanted, key=_is_beside)
+    candidates = sorted(wanted, key=_is_beside)
+    options.rules.refuse_ambiguous(candidates)
+    return candidates
 
 
 class Importer:
@@ -179,9 +182,10 @@ class Importer:
     def refresh(self) -> None:
         """Bring all samples and cell datasets whose tests were stored since the last time up to date."""
         touched, self._touched = self._touched, set()
-        samples.refresh_aggregates(touched)
+        patient = patiently(self._options.retries)
+        patient(samples.refresh_aggregates, touched)
         cells, self._cells = self._cells, set()
-        datasets.refresh(self._store, cells)
+        patient(datasets.refresh, self._store, cells)
 
     @property
     def _reads_all(self) -> bool:
@@ -220,6 +224,8 @@ class Importer:
                 return None
             holding = self._keeping.append(grown.holding, grown.arrival)
             test, written = self._save(grown.source, grown.parcel, grown.decision, said.labels, again=False)
+            labels.add(holding.id, test.id, said.labels)
+            retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
             raw_files.belongs_to(holding, test.id, test.sample.id)
             return stored(grown.arrival, written, test, holding, _about_codes(grown.decision))
 
@@ -257,8 +263,7 @@ class Importer:
     ) -> Outcome:
         """Note bytes that are imported already."""
         self._keeping.note(owner, arrival)
-        raw_files.add_labels(owner, said.labels)
-        tests.add_labels(test.id, said.labels)
+        labels.add(owner.id, test.id, said.labels)
         job = self._options.labels.import_job
         first_seen_at = next(iter(owner.seen_at))
         if not owner.is_settled:
@@ -312,6 +317,7 @@ class Importer:
             except (InvalidDocumentError, ReadError, IngestError) as exc:
                 return failed(arrival, exc, holding)
         if written == "updated":
+            labels.add(holding.id, test.id, said.labels)
             retention.prune(self._store, by_id(RawDataFile, holding.id), self._options.keep_versions)
         attachments.attach_to_test(test, candidate.source, companions)
         raw_files.belongs_to(holding, test.id, test.sample.id)

@@ -53,8 +53,9 @@ class Keeping:
         same = next(later, None)
         if past.owner is not None:
             self.note(past.owner, arrival)
-            of_its_own = past.owner if past.owner.test_id in stored else same or past.owner
-            return past.owner, of_its_own.test_id
+            if same is None or past.owner.test_id in stored:
+                return past.owner, past.owner.test_id
+            return raw_files.absorb(same, past.owner), same.test_id
         not_read = (each for each in past.seen_here if each.test_id not in stored and each.grew_into(arrival))
         earlier = same or next(not_read, None)
         holding = self.append(earlier, arrival) if earlier else self.create(arrival, past, labels)

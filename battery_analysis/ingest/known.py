@@ -15,6 +15,7 @@ from typing import Any
 from bson import ObjectId
 
 from battery_analysis.ingest.discover import Candidate
+from battery_analysis.ingest.retrying import patiently
 from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers import READERS
 from battery_analysis.reading import companions_of
@@ -45,11 +46,11 @@ class Known:
     companions: bool
 
 
-def looked_up(candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Known | None]]:
-    """Yield files with what is known of them, asking for many at once."""
+def looked_up(candidates: Iterable[Candidate], retries: int = 0) -> Iterator[tuple[Candidate, Known | None]]:
+    """Yield files with what is known of them, asking for many at once; ``retries`` times where the server is away."""
     rest = iter(candidates)
     while batch := list(islice(rest, BATCH)):
-        known = unchanged(batch)
+        known = patiently(retries)(unchanged, batch)
         yield from ((candidate, known.get(candidate.source)) for candidate in batch)
 
 

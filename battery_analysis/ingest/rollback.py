@@ -12,14 +12,21 @@ from typing import Literal
 
 from bson import ObjectId
 
-from battery_analysis.errors import BatteryAnalysisError, IngestError
+from battery_analysis.errors import (
+    ArchiveError,
+    ConflictError,
+    IngestError,
+    ReaderLimitError,
+    ReadError,
+    SpoolError,
+)
 from battery_analysis.ingest import job as jobs
 from battery_analysis.ingest.kept import spooled_parts
 from battery_analysis.ingest.reader_pool import ReaderPool
 from battery_analysis.ingest.spool import Spool, open_spool
 from battery_analysis.models import FormerState, ImportedFile, ImportJob, RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, attachments, datasets, raw_files, removal, samples
+from battery_analysis.store import Store, attachments, datasets, labels, raw_files, removal, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Labels
@@ -42,11 +49,12 @@ class Undone:
 def roll_back(store: Store, settings: Settings, job_id: str) -> Iterator[Undone]:
     """Undo a job and yield what became of each test it had created or updated.
 
-    A test whose former bytes are no longer kept stays as it is and is named.
+    A test whose former bytes are no longer kept, or can no longer be read, stays as it is and is named.
 
     Raises:
         NotFoundError: No such job.
-        IngestError: The job is running or rolled back, or others have built on what it did; nothing is changed.
+        IngestError: The job is running or rolled back, or others have built on what it did, and nothing is changed; or
+            another import changed tests meanwhile, and all others are as before the job.
     """
     job = by_id(ImportJob, job_id)
     state = jobs.present_state(job)
@@ -57,12 +65,16 @@ def roll_back(store: Store, settings: Settings, job_id: str) -> Iterator[Undone]
     _refuse_if_built_on(job)
     if job.kind == "reprocess" and visible(TestResult).filter(created_in=job.id).first() is None:
         raise IngestError(f"job {job.id} only read archived bytes again; {_READ_AGAIN}")
-    kept = 0
-    for undone in _Rollback(store, settings, job).run():
-        kept += undone.what == "kept"
+    rollback = _Rollback(store, settings, job)
+    stays: list[str | None] = []
+    for undone in rollback.run():
+        if undone.what == "kept":
+            stays.append(undone.reason)
         yield undone
-    why = "read again from the same bytes" if job.kind == "reprocess" else "their former bytes are not kept"
-    reason = f"{kept} updated tests stay: {why}" if kept else "rolled back by a user"
+    if rollback.overtaken:
+        names = ", ".join(rollback.overtaken)
+        raise IngestError(f"job {job.id}: another import changed {names} meanwhile; roll back again once it has ended")
+    reason = f"{len(stays)} updated tests stay: {stays[0]}" if stays else "rolled back by a user"
     jobs.finish(job, "rolled_back", reason, seconds=0.0)
 
 
@@ -72,6 +84,12 @@ def _refuse_if_built_on(job: ImportJob) -> None:
         by = f"job {later.import_job}" if later.import_job else "an import without a job"
         raise IngestError(
             f"job {job.id}: {by} has updated test {later.id} ({later.name}) since; roll that one back first"
+        )
+    labelled = visible(TestResult).filter(created_in=job.id, labelled__import_job__ne=job.id, labelled__0__exists=True)
+    if (first := labelled.first()) is not None:
+        raise IngestError(
+            f"job {job.id}: job {first.labelled[-1].import_job} has added labels to test {first.id} ({first.name}) "
+            "since; roll that one back first"
         )
     edited = visible(TestResult).filter(created_in=job.id, edited_at__ne=None).first()
     if edited is not None:
@@ -86,6 +104,8 @@ class _Rollback:
         self._store = store
         self._settings = settings
         self._job = job
+        self.overtaken: list[str] = []
+        """Names of tests that another process changed while they were restored."""
 
     def run(self) -> Iterator[Undone]:
         touched: set[ObjectId] = set()
@@ -96,8 +116,12 @@ class _Rollback:
                 test = by_id(TestResult, identity)
                 touched.add(test.sample.id)
                 cells.add(test.cell_code)
-                yield self._undo(test, spool, pool)
+                try:
+                    yield self._undo(test, spool, pool)
+                except ConflictError:
+                    self.overtaken.append(test.name)
         yield from self._read_again()
+        labels.take_back(self._job.id)
         self._remove_what_is_left()
         samples.refresh_aggregates(touched)
         datasets.refresh(self._store, cells)
@@ -121,7 +145,9 @@ class _Rollback:
             return Undone(test.id, test.name, test.sample_name, "kept", reason)
         try:
             self._restore(test, test.former[-1], spool, pool)
-        except BatteryAnalysisError as exc:
+        except (SpoolError, ReaderLimitError):  # says nothing about what is kept
+            raise
+        except (ArchiveError, IngestError, ReadError) as exc:
             return Undone(test.id, test.name, test.sample_name, "kept", str(exc))
         return Undone(test.id, test.name, test.sample_name, "restored")
 

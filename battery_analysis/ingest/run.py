@@ -129,19 +129,21 @@ class JobRun:
     def __iter__(self) -> Iterator[Outcome]:
         began = time.monotonic()
         ending: tuple[str, str | None] = ("interrupted", "the importing process ended")
+        patient = patiently(self.options.retries)
         try:
             with jobs.beating(self.job, self.stopping), self._recording() as record:
                 for outcome in self._outcomes():
                     record(outcome)
                     yield outcome
-                samples.refresh_left_behind()
-                datasets.refresh_left_behind(self.store)
-            ending = jobs.ending(self.job, stopped=self.stopping.is_set())
+                patient(samples.refresh_left_behind)
+                patient(datasets.refresh_left_behind, self.store)
+            ending = patient(jobs.ending, self.job, stopped=self.stopping.is_set())
         except (BatteryAnalysisError, PyMongoError) as exc:
             ending = ("failed", str(exc))
+            patient = patiently(0)  # what ended the import was waited for already
             raise
         finally:
-            jobs.finish(self.job, *ending, seconds=time.monotonic() - began)
+            patient(jobs.finish, self.job, *ending, seconds=time.monotonic() - began)
 
     def _outcomes(self) -> Iterator[Outcome]:
         return import_files(self.store, self.options, self.candidates, self.stopping)
@@ -182,7 +184,7 @@ def begin(store: Store, settings: Settings, request: ImportRequest) -> JobRun:
     candidates = candidates_of(options)
     kept = asdict(request) | {"root": _storable(request.root), "sample_map": _storable(request.sample_map)}
     job = jobs.start(stored_root(options.root), kept)
-    jobs.set_total(job, len(candidates))
+    patiently(options.retries)(jobs.set_total, job, len(candidates))
     return JobRun(store, job, request.options(settings, job.id), candidates)
 
 

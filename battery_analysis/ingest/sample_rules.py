@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from battery_analysis.errors import IngestError
 from battery_analysis.ingest.discover import Candidate
 from battery_analysis.readers.base import TestMetadata
 from battery_analysis.settings import Settings
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,30 @@ class SampleRules:
         found = (match.group() for match in self.pattern.finditer(name))
         return list(dict.fromkeys(code for code in found if not any(stop.fullmatch(code) for stop in self.stop)))
 
+    def refuse_ambiguous(self, candidates: Iterable[Candidate]) -> None:
+        """Refuse a map in which a bare name stands for several files.
+
+        Raises:
+            IngestError: Names them.
+        """
+        meant: dict[str, list[str]] = {}
+        for candidate in candidates if self.sample_map and "map" in self.order else ():
+            if (key := self._key(candidate)) == candidate.filename:
+                meant.setdefault(key, []).append(str(candidate.relative))
+        for name, files in meant.items():
+            if len(files) > 1:
+                shown = ", ".join(files[:_SHOWN]) + (", …" if len(files) > _SHOWN else "")
+                raise IngestError(
+                    f"sample map: {name} stands for {len(files)} files ({shown}); write their paths below the root"
+                )
+
+    def _key(self, candidate: Candidate) -> str | None:
+        keys = (str(candidate.relative), candidate.source, candidate.filename)
+        return next((key for key in keys if key in self.sample_map), None)
+
     def _mapped(self, candidate: Candidate) -> str | None:
-        for key in (str(candidate.relative), candidate.source, candidate.filename):
-            if key in self.sample_map:
-                return self.sample_map[key]
-        return None
+        key = self._key(candidate)
+        return None if key is None else self.sample_map[key]
 
     def _by_pattern(self, candidate: Candidate) -> Decision | None:
         folders = (("folder name", folder) for folder in candidate.folders)

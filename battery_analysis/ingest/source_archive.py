@@ -43,6 +43,7 @@ _COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
+_SHOWN = 3
 _ENCRYPTED = 1
 _EXTENDED_TIME = 0x5455
 _WINDOWS = 0
@@ -151,13 +152,20 @@ class _Zip(_Archive):
         self._members: dict[str, zipfile.ZipInfo] = {}
 
     def listing(self, selection: Selection) -> Iterator[Listed]:
-        """Yield the members; of several with one name the last."""
+        """Yield the members; of several with one name the last, and a line that says so."""
+        again: set[str] = set()
         for number, member in enumerate(self._zip.infolist()):
             if number >= self.limits.members:
                 yield self._too_many()
                 break
             if not member.is_dir():
-                self._members[_name_in_zip(member)] = member
+                name = _name_in_zip(member)
+                if name in self._members:
+                    again.add(name)
+                self._members[name] = member
+        if again:
+            shown = ", ".join(sorted(again)[:_SHOWN]) + (", …" if len(again) > _SHOWN else "")
+            yield Listed(self.path.name, problem=f"several members of the name {shown}; the last of each is taken")
         for name, member in self._members.items():
             mode = member.external_attr >> 16
             moment, problem, damage = self._modified(member), None, None

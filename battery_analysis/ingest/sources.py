@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import struct
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,12 +63,21 @@ def is_archive(path: Path) -> bool:
         head = read_head(path)
         if head.startswith(_ZIP):
             # Text that lies in a zip archive as it is looks like a text to its reader.
-            return _PACKED.isdisjoint(find_reader(path, head).suffixes)
+            return _holds_packed(path) or _PACKED.isdisjoint(find_reader(path, head).suffixes)
     except UnknownFormatError:
         return True
     except ReadError:  # damaged, as whatever it is
         return True
     return True
+
+
+def _holds_packed(path: Path) -> bool:
+    """Say whether a zip archive holds files that are archives themselves; what those begin with shows in both."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.lower().endswith(tuple(_PACKED)) for name in archive.namelist())
+    except (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OSError):
+        return False
 
 
 def stored_root(root: Root) -> str:

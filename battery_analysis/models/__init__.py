@@ -1,7 +1,7 @@
 """Documents: shape and validation only."""
 
 from battery_analysis.models.attachment import Attachment, AttachmentSource
-from battery_analysis.models.base import Note, StoredDocument, checked, now
+from battery_analysis.models.base import AddedLabels, Note, StoredDocument, checked, now
 from battery_analysis.models.cell_dataset import BuiltFrom, CellDataset, DatasetTest
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.notice import Notice
@@ -34,6 +34,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
 
 __all__ = [
     "DOCUMENTS",
+    "AddedLabels",
     "Attachment",
     "AttachmentSource",
     "BlockRef",

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from mongoengine import DateTimeField, Document, EmbeddedDocument, ListField, StringField, ValidationError
+from mongoengine import (
+    DateTimeField,
+    Document,
+    EmbeddedDocument,
+    ListField,
+    ObjectIdField,
+    StringField,
+    ValidationError,
+)
 
 from battery_analysis.errors import InvalidDocumentError
 
@@ -34,6 +42,15 @@ class Note(EmbeddedDocument):
     text = StringField(required=True)
     author = StringField()
     written_at = DateTimeField(default=now)
+
+
+class AddedLabels(EmbeddedDocument):
+    """What an import job said of a document that was stored before it: enough to take it back."""
+
+    import_job = ObjectIdField(required=True)
+    tags = ListField(StringField())
+    keys = ListField(StringField(), help_text="Of the metadata")
+    fields = ListField(StringField(), help_text="That were empty")
 
 
 def checked(document: Document) -> Document:

@@ -15,7 +15,7 @@ from mongoengine import (
     StringField,
 )
 
-from battery_analysis.models.base import StoredDocument, now
+from battery_analysis.models.base import AddedLabels, StoredDocument, now
 
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -65,6 +65,7 @@ class RawDataFile(StoredDocument):
     operator = StringField()
     acquisition_device = StringField()
     metadata = DictField()
+    labelled = EmbeddedDocumentListField(AddedLabels, help_text="What later imports added")
 
     meta: ClassVar[dict[str, Any]] = {
         "collection": "raw_data_files",

@@ -21,7 +21,7 @@ from mongoengine import (
     ValidationError,
 )
 
-from battery_analysis.models.base import Note, StoredDocument
+from battery_analysis.models.base import AddedLabels, Note, StoredDocument
 from battery_analysis.models.raw_file import SHA256
 from battery_analysis.models.sample import CELL_TYPES, Sample
 
@@ -148,6 +148,7 @@ class TestResult(StoredDocument):
     columns = DictField(help_text="For each frame column: dtype, minimum, maximum, and its source and unit in the file")
     header = EmbeddedDocumentListField(HeaderLine, help_text="Every key and value of the file's own header")
     metadata = DictField(help_text="What people added")
+    labelled = EmbeddedDocumentListField(AddedLabels, help_text="What imports that did not make it added")
     notes_log = EmbeddedDocumentListField(Note)
 
     lead_bytes = LongField(help_text="Header and first records of a text that can be read on from any line")

@@ -130,7 +130,7 @@ class ArbinCsv:
         return Reading(frame, metadata, warnings)
 
     def _table(self, path: Path) -> tuple[pl.DataFrame, list[str]]:
-        text, _, warnings = load_text(path)
+        text, _, warnings = load_text(path, keep_returns=True)
         found = _header_line(text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore"))
         if found is None:
             raise CorruptFileError(path, "no table found: the file has no line with content", self.name)
@@ -139,6 +139,7 @@ class ArbinCsv:
         header_at = text.index(encoded)
         first_line = text.count(b"\n", 0, header_at) + 2
         start = header_at + len(encoded) + 1
+        line = line.removesuffix("\r")
         sample = sample_lines(text, start=start)
         delimiter = sniff_delimiter(line, sample)
         if delimiter is None or len(encoded) > MAX_LINE_BYTES or _holds_records(line, delimiter, sample):
@@ -181,7 +182,7 @@ def _header_line(text: str) -> tuple[str, str] | None:
     rest = text
     while rest:
         line, _, rest = rest.partition("\n")
-        if line.strip(' \t,;|"') and not _SEPARATOR_HINT.fullmatch(line.strip()):
+        if line.strip(' \t\r,;|"') and not _SEPARATOR_HINT.fullmatch(line.strip()):
             return line, rest
     return None
 

@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from battery_analysis.readers.biologic_header import filled_in, in_utc, kind_of_
 from battery_analysis.readers.sniff import (
     column_names,
     head_text,
+    lines_of,
     load_text,
     sample_lines,
     sniff_decimal,
@@ -75,7 +77,7 @@ class BiologicText:
             CorruptFileError: There is no line of column labels, or no records.
             SchemaError: The records cannot be parsed.
         """
-        text, _, warnings = load_text(path)
+        text, _, warnings = load_text(path, keep_returns=True)
         found = _split(text)
         del text
         if not found:
@@ -124,13 +126,8 @@ def _split(text: bytes) -> _Split | None:
     """
     lines: list[str] = []
     counted: int | None = None
-    position = 0
-    while position < len(text) and len(lines) < _MOST_HEADER_LINES:
-        end = text.find(b"\n", position)
-        end = len(text) if end < 0 else end
-        line = text[position:end].decode("utf-8", "replace")
+    for line, position in islice(lines_of(text), _MOST_HEADER_LINES):
         lines.append(line)
-        position = end + 1
         if len(lines) <= 3 and (match := _COUNT.match(line)):
             counted = int(match[1])
         if delimiter := _delimiter_of(line):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import polars as pl
 
 from battery_analysis.columns import Column
+from battery_analysis.readers.digits import digits_of
 
 _BRACKETS = re.compile(r"(?P<words>.*?[^\s(\[（])\s*[(\[（](?P<unit>[^()\[\]（）]*)[)\]）](?P<more>[^()\[\]（）]*)")
 _SLASH = re.compile(r"(?P<words>.*[^\s/])\s*/\s*(?P<unit>[^\W\d_][^/]*|[°%][^/]*)")
@@ -39,6 +40,7 @@ _SPELLINGS: dict[str, dict[str, float]] = {
 _CLOCK_TIME = r"^(?:(\d+)\s*(?:(?:d|D|days?|天)[\s.,-]*|[\s.,-]+))?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
 _CLOCK_TIME_AFTER_COLON = r"^(?::?(\d+)(?:d\s*|:|\s+))?(\d+):(\d+):(\d+(?:[.,]\d+)?)$"
 _DAYS = re.compile(" *d *")
+_PLAIN_TIME = re.compile(rb"(?P<days> *[dD] *|[ .,-])?::(?P<decimals>[.,])?")
 _SHOWN_NAMES = 12
 
 
@@ -113,6 +115,8 @@ def clock_seconds(texts: pl.Series, *, colon_after_days: bool = False) -> pl.Ser
     >>> clock_seconds(pl.Series(["144:02:18.5", "1-02:03:04", "1d 02:03:04,5", "29:58"])).to_list()
     [518538.5, 93784.0, 93784.5, None]
     """
+    if (plain := _plain_seconds(texts)) is not None:
+        return plain
     first = texts.drop_nulls().first()
     if isinstance(first, str) and first != first.strip():
         texts = texts.str.strip_chars()
@@ -129,6 +133,19 @@ def clock_seconds(texts: pl.Series, *, colon_after_days: bool = False) -> pl.Ser
         )
         total = ((days.fill_null(0.0) * 24 + hours) * 60 + minutes) * 60 + seconds
     return total.alias(texts.name)
+
+
+def _plain_seconds(texts: pl.Series) -> pl.Series | None:
+    """Seconds of texts that all are hours, minutes and seconds, most with days before or decimals behind; else None."""
+    found = digits_of(texts)
+    if found is None or (form := _PLAIN_TIME.fullmatch(found.marks)) is None:
+        return None
+    days, decimals = bool(form["days"]), bool(form["decimals"])
+    if len(found.numbers) != days + 3 + decimals:
+        return None
+    seconds = found.decimal(days + 2) if decimals else found.numbers[days + 2]
+    hours = found.numbers[days] + (24.0 * found.numbers[0] if days else 0.0)
+    return pl.Series(texts.name, (hours * 60 + found.numbers[days + 1]) * 60 + seconds)
 
 
 def _seconds(times: pl.Series, days: pl.Series | float = 0.0) -> pl.Series:

@@ -127,10 +127,16 @@ def _as_numbers(raw: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
         if numbers is not None:
             clock_times.add(name)
         else:
-            numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
+            if not _numbers(values.unique()).count():  # a column of N/A alone, of which Maccor writes several
+                continue
+            numbers = _numbers(values)
         if numbers.count():
             converted.append(numbers.alias(name))
     return raw.with_columns(converted), clock_times
+
+
+def _numbers(texts: pl.Series) -> pl.Series:
+    return texts.str.strip_chars().cast(pl.Float64, strict=False)
 
 
 def _seconds(values: pl.Series) -> pl.Series | None:

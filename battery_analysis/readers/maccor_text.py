@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,9 @@ from battery_analysis.readers.maccor_header import describe, read_header
 from battery_analysis.readers.maccor_mapping import UNITS_SUFFIX, name_units
 from battery_analysis.readers.maccor_records import to_reading
 from battery_analysis.readers.sniff import (
-    MAX_LINE_BYTES,
     column_names,
     line_start,
+    lines_of,
     load_text,
     sample_lines,
     sniff_decimal,
@@ -65,8 +66,8 @@ class MaccorText:
             CorruptFileError: There is no line of column names, or no records.
             SchemaError: Test time or voltage is absent.
         """
-        text, _, warnings = load_text(path)
-        found = _find_names(text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore"))
+        text, _, warnings = load_text(path, keep_returns=True)
+        found = _find_names(text)
         if found is None:
             raise CorruptFileError(path, "no line of column names such as Step, TestTime, Volts", self.name)
         try:
@@ -89,8 +90,8 @@ class _Found(NamedTuple):
     delimiter: str
 
 
-def _find_names(text: str) -> _Found | None:
-    lines = text.split("\n", _MOST_HEADER_LINES)[:_MOST_HEADER_LINES]
+def _find_names(text: bytes) -> _Found | None:
+    lines = [line for line, _ in islice(lines_of(text), _MOST_HEADER_LINES)]
     for at, line in enumerate(lines):
         if delimiter := _delimiter(line):
             return _Found(lines[: at + 1], delimiter)
@@ -111,8 +112,8 @@ def _table(text: bytes, found: _Found) -> tuple[pl.DataFrame, dict[str, str], li
     Also says the units of columns whose column Units is the same all over and need not be read.
     """
     start, first_line = line_start(text, len(found.lines)), len(found.lines) + 1
-    while text.startswith(b"\n", start):
-        start, first_line = start + 1, first_line + 1
+    while text.startswith((b"\n", b"\r\n"), start):
+        start, first_line = line_start(text, 1, start), first_line + 1
     sample = sample_lines(text, start=start)
     names, warnings = _names(found, sample)
     decimal = sniff_decimal(sample, found.delimiter)

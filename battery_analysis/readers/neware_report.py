@@ -141,7 +141,9 @@ def _as_column(values: pl.Series, source: Heading, column: Column) -> pl.Series:
         SchemaError: The values are not what the column holds, or their unit is not known.
     """
     if column is columns.STEP_TYPE:
-        return values.cast(pl.String).str.strip_chars(' \t"')
+        kinds = values.cast(pl.String).unique()
+        bare = kinds.str.strip_chars(' \t"')
+        return values.cast(pl.String) if bare.equals(kinds) else values.cast(pl.String).str.strip_chars(' \t"')
     if column.unit == "s" and is_clock(source.unit):
         seconds = seconds_of(values)
         if 2 * seconds.null_count() > values.len() + values.null_count():

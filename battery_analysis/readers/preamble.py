@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import polars as pl
@@ -16,8 +17,8 @@ import polars as pl
 from battery_analysis.columns import Column
 from battery_analysis.readers.headings import Heading
 from battery_analysis.readers.sniff import (
-    MAX_LINE_BYTES,
     column_names,
+    lines_of,
     sample_lines,
     sniff_decimal,
     sniff_delimiter,
@@ -68,12 +69,7 @@ def find_table(text: bytes, is_header: Callable[[str], bool], first_line: int = 
     (['Cell: A1'], 't,U', b'0,3.6\n', 3)
     """
     lines: list[str] = []
-    position = 0
-    while position < len(text) and len(lines) < _MOST_LINES:
-        end = text.find(b"\n", position)
-        end = len(text) if end < 0 else end
-        line = text[position : min(end, position + MAX_LINE_BYTES)].decode("utf-8", "replace")
-        position = end + 1
+    for line, position in islice(lines_of(text), _MOST_LINES):
         if is_header(line):
             return Below(lines, line, text, first_line + len(lines) + 1, position)
         lines.append(line)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+from pyarrow import csv
 
 from battery_analysis.columns import infinite_values
 from battery_analysis.errors import SchemaError
@@ -24,7 +26,14 @@ LAST_LINE = "the last line is incomplete"
 
 _NAMED_LINES = 10
 _MANY_LINES = 40
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 2 * MAX_LINE_BYTES
+_COUNTED_BYTES = 1 << 18
+_ARROW_TYPES = {
+    pl.Int64: pa.int64(),
+    pl.Float64: pa.float64(),
+    pl.String: pa.string(),
+    pl.Categorical: pa.dictionary(pa.int32(), pa.string()),
+}
 _NUMBER = re.compile(
     r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|\d{1,3}([.,]\d{3}){2,}|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(\.\d{3})+,\d*"
     r"|nan|inf|infinity)",
@@ -76,12 +85,10 @@ def parse_table(
     types, grouped = _guess_types(text, start, names, delimiter, decimal, real, words)
     types = tuple(pl.Categorical() if name in repeated else dtype for name, dtype in zip(names, types, strict=True))
     layout = _Layout(tuple(names), delimiter, decimal, types, grouped)
-    frame = _read_partly(text, start, layout, unread)
-    if frame is None:
-        frame = _read_strictly(text, start, layout)
+    frame = _read_strictly(text, start, layout._replace(unread=unread))
     lost: dict[str, int] = {}
     if frame is None:
-        rows = text[start:]
+        rows = text[start:].replace(b"\r\n", b"\n")
         regular, line_warnings = _regular_lines(rows, layout, first_line)
         warnings = [*line_warnings, *warnings]
         frame = _read_strictly(regular, 0, layout) if regular != rows else None
@@ -124,7 +131,7 @@ def _without_cut_off_line(
     begin = max(start, text.rfind(b"\n", start) + 1)
     if not 0 < len(text) - begin <= MAX_LINE_BYTES or not text[begin:].strip():
         return text, []
-    cells = split_cells(text[begin:].decode("utf-8", "replace"), delimiter)
+    cells = split_cells(text[begin:].removesuffix(b"\r").decode("utf-8", "replace"), delimiter)
     if len(cells) < len(names):
         fault = f"has {_fields(len(cells))} instead of {len(names)}"
     elif cells[-1].startswith('"') and cells[-1].count('"') % 2:
@@ -195,15 +202,6 @@ def _all_are(kind: Callable[[str], float], cells: Iterable[str]) -> bool:
     return "_" not in "".join(cells)  # Python takes 1_000 for a number, no tester writes one like that
 
 
-def _read_partly(text: bytes, start: int, layout: _Layout, unread: Collection[str]) -> pl.DataFrame | None:
-    """Parse strictly, without some columns; None where that hides a row with too many or too few fields."""
-    last = layout.names[-1]
-    frame = _read_strictly(text, start, layout._replace(unread=unread)) if unread and last not in unread else None
-    if frame is None or frame[last].null_count() or not _totals_fit(text, start, frame.height, layout):
-        return None
-    return frame
-
-
 def _read_strictly(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None:
     """Parse with the guessed types; None where a cell or a line may not fit them."""
     frame = None if layout.grouped or _has_long_line(text, start) else _read_typed(text, start, layout)
@@ -211,20 +209,16 @@ def _read_strictly(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | N
         return None
     if text.find(b'"', start) >= 0 and frame.height != _count_lines(text, start):  # quotes can hide line ends
         return None
-    # The parser refuses long rows, but fills short and empty ones with nulls: then the last column has some.
-    if frame[layout.names[-1]].null_count() and not _totals_fit(text, start, frame.height, layout):
-        return None
     return None if _may_have_empty_rows(frame) else frame
 
 
 def _read_typed(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None:
+    """Parse columns of the guessed types; None where a line has too few or too many fields or a cell is of another."""
     broken = tuple(pl.Float64() if dtype.is_integer() else dtype for dtype in layout.types)
     for types in dict.fromkeys((layout.types, broken)):
         try:
-            return _read_csv(text, start, layout, types)
-        except pl.exceptions.SchemaError:  # a line has too many fields
-            return None
-        except pl.exceptions.PolarsError:  # a cell does not hold its type; a column may be whole only in the sample
+            return _read_csv(text, start, layout._replace(types=types))
+        except pa.ArrowInvalid:  # a column may be whole only in the sample
             continue
     return None
 
@@ -237,18 +231,6 @@ def _may_have_empty_rows(frame: pl.DataFrame) -> bool:
     return bool(frame.select(pl.all_horizontal(pl.col(columns).is_null()).any()).item())
 
 
-def _totals_fit(text: bytes, start: int, lines: int, layout: _Layout) -> bool:
-    """Say whether there are as many delimiters as the lines need, not counting those inside quotes."""
-    marks = _count(text, layout.mark, start)
-    if text.find(b'"', start) < 0:
-        return marks == lines * layout.marks_per_line
-    quotes = _count(text, b'"', start)
-    for quoted in _QUOTED.finditer(text, start):
-        marks -= quoted[0].count(layout.mark)
-        quotes -= 2
-    return not quotes and marks == lines * layout.marks_per_line
-
-
 def _count_lines(text: bytes, start: int) -> int:
     return _count(text, b"\n", start) + (not text.endswith(b"\n")) if start < len(text) else 0
 
@@ -256,7 +238,7 @@ def _count_lines(text: bytes, start: int) -> int:
 def _count(text: bytes, mark: bytes, start: int) -> int:
     """Count one byte from ``start`` on, several times faster than ``bytes.count`` does."""
     codes = np.frombuffer(text, np.uint8)
-    blocks = (codes[at : at + _BLOCK_BYTES] for at in range(start, codes.size, _BLOCK_BYTES))
+    blocks = (codes[at : at + _COUNTED_BYTES] for at in range(start, codes.size, _COUNTED_BYTES))
     return sum(int(np.count_nonzero(block == mark[0])) for block in blocks)
 
 
@@ -268,8 +250,8 @@ def _has_long_line(text: bytes, start: int) -> bool:
 def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int], list[str]]:
     """Parse as texts, then cast; also count the words that each numeric column loses, and name those with thousands."""
     try:
-        frame = _read_csv(text, 0, layout, [pl.String()] * len(layout.names))
-    except pl.exceptions.PolarsError as exc:
+        frame = _read_csv(text, 0, layout._replace(types=(pl.String(),) * len(layout.names)))
+    except pa.ArrowInvalid as exc:
         raise SchemaError(f"no table found: {str(exc).splitlines()[0]}") from exc
     lost = {}
     ungrouped = []
@@ -309,22 +291,29 @@ def _without_groups(cells: pl.Series, decimal: str) -> pl.Series:
     return pl.select(pl.when(grouped).then(plain).otherwise(cells).alias(cells.name)).to_series()
 
 
-def _read_csv(text: bytes, start: int, layout: _Layout, types: Sequence[pl.DataType]) -> pl.DataFrame:
-    schema = dict(zip(layout.names, types, strict=True))
+def _read_csv(text: bytes, start: int, layout: _Layout) -> pl.DataFrame:
+    """Parse rows of which each has all its fields; a line without any character is none.
+
+    Raises:
+        pa.ArrowInvalid: A row has too few or too many fields, or a cell is not of its column's type.
+    """
+    types = dict(zip(layout.names, layout.types, strict=True))
+    read = [name for name in layout.names if name not in layout.unread]
     if start >= len(text):
-        return pl.DataFrame(schema=schema)
-    try:
-        return pl.read_csv(
-            text,
-            has_header=False,
-            schema=schema,
-            columns=[at for at, name in enumerate(layout.names) if name not in layout.unread],
-            separator=layout.delimiter,
-            skip_lines=text.count(b"\n", 0, start),
-            decimal_comma=layout.decimal == ",",
-        )
-    except pl.exceptions.PanicException as exc:  # no Exception: it would pass every handler above
-        raise pl.exceptions.ComputeError(f"the parser failed: {exc}") from exc
+        return pl.DataFrame(schema={name: types[name] for name in read})
+    table = csv.read_csv(
+        pa.py_buffer(text).slice(start),
+        csv.ReadOptions(column_names=layout.names, block_size=_BLOCK_BYTES),
+        csv.ParseOptions(delimiter=layout.delimiter),
+        csv.ConvertOptions(
+            column_types={name: _ARROW_TYPES[type(dtype)] for name, dtype in types.items()},
+            include_columns=read,
+            null_values=[""],
+            strings_can_be_null=True,
+            decimal_point=layout.decimal,
+        ),
+    )
+    return pl.DataFrame(table)
 
 
 def _without_empty_texts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 from bson import ObjectId
 from bson.errors import BSONError
 from mongoengine import NotUniqueError
+from pymongo import ReturnDocument
 
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import Extent, RawDataFile, RawVersion, SourcePath, TestResult, checked, now
@@ -227,6 +228,35 @@ def append(store: Store, holding: Holding, arrival: Arrival, *, archive: bool) -
     return _holding(changed.to_mongo().to_dict())
 
 
+def absorb(holding: Holding, unread: Holding) -> Holding:
+    """Make the versions of a file that nobody could read so far the next ones of the file they are later states of.
+
+    A digest belongs to one file, so the unread one goes first; a crash between leaves a file that is still to come.
+
+    Raises:
+        ConflictError: Another importer added a version meanwhile.
+    """
+    collection = RawDataFile._get_collection()
+    document = collection.find_one_and_delete({"_id": unread.id, "sha256": unread.newest})
+    if document is None:
+        raise ConflictError(f"{unread.filename}: another version was stored by another process meanwhile")
+    places = [place for place in document["sources"] if place["path"] not in holding.seen_at]
+    seen_again = {place["path"]: place for place in document["sources"] if place["path"] in holding.seen_at}
+    added = {"versions": {"$each": document["versions"]}, "sources": {"$each": places}}
+    newest = {"sha256": unread.newest, "size": document["size"], "updated_at": now()}
+    changed = collection.find_one_and_update(
+        {"_id": holding.id, "sha256": holding.newest},
+        {"$push": added, "$set": newest},
+        return_document=ReturnDocument.AFTER,
+    )
+    if changed is None:
+        collection.insert_one(document)
+        raise ConflictError(f"{holding.filename}: another version was stored by another process meanwhile")
+    for path, place in seen_again.items():
+        collection.update_one({"_id": holding.id, "sources.path": path}, {"$set": {"sources.$": place}})
+    return _holding(changed)
+
+
 def archive_late(store: Store, holding: Holding, arrival: Arrival) -> None:
     """Put away the bytes of a version that was imported without them."""
     if arrival.sha256 in holding.kept:
@@ -283,21 +313,6 @@ def belongs_to(holding: Holding, test_id: ObjectId, sample: ObjectId) -> None:
     if holding.test_id != test_id:
         collection.update_one({"_id": holding.id}, {"$set": {"test_result": test_id}})
     collection.update_one({"_id": holding.id, "sample": None}, {"$set": {"sample": sample}})
-
-
-def add_labels(holding: Holding, labels: Labels) -> None:
-    """Add what an importer says of a file that is stored already; what was said before stays."""
-    if not labels.say_something:
-        return
-    raw = RawDataFile.objects.only("metadata", "operator", "acquisition_device").get(id=holding.id)
-    said = {
-        "metadata": {**labels.metadata, **raw.metadata},
-        "operator": raw.operator or labels.operator,
-        "acquisition_device": raw.acquisition_device or labels.device,
-    }
-    known = {name: value for name, value in said.items() if value}
-    change = {"$addToSet": {"tags": {"$each": list(labels.tags)}}, "$set": {**known, "updated_at": now()}}
-    RawDataFile._get_collection().update_one({"_id": holding.id}, change)
 
 
 def _holding(document: Mapping[str, Any]) -> Holding:

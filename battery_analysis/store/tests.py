@@ -55,6 +55,7 @@ _KEPT_ON_UPDATE = frozenset(
         "tags",
         "notes_log",
         "metadata",
+        "labelled",
         "sample",
         "sample_name",
         "sample_rule",
@@ -287,17 +288,6 @@ def _swap(current: TestResult, fields: dict[str, Any], gone: Sequence[str] = ())
     changed = TestResult._get_collection().update_one({"_id": current.id, "revision": current.revision}, update)
     if not changed.matched_count:
         raise ConflictError(f"test {current.id} was changed by another process at revision {current.revision}")
-
-
-def add_labels(test_id: ObjectId, labels: Labels) -> None:
-    """Add what an importer says of a test that is stored already; what people set stays."""
-    if not (labels.tags or labels.metadata):
-        return
-    test = by_id(TestResult, test_id)
-    if not (set(labels.tags) <= set(test.tags) and labels.metadata.keys() <= test.metadata.keys()):
-        test.tags = list(dict.fromkeys([*test.tags, *labels.tags]))
-        test.metadata = {**labels.metadata, **test.metadata}
-        _save_by_hand(test)
 
 
 def tag(test_id: str | ObjectId, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> TestResult:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
 
 import psutil
 
 from battery_analysis.store import server
-from benchmarks.faults.picture import differences, picture, shortened
+from benchmarks.faults.picture import Picture, differences, picture, shortened
 from benchmarks.faults.stage import Command, Course, Stage, Try, eventually, stage
 
 ORPHAN_SECONDS = 20.0
@@ -147,5 +148,16 @@ def _others_are_stored(scene: Stage, name: str, course: Course) -> list[str]:
         return []
     with scene.store(name) as store:
         wrong = list(differences(course.expected, picture(store)))
-    own = str(failed[0]["sha256"])[:8]
-    return shortened([line for line in wrong if own not in line and not line.startswith(("stored", "samples"))])
+    touched = _of_one_test(str(failed[0]["sha256"])[:8], course.expected)
+    others = (line for line in wrong if not any(digest in line for digest in touched))
+    return shortened([line for line in others if not line.startswith(("stored", "samples"))])
+
+
+def _of_one_test(digest: str, expected: Picture) -> set[str]:
+    """Beginnings of the digests of all parts and versions of the test that one of them belongs to."""
+    digests = {digest}
+    for title, facts in expected.items():
+        if digest in title:
+            versions = [version["sha256"] for version in facts.get("versions", ())]
+            digests.update(re.findall("[0-9a-f]{8}", title), (each[:8] for each in versions))
+    return digests

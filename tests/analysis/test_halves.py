@@ -76,3 +76,11 @@ def test_without_a_current_there_are_no_half_cycles(current: list[float | None])
     )
     with pytest.raises(AnalysisError, match=r"half cycle"):
         half_cycles(frame)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_the_last_half_cycle_is_complete_once_it_is_over(finished: bool) -> None:
+    frame = logged([Step(1.0, 3600), Step(-1.0, 3600)], 60.0)
+    assert half_cycles(frame, finished=finished).table["complete"].to_list() == [True, finished]
+    rested = logged([Step(1.0, 3600), Step(-1.0, 3600), Step(0.0, 60)], 60.0)
+    assert half_cycles(rested).table["complete"].to_list() == [True, True]

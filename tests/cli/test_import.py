@@ -131,6 +131,19 @@ def test_a_preview_writes_the_map_that_the_import_then_follows(
     assert {test["sample"] for test in cli.json("search")} == {"Left cell", "CD34"}
 
 
+def test_a_map_that_gives_one_name_to_several_files_is_refused(cli: Cli, tmp_path: Path) -> None:
+    for folder in ("left", "right"):
+        (tmp_path / "rig" / folder).mkdir(parents=True)
+        (tmp_path / "rig" / folder / "data.csv").write_text(arbin_csv())
+    names = tmp_path / "map.csv"
+    names.write_text("file_path,sample\ndata.csv,Left cell\n")
+    done = cli("import", tmp_path / "rig", "--sample-map", names)
+    assert done.status == 2
+    assert "data.csv stands for 2 files" in done.err
+    names.write_text("file_path,sample\nleft/data.csv,Left cell\n")
+    cli.ok("import", tmp_path / "rig", "--sample-map", names)
+
+
 def test_a_confirmed_preview_is_imported(cli: Cli, lab: Path, tmp_path: Path) -> None:
     done = cli("import", lab, "--preview-samples", "--confirm", "--sample-map", tmp_path / "map.csv", "--json")
     assert done.json["counts"] == {"created": 2, "failed": 1, "skipped": 1}

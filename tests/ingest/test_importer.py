@@ -25,6 +25,7 @@ from battery_analysis.store.parcel import pack
 from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Labels
 from battery_analysis.store.tests import Belonging, save_test
+from examples.bulk import write_large_ndax
 from tests.builders import arbin_csv, cycling_frame, read_result, save
 from tests.ingest.conftest import Importing
 
@@ -424,6 +425,29 @@ def test_a_version_that_failed_does_not_cut_a_test_in_two(
     again = importing()["AB12.csv"]
     assert (again.outcome, again.test_id) == ("updated", first.test_id)
     assert RawDataFile.objects.count() == 1
+
+
+def test_a_binary_version_that_failed_is_a_version_of_its_file_once_it_is_read(
+    store: Store, lab: Path, importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lab / "AB12.ndax"
+    write_large_ndax(path, 400)
+    first, before = importing()["AB12.ndax"], path.read_bytes()
+    write_large_ndax(path, 500)
+
+    def fail(*_: object) -> None:
+        raise ReaderLimitError("AB12.ndax", "the process that read it died")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(reader_pool._InProcess, "result", fail)
+        assert importing()["AB12.ndax"].outcome == "failed"
+    again = importing()["AB12.ndax"]
+    assert (again.outcome, again.test_id) == ("updated", first.test_id)
+    raw, part = RawDataFile.objects.get(), TestResult.objects.get().raw_files[0]
+    assert part.versions == [version.sha256 for version in raw.versions] == [first.sha256, again.sha256]
+    assert original(store, raw) == path.read_bytes()
+    assert original(store, raw, first.sha256) == before
+    assert [place.path for place in raw.sources] == [str(path)]
 
 
 def test_a_sample_edited_while_its_test_is_stored_is_followed(

@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from battery_analysis.errors import IngestError, InvalidDocumentError, NotFoundError
+from battery_analysis.errors import ConflictError, IngestError, InvalidDocumentError, NotFoundError
 from battery_analysis.ingest import job as jobs
+from battery_analysis.ingest import rollback
 from battery_analysis.ingest import run as runs
 from battery_analysis.ingest.rollback import Undone, roll_back
 from battery_analysis.models import ImportJob, RawDataFile, Sample, TestResult
@@ -124,7 +125,54 @@ def test_bytes_that_are_not_kept_leave_the_test_as_it_is_and_say_so(
     [undone] = undo(store, settings, job)
     assert (undone.what, undone.reason) == ("kept", "AB12.csv: its former bytes are not kept")
     assert TestResult.objects.get().record_count == 60
-    assert ImportJob.objects.get(id=job).reason == "1 updated tests stay: their former bytes are not kept"
+    assert ImportJob.objects.get(id=job).reason == "1 updated tests stay: AB12.csv: its former bytes are not kept"
+
+
+def test_labels_that_a_job_added_to_what_was_stored_go_with_it(
+    store: Store, settings: Settings, lab: Path, run_job: RunJob
+) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv())
+    first = run_job(tags=["check-up"], operator="Ada")
+    before = TestResult.objects.get().to_mongo(), RawDataFile.objects.get().to_mongo()
+    second = run_job(tags=["check-up", "ageing"], operator="Eve", device="C1", metadata={"rig": "7"})
+    test, raw = TestResult.objects.get(), RawDataFile.objects.get()
+    assert test.tags == raw.tags == ["check-up", "ageing"]
+    assert (raw.operator, raw.acquisition_device, raw.metadata, test.metadata) == (
+        "Ada",
+        "C1",
+        {"rig": "7"},
+        {"rig": "7"},
+    )
+    with pytest.raises(IngestError, match=f"job {second} has added labels .*; roll that one back first"):
+        undo(store, settings, first)
+    assert undo(store, settings, second) == []
+    for was, document in zip(before, (TestResult.objects.get(), RawDataFile.objects.get()), strict=True):
+        now_is = document.to_mongo()
+        lasting = [name for name in was if name not in ("updated_at", "sources")]  # it was seen there once more
+        assert {name: now_is.get(name) for name in lasting} == {name: was[name] for name in lasting}
+    assert [each.what for each in undo(store, settings, first)] == ["removed"]
+
+
+def test_a_rollback_that_another_import_overtakes_can_be_made_again(
+    store: Store, settings: Settings, lab: Path, run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = arbin_csv(cycles=4)
+    (lab / "AB12.csv").write_text("\n".join(whole.splitlines()[:50]) + "\n")
+    run_job()
+    before = TestResult.objects.get()
+    (lab / "AB12.csv").write_text(whole)
+    job = run_job()
+
+    def overtaken(*_: object, **__: object) -> None:
+        raise ConflictError("AB12.csv: stored by another process meanwhile")
+
+    with monkeypatch.context() as race:
+        race.setattr(rollback, "save_test", overtaken)
+        with pytest.raises(IngestError, match=r"another import changed .*; roll back again"):
+            undo(store, settings, job)
+    assert ImportJob.objects.get(id=job).state == "completed"
+    assert [each.what for each in undo(store, settings, job)] == ["restored"]
+    assert TestResult.objects.get().record_count == before.record_count
 
 
 def test_a_test_that_a_person_changed_since_is_not_taken_away(

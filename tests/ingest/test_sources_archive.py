@@ -24,6 +24,7 @@ from battery_analysis.ingest.verify import compare_tree
 from battery_analysis.models import TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store
+from examples.bulk import write_large_ndax
 from tests.builders import arbin_csv
 from tests.ingest.conftest import Importing
 from tests.ingest.places import LONG_AGO, Taking, said, taking
@@ -305,6 +306,17 @@ def test_of_members_with_one_name_the_last_counts(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"newest"
 
 
+def test_of_a_zip_that_holds_a_name_twice_a_line_says_which_counts(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "lab.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("AB12.csv", "older")
+        archive.writestr("AB12.csv", "newest")
+    found, line = search(tmp_path / "lab.zip", Selection(), data_dir=tmp_path)
+    assert line.problem == "several members of the name AB12.csv; the last of each is taken"
+    assert found.origin is not None
+    found.origin.bring(tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "newest"
+
+
 def test_times_in_a_zip_are_of_its_zone_unless_a_member_says_more(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "lab.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo("plain.csv", (2026, 7, 1, 12, 0, 0)), "a")
@@ -339,6 +351,13 @@ def test_files_in_a_zip_archive_need_not_be_compressed(take: Taking, lab: Path) 
     with zipfile.ZipFile(lab / "lab.zip", "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("rate/AB12.csv", arbin_csv())
     assert [each.outcome for each in take(lab / "lab.zip").values()] == ["created"]
+
+
+def test_a_format_that_is_a_zip_archive_may_lie_uncompressed_in_one(lab: Path) -> None:
+    write_large_ndax(lab / "AB12.ndax", 100)
+    with zipfile.ZipFile(lab / "lab.zip", "w", zipfile.ZIP_STORED) as archive:
+        archive.write(lab / "AB12.ndax", "AB12.ndax")
+    assert is_archive(lab / "lab.zip")
 
 
 @pytest.mark.parametrize(
