@@ -69,6 +69,19 @@ def write(target: Path, frame: pl.DataFrame, cycles: pl.DataFrame, metadata: Tes
     return [target]
 
 
+def write_table(target: Path, table: pl.DataFrame) -> None:
+    """Write a table as Parquet or CSV, as the name of ``target`` says.
+
+    Raises:
+        BatteryAnalysisError: The name says neither, or the file cannot be written; the old one is as it was.
+    """
+    name = target.name.lower()
+    if not name.endswith(SUFFIXES):
+        raise BatteryAnalysisError(f"{target}: ends in {target.suffix!r}, not in {' or '.join(SUFFIXES)}")
+    with replacing(target) as file:
+        table.write_parquet(file) if name.endswith(".parquet") else _for_text(table).write_csv(file)
+
+
 def _check_required(target: Path, frame: pl.DataFrame) -> None:
     from battery_analysis.columns import CURRENT, TEST_TIME, VOLTAGE
 

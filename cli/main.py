@@ -13,10 +13,12 @@ import typer
 
 from battery_analysis import __version__
 from cli import (
+    dataset,
     db,
     demo,
     formats,
     import_directory,
+    normalize,
     raw,
     read,
     reprocess,
@@ -47,7 +49,7 @@ def _battery_analysis(
     """Battery test data, from raw cycler files to answers."""
 
 
-for single in (import_directory, watch, schedule, verify, reprocess, search, read, formats, demo):
+for single in (import_directory, watch, schedule, verify, reprocess, search, dataset, normalize, read, formats, demo):
     app.add_typer(single.app)
 for name, group in (("sample", sample), ("test", test_result), ("raw", raw), ("db", db)):
     app.add_typer(group.app, name=name)

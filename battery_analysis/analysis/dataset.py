@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from battery_analysis.analysis.checkups import mark_cycles
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA, CycleMethod, flows_of_runs, summarise_cycles
 from battery_analysis.analysis.efficiency import EfficiencyConvention, with_efficiencies
 from battery_analysis.analysis.integration import gaps
@@ -38,6 +39,10 @@ PROFILE: tuple[str, ...] = (
     "end_time_second",
     "charge_capacity_ah",
     "discharge_capacity_ah",
+    "discharge_time_second",
+    "min_voltage_volt",
+    "max_voltage_volt",
+    "coulombic_efficiency",
 )
 """Columns of a test's cycle table on which the numbers of the whole cell depend."""
 
@@ -47,8 +52,11 @@ PLACED_SCHEMA: dict[str, type[pl.DataType]] = {
     "test_cycle_count": pl.Int64,
     "running_time_second": pl.Float64,
     "running_throughput_ah": pl.Float64,
+    "role": pl.String,
+    "role_reason": pl.String,
 }
-"""``test`` is the place of the test, from 0; both running quantities are those at the end of the cycle."""
+"""``test`` is the place of the test, from 0; both running quantities are those at the end of the cycle. ``role`` is
+``formation``, ``checkup`` or ``cycling``, null where it cannot be told, and why; see ``checkups``."""
 
 DATASET_SCHEMA: dict[str, type[pl.DataType]] = {
     "cycle_count": pl.Int64,
@@ -56,6 +64,8 @@ DATASET_SCHEMA: dict[str, type[pl.DataType]] = {
     "test_cycle_count": pl.Int64,
     "running_time_second": pl.Float64,
     "running_throughput_ah": pl.Float64,
+    "role": pl.String,
+    "role_reason": pl.String,
     **{name: dtype for name, dtype in CYCLE_SCHEMA.items() if name != "cycle_count"},
 }
 """Columns of the cycle table of a cell: those of a test's, with the cell's own before them."""
@@ -164,7 +174,8 @@ def dataset_table(profiles: Sequence[pl.DataFrame], spans: Sequence[Span]) -> pl
 
     Example:
         >>> test = pl.DataFrame({"cycle_count": [0, 1], "end_time_second": [60.0, 120.0],
-        ...                      "charge_capacity_ah": [1.0, 2.0], "discharge_capacity_ah": [1.0, None]})
+        ...                      "charge_capacity_ah": [1.0, 2.0], "discharge_capacity_ah": [1.0, None],
+        ...                      **{name: [None, None] for name in PROFILE[4:]}})
         >>> span = Span("a", "Arbin", first_time_second=0.0, last_time_second=150.0)
         >>> table = dataset_table([test, test], [span, span])
         >>> table.select("cycle_count", "test_cycle_count", "running_time_second", "running_throughput_ah").rows()
@@ -179,14 +190,30 @@ def dataset_table(profiles: Sequence[pl.DataFrame], spans: Sequence[Span]) -> pl
     began = np.array([span.first_time_second or 0.0 for span in spans])
     test = np.repeat(np.arange(len(profiles)), rows)
     within = np.arange(rows.sum()) - np.repeat(np.cumsum(rows) - rows, rows)
-    table = pl.concat([profile.select(PROFILE) for profile in profiles]).rename({"cycle_count": "test_cycle_count"})
+    typed = [pl.col(name).cast(CYCLE_SCHEMA[name]) for name in PROFILE]
+    table = pl.concat([profile.select(typed) for profile in profiles]).rename({"cycle_count": "test_cycle_count"})
     moved = (table["charge_capacity_ah"] + table["discharge_capacity_ah"]).fill_null(float("nan")).to_numpy()
+    table = table.with_columns(cycle_count=pl.Series((before + 1)[test] + within))
     return table.with_columns(
+        *_roles(table),
         test=pl.Series(test, dtype=pl.Int32),
-        cycle_count=pl.Series((before + 1)[test] + within),
         running_time_second=pl.col("end_time_second") + pl.Series((passed - began)[test]),
         running_throughput_ah=pl.Series(np.cumsum(moved), nan_to_null=True),
     ).select(*placed_schema())
+
+
+def _roles(table: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Say of each row whether its cycle is formation or a check-up within the life of the cell, and why."""
+    whole = table
+    if not table["cycle_count"].is_unique().all():
+        low, high = pl.col("min_voltage_volt").min(), pl.col("max_voltage_volt").max()
+        sums = pl.col("discharge_capacity_ah", "discharge_time_second").sum()
+        whole = table.group_by("cycle_count", maintain_order=True).agg(
+            sums, low, high, pl.col("coulombic_efficiency").drop_nulls().first()
+        )
+    marked = mark_cycles(whole)
+    of_row = table["cycle_count"] - 1
+    return marked["role"].gather(of_row), marked["reason"].gather(of_row).alias("role_reason")
 
 
 def placed_schema() -> dict[str, type[pl.DataType]]:

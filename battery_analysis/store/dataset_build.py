@@ -48,7 +48,7 @@ _ASKED = (
     *("segments.digest", "segments.first_time_second", "segments.last_time_second"),
 )
 
-NUMBERING: tuple[str, ...] = ("cycle_count",)
+NUMBERING: tuple[str, ...] = ("cycle_count", "role")
 """Columns that the digest of a dataset covers besides the data of its tests."""
 
 Row = Mapping[str, Any]
@@ -78,7 +78,7 @@ class Build:
         ]
         total = hashlib.sha256(json.dumps(content).encode())
         for name in NUMBERING:
-            total.update(self.placed[name].to_numpy().tobytes())
+            total.update(json.dumps(self.placed[name].to_list()).encode())
         return total.hexdigest()
 
     @cached_property

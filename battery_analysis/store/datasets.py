@@ -59,6 +59,11 @@ def cell_codes() -> list[str]:
     return sorted(visible(TestResult).distinct("cell_code"))
 
 
+def codes_with_dataset() -> list[str]:
+    """Return the cell codes that have a dataset."""
+    return sorted(visible(CellDataset).distinct("cell_code"))
+
+
 @retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(TRIES), reraise=True)
 def rebuild(store: Store, code: str, *, by_hand: bool = True) -> tuple[CellDataset, bool]:
     """Build the dataset of a cell from its tests, and say whether that is a new version.
