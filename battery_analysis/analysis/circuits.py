@@ -100,6 +100,25 @@ class Circuit:
         with np.errstate(all="ignore"):
             return _impedance(self.root, values, frequency, _formulas())
 
+    @staticmethod
+    def own(part: Part) -> slice:
+        """Where the parameters of a part stand."""
+        places = [element.own for element in elements(part)]
+        return slice(places[0].start, places[-1].stop)
+
+    @staticmethod
+    def name(part: Part) -> str:
+        """Write a part as its elements.
+
+        >>> circuit = parse_circuit("R0-p(R1-W1,C1)")
+        >>> circuit.name(circuit.root.parts[1])
+        'p(R1-W1,C1)'
+        """
+        if isinstance(part, Element):
+            return part.name
+        inner = [Circuit.name(each) for each in part.parts]
+        return f"p({','.join(inner)})" if isinstance(part, Parallel) else "-".join(inner)
+
 
 def parse_circuit(text: str) -> Circuit:
     """Take a circuit apart.
