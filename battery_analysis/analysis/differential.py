@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -327,7 +328,7 @@ def _by_capacity(part: _Part, step: float, direction: pl.Series) -> _Block:
     moved = part.moved.copy()
     moved[begins] = 0.0  # counted from the first record
     through = np.cumsum(moved)
-    capacity = through - np.repeat(through[begins], np.diff(np.append(begins, moved.size)))
+    capacity = through - np.repeat(through[begins], np.diff([*begins, moved.size]))
     last = np.zeros(part.rows)
     np.maximum.at(last, part.row, capacity)
     counts = np.floor(last / step + 1e-6).astype(np.int64)
@@ -335,7 +336,8 @@ def _by_capacity(part: _Part, step: float, direction: pl.Series) -> _Block:
     if cells > _MOST_CELLS:
         raise AnalysisError(f"step of {step} Ah cuts the capacity into {cells} cells, more than {_MOST_CELLS}")
     means = np.full((part.rows, cells + 1), np.nan)
-    for row, start, end in zip(part.row[begins], begins, np.append(begins[1:], moved.size), strict=True):
+    for start, end in pairwise([*begins.tolist(), moved.size]):
+        row = part.row[start]
         count = int(counts[row])
         edges: FloatArray = step * np.arange(count + 1.0)
         means[row, :count] = np.diff(_integral(capacity[start:end], part.voltage[start:end], edges)) / step

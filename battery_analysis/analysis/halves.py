@@ -2,8 +2,9 @@
 
 A half cycle is a stretch of one direction as the cycle table sees it (``records.phases``: rests and noise left out),
 cut where the cycle number changes. So the half cycles of a cycle and direction add up to what the cycle table says,
-save what is noise. A piece that such a cut leaves with less than ``NOISE_FRACTION`` of its stretch is left out, too:
-testers advance the number a record too early or too late.
+save what is noise, what counters add during rests, and, of a profile that was logged too rarely, what flowed against
+the current of the record at its end. A piece that a cut leaves with less than ``NOISE_FRACTION`` of its stretch is
+left out, too: testers advance the number a record too early or too late.
 
 The charge of a record is what flowed in the interval that ends at it: from the tester's counters where there are
 any (``counters``), else integrated (``integration``), record by record, so that sums agree with the cycle table.

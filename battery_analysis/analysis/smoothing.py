@@ -135,7 +135,7 @@ def errors_of(raw: FloatArray, smoothed: FloatArray, smoother: Smoother, step: f
     response = smoother.response(step)
     gain = float(np.sum(response**2))
     taken = 1.0 - 2.0 * response[response.size // 2] + gain
-    if taken < 1e-9:
+    if taken < 1e-9 or not raw.size:
         return np.full_like(raw, np.nan)
     known = ~np.isnan(smoothed)
     squares = np.where(known, (raw - smoothed) ** 2, 0.0)

@@ -257,3 +257,14 @@ def test_only_the_cycles_that_are_asked_for() -> None:
     assert some.halves["half_cycle"].to_list() == [2, 3, 6, 7]
     everything = dqdv(frame).curves.filter(pl.col("cycle_count").is_in([2, 4]))
     assert some.curves.equals(everything)
+
+
+def test_a_voltage_that_is_held_throughout_has_no_curves() -> None:
+    decay = np.exp(-np.arange(200) / 50)
+    frame = pl.DataFrame(
+        {"test_time_second": 10.0 * np.arange(200), "voltage_volt": np.full(200, 4.2), "current_ampere": decay}
+    )
+    for differentiated in (dqdv, dvdq):
+        curves = differentiated(frame)
+        assert curves.halves["reason"].to_list() == ["0 records before the voltage is held, fewer than 5"]
+        assert find_peaks(curves).height == 0
