@@ -44,7 +44,8 @@ CORE = [
 
 EXTRAS = {
     "biologic_mpr": ["datalab-org-galvani>=0.6"],  # GPL-3, hence never part of the core
-    "eis": ["impedance>=1.7.1"],
+    "eis": ["impedance>=1.7.1", "scipy>=1.17"],
+    "drt": ["pyimpspec>=5.1"],  # GPL-3, as above
     "pybamm": ["pybamm>=26.10"],
     "advanced": ["scikit-learn>=1.9", "scipy>=1.17"],
     "sftp": ["paramiko>=5.1"],
