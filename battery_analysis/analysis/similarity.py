@@ -97,7 +97,7 @@ class Clusters:
 
 @dataclass(frozen=True)
 class Components:
-    """``scores`` has cell, pc1, pc2, …, ``loadings`` feature, pc1, …; ``explained`` are their shares of the variance."""
+    """``scores`` has cell, pc1, pc2, …, ``loadings`` feature, pc1, …; ``explained`` are shares of the variance."""
 
     scores: pl.DataFrame
     loadings: pl.DataFrame
