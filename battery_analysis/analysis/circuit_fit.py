@@ -35,7 +35,8 @@ from battery_analysis.errors import AnalysisError
 FEWEST_POINTS = 5
 LEAST_EXPONENT = 0.05
 LOG_BOUND = 80.0
-MOST_EVALUATIONS = 300
+START_EVALUATIONS = 100
+MOST_EVALUATIONS = 400
 WORST_CONDITION = 1e8
 EDGE = 1e-6
 
@@ -93,7 +94,7 @@ def fit_circuit(
     low, high = model.bounds()
     ends = [
         least_squares(
-            model.residuals, np.clip(first, low, high), bounds=(low, high), x_scale="jac", max_nfev=MOST_EVALUATIONS
+            model.residuals, np.clip(first, low, high), bounds=(low, high), x_scale="jac", max_nfev=START_EVALUATIONS
         )
         for first in (model.inward(values) for values in _starts(model.circuit, spectrum, start))
     ]

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 POINTS = 400
 FEWEST_POINTS = 20
 STARTS = 8
+WHOLE_SHARE = 0.5
 EDGE = 1e-4
 """An end closer than this to the edge of a half-cell curve lies at it."""
 WORST_CONDITION = 1e7
@@ -124,7 +125,8 @@ def half_cycle_curve(frame: pl.DataFrame, *, direction: str, cycle: int | None =
     Args:
         frame: Canonical time series in time order.
         direction: ``charge`` or ``discharge``.
-        cycle: Cycle number; without it, the half cycle of that direction with the lowest mean current.
+        cycle: Cycle number; without it, the half cycle of that direction with the lowest mean current among those
+            with at least half the charge of the largest.
 
     Returns:
         ``charge_ah``, from 0 at the discharged end, and ``voltage_volt``; a part at held voltage is left out.
@@ -143,12 +145,14 @@ def half_cycle_curve(frame: pl.DataFrame, *, direction: str, cycle: int | None =
     if direction not in ("charge", "discharge"):
         raise AnalysisError(f"ocv: direction must be charge or discharge, got {direction!r}")
     halves = half_cycles(frame)
-    wanted = halves.table.filter(pl.col("direction") == direction, pl.col("capacity_ah").is_not_null())
+    known = pl.col("capacity_ah").is_not_null() & pl.col("current_ampere").is_not_null()
+    wanted = halves.table.filter((pl.col("direction") == direction) & known)
     if cycle is not None:
         wanted = wanted.filter(pl.col("cycle_count") == cycle)
     if not wanted.height:
         of = "" if cycle is None else f" of cycle {cycle}"
-        raise AnalysisError(f"ocv: no {direction}{of} whose charge is known")
+        raise AnalysisError(f"ocv: no {direction}{of} whose charge is known, and not all at held voltage")
+    wanted = wanted.filter(pl.col("capacity_ah") >= WHOLE_SHARE * pl.col("capacity_ah").max())
     row = wanted.sort("current_ampere", nulls_last=True, maintain_order=True)["half_cycle"][0]
     own = (halves.half == row) & ~halves.held
     charge = np.cumsum(halves.moved[own])

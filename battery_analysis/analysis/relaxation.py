@@ -10,9 +10,10 @@ That is an ill-posed problem: noise turns into peaks. It is made well-posed by r
 about the result, and therefore said with it.
 
 ``tikhonov``, the method of this module: non-negative least squares of Re and Im weighted by 1/abs(Z), with a penalty
-λ² ∫ (d²γ/d(ln τ)²)² d ln τ on the bend of γ over the span of Re Z. Without a given λ, it is the one of 13 from 0.0001
-to 1 with the least error of prediction: the two halves of the spectrum, every other frequency, predict each other.
-Peaks closer than about half a decade merge, single relaxations appear about half a decade wide: area is what counts.
+λ² ∫ (d²γ/d(ln τ)²)² d ln τ on the bend of γ over the span of Re Z. Without a given λ, the two halves of the spectrum,
+every other frequency, predict each other: of 13 from 0.0001 to 1, it is the largest whose error of prediction is within
+one standard error of the least. Peaks closer than about half a decade merge, single relaxations appear about half a
+decade wide: area is what counts.
 
 ``tr-nnls`` and ``lm`` are methods of pyimpspec (extra ``drt``): zeroth-order Tikhonov of the real part (Kulikovsky,
 J. Electrochem. Soc. 168, 044512, 2021) and Loewner matrices (Rüther et al., Batteries 9, 132, 2023), which give single
@@ -184,13 +185,16 @@ def _tikhonov(spectrum: Spectrum, strength: float | None, capacitance: bool | No
 
 
 def _best_strength(problem: _Problem, ohm: ComplexArray) -> float:
-    """Strength with which either half of the frequencies predicts the other best."""
+    """Largest strength with which either half of the frequencies predicts the other about as well as with the best."""
     even = np.arange(ohm.size) % 2 == 0
-    errors = []
+    missed = []
     for strength in LAMBDAS:
-        missed = [problem.off(problem.solve(ohm, strength, used), ohm)[~used] for used in (even, ~even)]
-        errors.append(float(np.sum(np.abs(np.concatenate(missed)) ** 2)))
-    return float(LAMBDAS[int(np.argmin(errors))])
+        halves = [problem.off(problem.solve(ohm, strength, used), ohm)[~used] for used in (even, ~even)]
+        missed.append(np.abs(np.concatenate(halves)) ** 2)
+    means = np.array([each.mean() for each in missed])
+    best = int(np.argmin(means))
+    uncertainty = missed[best].std(ddof=1) / np.sqrt(ohm.size)
+    return float(LAMBDAS[means <= means[best] + uncertainty].max())
 
 
 def _resampled(problem: _Problem, unknowns: FloatArray, ohm: ComplexArray, strength: float) -> FloatArray:

@@ -162,10 +162,25 @@ def test_the_slowest_half_cycle_is_taken_unless_one_is_named() -> None:
     charge = half_cycle_curve(frame, direction="charge")
     assert charge["charge_ah"].is_sorted()
     assert charge["voltage_volt"].is_sorted()
+    piece = pl.concat([frame, logged([Step(-0.01, 600, 3)], 60.0).with_columns(
+        pl.col("test_time_second") + 28_800, pl.col("step_count") + 9, pl.col("record_index") + frame.height
+    )], how="diagonal")  # fmt: skip
+    assert half_cycle_curve(piece, direction="discharge").equals(slow)
     with pytest.raises(AnalysisError, match="no charge of cycle 9"):
         half_cycle_curve(frame, direction="charge", cycle=9)
     with pytest.raises(AnalysisError, match="direction must be"):
         half_cycle_curve(frame, direction="up")
+
+
+def test_a_half_cycle_at_held_voltage_throughout_is_no_curve() -> None:
+    frame = logged([Step(1.0, 3600, voltage=4.2), Step(-1.0, 3600)], 60.0)
+    held = frame.with_columns(
+        current_ampere=pl.when(pl.col("current_ampere") > 0)
+        .then((-pl.col("step_time_second") / 900).exp())
+        .otherwise(pl.col("current_ampere"))
+    )
+    with pytest.raises(AnalysisError, match="not all at held voltage"):
+        half_cycle_curve(held, direction="charge")
 
 
 def test_a_real_slow_discharge_is_a_curve() -> None:
