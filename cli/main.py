@@ -13,6 +13,7 @@ import typer
 
 from battery_analysis import __version__
 from cli import (
+    analyse,
     dataset,
     db,
     demo,
@@ -51,7 +52,7 @@ def _battery_analysis(
 
 for single in (import_directory, watch, schedule, verify, reprocess, search, dataset, normalize, read, formats, demo):
     app.add_typer(single.app)
-for name, group in (("sample", sample), ("test", test_result), ("raw", raw), ("db", db)):
+for name, group in (("analyse", analyse), ("sample", sample), ("test", test_result), ("raw", raw), ("db", db)):
     app.add_typer(group.app, name=name)
 
 

@@ -1,0 +1,209 @@
+"""``battery-analysis analyse``: what the steps and spectra of one test tell."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from battery_analysis.errors import AnalysisError
+from cli.answer import Answer, CsvOption, show
+from cli.common import MOST, Context, command, new_app
+from cli.subject import open_subjects
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from battery_analysis.analysis.ocv import HalfCell, OcvFit
+
+app = new_app()
+
+Test = Annotated[
+    str, typer.Argument(metavar="TARGET", help="Test id, code of a cell with one test, or a file that can be read.")
+]
+Direction = Annotated[Literal["charge", "discharge"], typer.Option(help="Which half cycle.")]
+
+
+def _size(what: str, unit: str) -> Any:
+    return typer.Option(metavar=unit.upper(), help=f"{what}, in {unit}.")
+
+
+@command(app, "pulses")
+def pulses(
+    context: Context,
+    target: Test,
+    time: Annotated[
+        list[float] | None,
+        typer.Option("--time", metavar="SECONDS", help="After the beginning of a pulse; repeatable. [0.1, 1, 10, 30]"),
+    ] = None,
+    capacity: Annotated[float | None, typer.Option(metavar="AH", help="That counts as a full cell.")] = None,
+    initial_soc: Annotated[float | None, typer.Option(metavar="SHARE", help="State of charge at the start.")] = None,
+    as_csv: CsvOption = False,
+) -> None:
+    """Tabulate DC resistances at steps of the current, against state of charge."""
+    from battery_analysis.analysis.pulses import TIMES_SECOND
+    from battery_analysis.analysis.pulses import pulses as tabulate
+
+    with open_subjects(context, [target]) as (subject,):
+        frame = subject.frame()
+    found = tabulate(frame, times_second=time or TIMES_SECOND, capacity_ah=capacity, initial_soc=initial_soc)
+    show(context, Answer({"subject": subject.name}, {"pulses": found}), as_csv=as_csv)
+
+
+@command(app, "gitt")
+def gitt(
+    context: Context,
+    target: Test,
+    thickness_um: Annotated[float | None, _size("Thickness of the electrode", "um")] = None,
+    particle_radius_um: Annotated[float | None, _size("Radius of its particles", "um")] = None,
+    mass_g: Annotated[float | None, _size("Mass of the active material", "g")] = None,
+    molar_mass: Annotated[float | None, _size("Molar mass", "g/mol")] = None,
+    molar_volume: Annotated[float | None, _size("Molar volume", "cm3/mol")] = None,
+    area_cm2: Annotated[float | None, _size("Area of the electrode", "cm2")] = None,
+    as_csv: CsvOption = False,
+) -> None:
+    """Compute diffusion coefficients from a titration, by a thickness, a radius, or the other four together."""
+    from battery_analysis.analysis import gitt as titration
+
+    geometry = titration.Geometry(thickness_um, particle_radius_um, mass_g, molar_mass, molar_volume, area_cm2)
+    is_given = any(value is not None for value in asdict(geometry).values())
+    with open_subjects(context, [target]) as (subject,):
+        frame = subject.frame()
+    tables = {"titrations": titration.gitt(frame, geometry if is_given else None)}
+    tables["pseudo_ocv"] = titration.pseudo_ocv(frame)
+    said = (
+        () if is_given else ("no diffusion coefficients: neither a thickness nor a radius nor mass and volume given",)
+    )
+    show(context, Answer({"subject": subject.name}, tables, said), as_csv=as_csv)
+
+
+@command(app, "protocol")
+def protocol(
+    context: Context,
+    targets: Annotated[list[str], typer.Argument(metavar="TARGET...", help="Test ids or files; several are grouped.")],
+    steps: Annotated[bool, typer.Option("--steps", help="List every step that was executed.")] = False,
+    nominal: Annotated[float | None, typer.Option(metavar="AH", help="Capacity that counts as 1C.")] = None,
+    as_csv: CsvOption = False,
+) -> None:
+    """Say which protocol tests followed: rates, limits, holds and rests, from their records alone."""
+    import polars as pl
+
+    from battery_analysis.analysis import protocol as protocols
+
+    with open_subjects(context, targets) as subjects:
+        found = [
+            protocols.protocol(each.frame(), nominal or each.nominal_capacity_ah, finished=each.finished)
+            for each in subjects
+        ]
+    group_of = {place: number for number, group in enumerate(protocols.grouped(found), 1) for place in group}
+    rows = [
+        {"subject": subject.name, "group": group_of[place], "summary": each.summary}
+        for place, (subject, each) in enumerate(zip(subjects, found, strict=True))
+    ]
+    tables = {"protocols": pl.DataFrame(rows)}
+    if steps:
+        named = [
+            each.executed.select(pl.lit(subject.name).alias("subject"), pl.all())
+            for subject, each in zip(subjects, found, strict=True)
+        ]
+        tables = {"steps": pl.concat(named, how="vertical_relaxed"), **tables}
+    show(context, Answer(tables=tables), as_csv=as_csv)
+
+
+@command(app, "ocv")
+def ocv(
+    context: Context,
+    target: Test,
+    positive: Annotated[Path, typer.Option(metavar="FILE", help="CSV: lithiation, voltage_volt of the positive.")],
+    negative: Annotated[Path, typer.Option(metavar="FILE", help="CSV: lithiation, voltage_volt of the negative.")],
+    direction: Direction = "discharge",
+    cycle: Annotated[int | None, typer.Option(min=0, max=MOST, help="Cycle; else the slowest.")] = None,
+    aged: Annotated[str | None, typer.Option(metavar="TARGET", help="The same cell later: losses in between.")] = None,
+    as_csv: CsvOption = False,
+) -> None:
+    """Fit half-cell curves to a slow half cycle; with --aged, say which modes of degradation led there."""
+    from battery_analysis.analysis import ocv as fitting
+
+    electrodes = _half_cell(positive, "positive"), _half_cell(negative, "negative")
+    with open_subjects(context, [target, *([aged] if aged else [])]) as subjects:
+        curves = [fitting.half_cycle_curve(each.frame(), direction=direction, cycle=cycle) for each in subjects]
+    fits = [fitting.fit_half_cells(curve, *electrodes) for curve in curves]
+    facts: dict[str, object] = {"subject": subjects[0].name, **_facts(fits[0])}
+    if len(fits) > 1:
+        facts |= {f"aged {name}": value for name, value in _facts(fits[1]).items()}
+        facts |= asdict(fitting.degradation_modes(*fits))
+    show(context, Answer(facts, {"curve": fits[0].curve}), as_csv=as_csv)
+
+
+@command(app, "eis")
+def eis(
+    context: Context,
+    target: Test,
+    circuit: Annotated[
+        list[str] | None,
+        typer.Option("--circuit", metavar="TEXT", help="Such as R0-p(R1,CPE1)-W1; repeatable: they are compared."),
+    ] = None,
+    spectrum: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="Which spectrum of the test.")] = 1,
+    drt: Annotated[bool, typer.Option("--drt", help="Distribution of relaxation times.")] = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Test a spectrum (Kramers-Kronig), read its landmarks, fit and compare circuits, find relaxation times."""
+    from battery_analysis.analysis import circuit_fit, impedance
+    from battery_analysis.analysis.kramers_kronig import kramers_kronig
+
+    with open_subjects(context, [target]) as (subject,):
+        spectra = impedance.spectra(subject.frame())
+    if spectrum > len(spectra):
+        raise AnalysisError(f"impedance: {subject.name} has {len(spectra)} spectra, got --spectrum {spectrum}")
+    chosen = spectra[spectrum - 1]
+    marks = impedance.landmarks(chosen)
+    facts: dict[str, object] = {
+        "subject": subject.name,
+        "spectrum": f"{spectrum} of {len(spectra)}",
+        "points": chosen.points,
+        "cycle": chosen.cycle_count,
+        "ohmic_resistance_ohm": marks.ohmic_resistance_ohm,
+        "ohmic_frequency_hertz": marks.ohmic_frequency_hertz,
+    }
+    tables: dict[str, pl.DataFrame] = {}
+    said: list[str] = []
+    try:
+        tested = kramers_kronig(chosen)
+        word = "passed" if tested.passed else "failed"
+        said.append(
+            f"Kramers-Kronig test {word}: largest residual {tested.largest_residual:.2%}, limit {tested.limit:.2%}"
+        )
+    except AnalysisError as exc:
+        said.append(f"no Kramers-Kronig test: {exc}")
+    if circuit:
+        fit = circuit_fit.fit_circuit(chosen, circuit[0])
+        tables["parameters"] = fit.parameters
+        tables["time_constants"] = fit.time_constants
+        facts |= {"circuit": fit.circuit, "rms_residual": fit.rms_residual, "aicc": fit.aicc}
+        if len(circuit) > 1:
+            tables["circuits"] = circuit_fit.compare_circuits(chosen, circuit)
+    if drt:
+        from battery_analysis.analysis.relaxation import relaxation_times
+
+        found = relaxation_times(chosen)
+        tables |= {"peaks": found.peaks, "distribution": found.distribution}
+        facts |= {name: value for name, value in vars(found).items() if isinstance(value, str | int | float | None)}
+    tables.setdefault("apexes", marks.apexes)
+    show(context, Answer(facts, tables, tuple(said)), as_csv=as_csv)
+
+
+def _half_cell(path: Path, name: str) -> HalfCell:
+    import polars as pl
+
+    from battery_analysis.analysis.ocv import HalfCell
+
+    try:
+        return HalfCell.of(pl.read_csv(path), f"{name} electrode ({path})")
+    except pl.exceptions.PolarsError as exc:
+        raise AnalysisError(f"ocv: {path}: no CSV of lithiation and voltage_volt: {str(exc).splitlines()[0]}") from exc
+
+
+def _facts(fit: OcvFit) -> dict[str, object]:
+    return {name: value for name, value in vars(fit).items() if name != "curve"}
