@@ -132,7 +132,7 @@ def _list(context: Context, code: str) -> None:
 def _roll_back(context: Context, store: Store, code: str, version: int) -> None:
     from battery_analysis.store import datasets
 
-    _show(context, datasets.roll_back(store, code, version), "new")
+    _show(context, datasets.version_of(code, datasets.roll_back(store, code, version)), "new")
 
 
 def _export(context: Context, store: Store, code: str, version: int | None, target: Path, *, records: bool) -> None:
@@ -155,14 +155,14 @@ def _build(context: Context, store: Store, code: str | None) -> None:
     from battery_analysis.store import datasets
 
     if code is not None:
-        found, is_new = datasets.rebuild(store, code)
-        _show(context, found, "new" if is_new else "unchanged")
+        built = datasets.rebuild(store, code)
+        _show(context, datasets.version_of(code, built.version), "new" if built.is_new else "unchanged")
         return
     states: Counter[str] = Counter()
     rows = []
     for each in sorted({*datasets.cell_codes(), *datasets.codes_with_dataset()}):
         try:
-            found, is_new = datasets.rebuild(store, each)
+            built = datasets.rebuild(store, each)
         except StoreError as exc:
             if isinstance(exc, StoreUnavailableError):  # every further cell would fail the same way
                 raise
@@ -170,10 +170,11 @@ def _build(context: Context, store: Store, code: str | None) -> None:
             rows.append({"cell_code": each, "outcome": "failed", "reason": str(exc)})
             print(one_line(f"{each}: {exc}"), file=sys.stderr)
             continue
-        outcome = "new" if is_new else "unchanged"
+        outcome = "new" if built.is_new else "unchanged"
         states[outcome] += 1
+        found = datasets.version_of(each, built.version)
         rows.append({"outcome": outcome, **describe(found)})
-        if is_new and not context.json:
+        if built.is_new and not context.json:
             print(_line(found, outcome))
     if context.json:
         print_json(rows)

@@ -70,6 +70,8 @@ DATASET_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """Columns of the cycle table of a cell: those of a test's, with the cell's own before them."""
 
+ROLES = ("formation", "checkup", "cycling")
+
 SEAM_SCHEMA: dict[str, type[pl.DataType]] = {"test_id": pl.String, "goes_on_in": pl.String, **CYCLE_SCHEMA}
 """Columns of ``seam``: of which test a cycle is, which test goes on where that one stopped, and the cycle."""
 
@@ -191,7 +193,7 @@ def dataset_table(profiles: Sequence[pl.DataFrame], spans: Sequence[Span]) -> pl
     test = np.repeat(np.arange(len(profiles)), rows)
     within = np.arange(rows.sum()) - np.repeat(np.cumsum(rows) - rows, rows)
     typed = [pl.col(name).cast(CYCLE_SCHEMA[name]) for name in PROFILE]
-    table = pl.concat([profile.select(typed) for profile in profiles]).rename({"cycle_count": "test_cycle_count"})
+    table = pl.concat(profiles).select(typed).rename({"cycle_count": "test_cycle_count"})
     moved = (table["charge_capacity_ah"] + table["discharge_capacity_ah"]).fill_null(float("nan")).to_numpy()
     table = table.with_columns(cycle_count=pl.Series((before + 1)[test] + within))
     return table.with_columns(

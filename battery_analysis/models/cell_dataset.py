@@ -15,7 +15,6 @@ from mongoengine import (
     LongField,
     ObjectIdField,
     StringField,
-    ValidationError,
 )
 
 from battery_analysis.models.base import StoredDocument
@@ -95,11 +94,3 @@ class CellDataset(StoredDocument):
             "tests.test",
         ],
     }
-
-    def clean(self) -> None:
-        """Refuse counts that are not those of the tests."""
-        if self.test_count != len(self.tests):
-            raise ValidationError(f"test_count: it has {len(self.tests)} tests, got {self.test_count}")
-        cycles = sum(block.cycles for block in self.blocks)
-        if cycles != sum(test.cycles for test in self.tests):
-            raise ValidationError(f"blocks: the tests have {sum(t.cycles for t in self.tests)} cycles, got {cycles}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 from bson import ObjectId
@@ -20,6 +20,7 @@ from bson import ObjectId
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA
 from battery_analysis.analysis.dataset import (
     PROFILE,
+    ROLES,
     SEAM_SCHEMA,
     Placing,
     Span,
@@ -31,7 +32,7 @@ from battery_analysis.analysis.dataset import (
 )
 from battery_analysis.analysis.efficiency import EfficiencyConvention
 from battery_analysis.errors import ArchiveError, ConflictError, InvalidDocumentError
-from battery_analysis.models import BlockRef, CellDataset, DatasetTest, TestResult
+from battery_analysis.models import DatasetTest, TestResult, checked
 from battery_analysis.store import columnar, frames
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
@@ -48,8 +49,8 @@ _ASKED = (
     *("segments.digest", "segments.first_time_second", "segments.last_time_second"),
 )
 
-NUMBERING: tuple[str, ...] = ("cycle_count", "role")
-"""Columns that the digest of a dataset covers besides the data of its tests."""
+Facts: TypeAlias = Any
+"""A document, or a part of one, as the database has it: objects for fifty tests would cost more than all the rest."""
 
 Row = Mapping[str, Any]
 """A test as the database has it, as far as a dataset asks."""
@@ -60,11 +61,11 @@ class Build:
     """A dataset as its tests are now, before anything is written."""
 
     store: Store
-    before: CellDataset | None
+    before: Facts | None
     found: list[Row]
 
     @classmethod
-    def of(cls, store: Store, code: str, before: CellDataset | None) -> Build:
+    def of(cls, store: Store, code: str, before: Facts | None) -> Build:
         """Look at the tests of a cell; ``before`` is the version whose blocks can be used again."""
         found = visible(TestResult).filter(cell_code=code).order_by("id").only(*_ASKED).as_pymongo()
         return cls(store, before, list(found))
@@ -73,18 +74,18 @@ class Build:
     def digest(self) -> str:
         """SHA-256 over tests, data and numbering."""
         content = [
-            [str(each.test), each.placed_by, each.continues, each.cycles_digest, each.records_digest]
+            [str(each["test"]), *(each[name] for name in ("placed_by", "continues", "cycles_digest", "records_digest"))]
             for each in self.tests
         ]
         total = hashlib.sha256(json.dumps(content).encode())
-        for name in NUMBERING:
-            total.update(json.dumps(self.placed[name].to_list()).encode())
+        total.update(self.placed["cycle_count"].to_numpy().tobytes())
+        total.update(self.placed["role"].cast(pl.Enum(ROLES)).to_physical().fill_null(len(ROLES)).to_numpy().tobytes())
         return total.hexdigest()
 
     @cached_property
     def is_damaged(self) -> bool:
         """Whether blocks that the version before names are missing."""
-        return self.before is not None and len(self._present) < len(blocks_of(self.before))
+        return self.before is not None and len(self._present) < len(block_ids(self.before))
 
     @cached_property
     def order(self) -> list[tuple[Row, Span, Placing]]:
@@ -114,43 +115,48 @@ class Build:
         return pl.concat(tables)
 
     @cached_property
-    def tests(self) -> list[DatasetTest]:
+    def tests(self) -> list[Facts]:
         """What the document says of each test, in order; without blocks until they are written."""
-        by_test = self.placed.group_by("test").agg(pl.col("cycle_count").min(), last=pl.col("cycle_count").max())
-        within = {test: (first, last) for test, first, last in by_test.iter_rows()}
-        tests = []
-        for place, (row, span, placing) in enumerate(self.order):
-            first, last = within.get(place, (None, None))
-            tests.append(
-                DatasetTest(
-                    test=row["_id"],
-                    placed_by=placing,
-                    continues=self._goes_on[place],
-                    reader=f"{row['reader']} {row['reader_version']}",
-                    records=row["record_count"],
-                    records_digest=digest_of(row.get("segments", ())),
-                    cycles=sum(block["cycles"] for block in row.get("cycle_blocks", ())),
-                    cycles_digest=digest_of(row.get("cycle_blocks", ())),
-                    first_cycle=first,
-                    last_cycle=last,
-                    test_first_cycle=span.first_cycle,
-                    test_last_cycle=span.last_cycle,
-                    first_time_second=span.first_time_second,
-                    last_time_second=span.last_time_second,
-                    **{name: row.get(name) for name in _COPIED},
-                )
-            )
+        numbers = self.placed["cycle_count"]
+        tests, start = [], 0
+        for (row, span, placing), goes_on in zip(self.order, self._goes_on, strict=True):
+            cycles = sum(block["cycles"] for block in row.get("cycle_blocks", ()))
+            facts = {
+                **{name: row[name] for name in _COPIED if row.get(name) is not None},
+                "test": row["_id"],
+                "placed_by": placing,
+                "continues": goes_on,
+                "reader": f"{row['reader']} {row['reader_version']}",
+                "records": row["record_count"],
+                "records_digest": digest_of(row.get("segments", ())),
+                "cycles": cycles,
+                "cycles_digest": digest_of(row.get("cycle_blocks", ())),
+                "first_cycle": numbers[start] if cycles else None,
+                "last_cycle": numbers[start + cycles - 1] if cycles else None,
+                "test_first_cycle": span.first_cycle,
+                "test_last_cycle": span.last_cycle,
+                "first_time_second": span.first_time_second,
+                "last_time_second": span.last_time_second,
+            }
+            tests.append({name: value for name, value in facts.items() if value is not None})
+            start += cycles
         return tests
 
-    def write(self, writing: Writing) -> tuple[list[DatasetTest], list[BlockRef], list[BlockRef]]:
-        """Write what the version before has not; return the tests with their blocks, the numbers, and the seams."""
-        known = {block.digest: block for block in self._usable}
-        for test, (row, _, _) in zip(self.tests, self.order, strict=True):
-            test.blocks = [
+    def write(self, writing: Writing) -> Facts:
+        """Write what the version before has not, and return the fields of the document that name it.
+
+        Raises:
+            InvalidDocumentError: What a test says does not fit the document.
+        """
+        known = {block["digest"]: block for block in self._usable}
+        for facts, (row, _, _) in zip(self.tests, self.order, strict=True):
+            if facts["test"] not in self._tests_before:
+                checked(DatasetTest(**facts))
+            facts["blocks"] = [
                 known.get(block["digest"]) or writing.add(self._columns[block["id"]], block["digest"], block["cycles"])
                 for block in row.get("cycle_blocks", ())
             ]
-        return self.tests, writing.write(self.placed), writing.write(self.seams)
+        return {"tests": self.tests, "blocks": writing.write(self.placed), "seams": writing.write(self.seams)}
 
     @cached_property
     def _goes_on(self) -> list[bool]:
@@ -170,11 +176,11 @@ class Build:
 
     def _known_seam(self, one: TestResult, other: TestResult) -> pl.DataFrame | None:
         """Take them from the version before where it has the same two tests behind one another."""
-        before = list(self.before.tests) if self.before and not self.is_damaged else []
+        before = self.before["tests"] if self.before and not self.is_damaged else []
         for earlier, later in pairwise(before):
-            if (earlier.test, later.test) == (one.id, other.id) and later.continues:
+            if (earlier["test"], later["test"]) == (one.id, other.id) and later["continues"]:
                 stored = [(digest_of(test.segments), digest_of(test.cycle_blocks)) for test in (one, other)]
-                if stored == [(test.records_digest, test.cycles_digest) for test in (earlier, later)]:
+                if stored == [(test["records_digest"], test["cycles_digest"]) for test in (earlier, later)]:
                     return self._seams_before.filter(goes_on_in=str(other.id))
         return None
 
@@ -185,7 +191,7 @@ class Build:
 
     def _span(self, row: Row) -> Span:
         times = [each for each in row.get("segments", ()) if each.get("first_time_second") is not None]
-        numbers = self._profiles[row["_id"]]["cycle_count"]
+        first, last = self._own_numbers(row)
         return Span(
             name=row["name"],
             tester=row["tester"],
@@ -195,10 +201,14 @@ class Build:
             ended_at=row.get("ended_at"),
             first_time_second=times[0]["first_time_second"] if times else None,
             last_time_second=times[-1]["last_time_second"] if times else None,
-            first_cycle=numbers[0] if numbers.len() else None,
-            last_cycle=numbers[-1] if numbers.len() else None,
+            first_cycle=first,
+            last_cycle=last,
             cycle_method=row.get("cycle_method"),
         )
+
+    def _own_numbers(self, row: Row) -> tuple[int | None, int | None]:
+        numbers = self._profiles[row["_id"]]["cycle_count"]
+        return (numbers[0], numbers[-1]) if numbers.len() else (None, None)
 
     @cached_property
     def _profiles(self) -> dict[ObjectId, pl.DataFrame]:
@@ -216,17 +226,21 @@ class Build:
         if self.before is None or self.is_damaged:
             return {}
         before = placed_table(self.store, self.before)
-        if not set(PROFILE) <= set(before.columns):  # built by an older program
+        if not {"test_cycle_count", *PROFILE} <= set(before.columns):  # built by an older program
             return {}
-        before = before.drop("cycle_count").rename({"test_cycle_count": "cycle_count"})
+        before = before.drop("cycle_count").rename({"test_cycle_count": "cycle_count"}).select(PROFILE)
         wanted = {(row["_id"], digest_of(row.get("cycle_blocks", ()))) for row in self.found}
         known, start = {}, 0
-        for test in self.before.tests:
+        for test in self.before["tests"]:
             # Of a test that goes on with another, its first cycle was mended.
-            if not test.continues and (test.test, test.cycles_digest) in wanted:
-                known[test.test] = before.slice(start, test.cycles).select(PROFILE)
-            start += test.cycles
+            if not test["continues"] and (test["test"], test["cycles_digest"]) in wanted:
+                known[test["test"]] = before.slice(start, test["cycles"])
+            start += test["cycles"]
         return known
+
+    @cached_property
+    def _tests_before(self) -> set[ObjectId]:
+        return {test["test"] for test in self.before["tests"]} if self.before else set()
 
     @cached_property
     def _columns(self) -> dict[ObjectId, dict[str, bytes]]:
@@ -241,13 +255,13 @@ class Build:
 
     @cached_property
     def _present(self) -> set[ObjectId]:
-        wanted = [block.id for block in blocks_of(self.before)] if self.before else []
+        wanted = list(block_ids(self.before)) if self.before else []
         return {row["_id"] for row in self.store.database[BLOCKS].find({"_id": {"$in": wanted}}, {"_id": 1})}
 
     @property
-    def _usable(self) -> list[BlockRef]:
-        before = [block for test in (self.before.tests if self.before else ()) for block in test.blocks]
-        return [block for block in before if block.id in self._present]
+    def _usable(self) -> list[Facts]:
+        before = [block for test in (self.before["tests"] if self.before else ()) for block in test["blocks"]]
+        return [block for block in before if block["id"] in self._present]
 
 
 class Writing:
@@ -267,71 +281,75 @@ class Writing:
         if isinstance(error, ConflictError | InvalidDocumentError):
             frames.drop(self._store.database, BLOCKS, self._written)
 
-    def add(self, columns: dict[str, bytes], digest: str, cycles: int) -> BlockRef:
-        """Write a block."""
+    def add(self, columns: dict[str, bytes], digest: str, cycles: int) -> Facts:
+        """Write a block, and return how a document names it."""
         identity = frames.insert(self._store.database[BLOCKS], columns)
         self._written.append(identity)
-        return BlockRef(id=identity, digest=digest, cycles=cycles)
+        return {"id": identity, "digest": digest, "cycles": cycles}
 
-    def write(self, table: pl.DataFrame) -> list[BlockRef]:
+    def write(self, table: pl.DataFrame) -> list[Facts]:
         """Write a table."""
         return [self.add(run.columns, run.digest, run.rows) for run in columnar.encode(table, together=True)]
 
-    def copy(self, blocks: Sequence[BlockRef]) -> list[BlockRef]:
+    def copy(self, blocks: Sequence[Facts]) -> list[Facts]:
         """Write blocks once more.
 
         Raises:
             ArchiveError: One of them is missing.
         """
-        ids = [block.id for block in blocks]
+        ids = [block["id"] for block in blocks]
         found = {each["_id"]: each["columns"] for each in self._store.database[BLOCKS].find({"_id": {"$in": ids}})}
         if missing := [each for each in ids if each not in found]:
             raise ArchiveError(f"{BLOCKS}: {len(missing)} of {len(ids)} documents are missing, first {missing[0]}")
-        return [self.add(found[block.id], block.digest, block.cycles) for block in blocks]
+        return [self.add(found[block["id"]], block["digest"], block["cycles"]) for block in blocks]
 
 
-def placed_table(store: Store, dataset: CellDataset) -> pl.DataFrame:
-    """Return what ``analysis.dataset.dataset_table`` said of the cycles of a version.
+def placed_table(store: Store, dataset: Facts) -> pl.DataFrame:
+    """Return what ``analysis.dataset.dataset_table`` said of the cycles of a version, as the database has it.
 
     Raises:
         ArchiveError: A block that it names is missing.
     """
-    ids = [block.id for block in dataset.blocks]
-    return frames.gather(store.database[BLOCKS], ids, None, columnar.decode) if ids else dataset_table([], [])
+    found = _table(store, dataset["blocks"])
+    return dataset_table([], []) if found is None else found
 
 
-def seam_table(store: Store, dataset: CellDataset) -> pl.DataFrame:
+def seam_table(store: Store, dataset: Facts) -> pl.DataFrame:
     """Return the cycles between tests of which one goes on with the other.
 
     Raises:
         ArchiveError: A block that the version names is missing.
     """
-    ids = [block.id for block in dataset.seams]
-    if not ids:
-        return pl.DataFrame(schema=SEAM_SCHEMA)
-    return frames.gather(store.database[BLOCKS], ids, None, columnar.decode)
+    found = _table(store, dataset["seams"])
+    return pl.DataFrame(schema=SEAM_SCHEMA) if found is None else found
 
 
-def cycle_tables(store: Store, dataset: CellDataset) -> list[pl.DataFrame]:
+def cycle_tables(store: Store, dataset: Facts) -> list[pl.DataFrame]:
     """Return the cycle table of each test of a version.
 
     Raises:
         ArchiveError: A block that it names is missing.
     """
-    ids = [block.id for test in dataset.tests for block in test.blocks]
-    whole = frames.gather(store.database[BLOCKS], ids, None, columnar.decode) if ids else None
+    whole = _table(store, [block for test in dataset["tests"] for block in test["blocks"]])
     tables, start = [], 0
-    for test in dataset.tests:
-        tables.append(pl.DataFrame(schema=CYCLE_SCHEMA) if whole is None else whole.slice(start, test.cycles))
-        start += test.cycles
+    for test in dataset["tests"]:
+        tables.append(pl.DataFrame(schema=CYCLE_SCHEMA) if whole is None else whole.slice(start, test["cycles"]))
+        start += test["cycles"]
     return tables
 
 
-def digest_of(parts: Iterable[Mapping[str, Any]]) -> str:
+def block_ids(dataset: Facts) -> set[ObjectId]:
+    """Return the ids of all blocks that a version names."""
+    parts = (dataset, *dataset.get("tests", ()))
+    return {block["id"] for part in parts for block in (*part.get("blocks", ()), *part.get("seams", ()))}
+
+
+def digest_of(parts: Iterable[Facts]) -> str:
     """Return the digest of what consists of parts with digests."""
     return hashlib.sha256("".join(part["digest"] for part in parts).encode()).hexdigest()
 
 
-def blocks_of(dataset: CellDataset) -> list[BlockRef]:
-    """Return all blocks that a version names."""
-    return [*dataset.blocks, *dataset.seams, *(block for test in dataset.tests for block in test.blocks)]
+def _table(store: Store, blocks: Sequence[Facts]) -> pl.DataFrame | None:
+    # A block that several tests have in common is fetched once, and stands wherever it is named.
+    ids = [block["id"] for block in blocks]
+    return frames.gather(store.database[BLOCKS], ids, None, columnar.decode) if ids else None

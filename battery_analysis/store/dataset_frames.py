@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -45,9 +45,15 @@ def load_dataset(store: Store, code: str, version: int | None = None) -> Dataset
     """Return the dataset of a cell, in the newest or another version.
 
     Raises:
-        NotFoundError: The cell has no dataset, or not this version.
+        NotFoundError: No test has this cell code, or there is no such version.
     """
-    return Dataset(store, datasets.version_of(code, version))
+    try:
+        return Dataset(store, datasets.version_of(code, version))
+    except NotFoundError:
+        if version is not None or code in datasets.codes_with_dataset():
+            raise
+        datasets.rebuild(store, code, by_hand=False)  # the database of a program that knew no datasets
+        return Dataset(store, datasets.version_of(code))
 
 
 class Dataset:
@@ -63,6 +69,7 @@ class Dataset:
     def __init__(self, store: Store, document: CellDataset) -> None:
         self._store = store
         self._document = document
+        self._stored_as: Any = document.to_mongo()
         self.cell_code: str = document.cell_code
         self.version: int = document.version
         self.digest: str = document.digest
@@ -95,8 +102,8 @@ class Dataset:
             ArchiveError: A block that the dataset names is missing.
         """
         with one_line_errors(self._store.where):
-            tables = dataset_build.cycle_tables(self._store, self._document)
-            seams = dataset_build.seam_table(self._store, self._document)
+            tables = dataset_build.cycle_tables(self._store, self._stored_as)
+            seams = dataset_build.seam_table(self._store, self._stored_as)
             ids = [str(test.test) for test in self._document.tests]
             return frames.in_form(cell_cycles(tables, ids, self._placed, seams), form)
 
@@ -131,7 +138,7 @@ class Dataset:
 
     @cached_property
     def _placed(self) -> pl.DataFrame:
-        return dataset_build.placed_table(self._store, self._document)
+        return dataset_build.placed_table(self._store, self._stored_as)
 
     def _numbers(self, place: int, wanted: Range | None) -> pl.DataFrame:
         """Return the cycles of a test that lie in a range, by both their numbers."""

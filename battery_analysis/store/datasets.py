@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
-from mongoengine import NotUniqueError
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from battery_analysis.errors import ArchiveError, ConflictError, InvalidDocumentError, NotFoundError
-from battery_analysis.models import BuiltFrom, CellDataset, DatasetTest, TestResult, checked
+from battery_analysis.models import CellDataset, TestResult, now
 from battery_analysis.store import frames
 from battery_analysis.store.access import visible
 from battery_analysis.store.ahead import in_order
 from battery_analysis.store.connection import Store
-from battery_analysis.store.dataset_build import BLOCKS, Build, Writing, blocks_of
+from battery_analysis.store.dataset_build import BLOCKS, Build, Facts, Writing, block_ids
 from battery_analysis.store.retention import RECENT
 
 TRIES = 10
@@ -30,10 +30,11 @@ TRIES = 10
 logger = logging.getLogger(__name__)
 
 
-def newest(code: str) -> CellDataset | None:
-    """Return the newest version of a cell's dataset, if there is any."""
-    found: CellDataset | None = visible(CellDataset).filter(cell_code=code).order_by("-version").first()
-    return found
+class Built(NamedTuple):
+    """Which version a build gave, and whether there was need of a new one."""
+
+    version: int
+    is_new: bool
 
 
 def version_of(code: str, version: int | None = None) -> CellDataset:
@@ -65,8 +66,8 @@ def codes_with_dataset() -> list[str]:
 
 
 @retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(TRIES), reraise=True)
-def rebuild(store: Store, code: str, *, by_hand: bool = True) -> tuple[CellDataset, bool]:
-    """Build the dataset of a cell from its tests, and say whether that is a new version.
+def rebuild(store: Store, code: str, *, by_hand: bool = True) -> Built:
+    """Build the dataset of a cell from its tests.
 
     There is a new version only if the content differs: from the newest version, or, unless built ``by_hand``, from what
     was last built, so that a version which a person went back to stays until a test changes.
@@ -76,25 +77,23 @@ def rebuild(store: Store, code: str, *, by_hand: bool = True) -> tuple[CellDatas
         ArchiveError: A cycle table that a test names is missing.
         ConflictError: Other processes built it again and again meanwhile.
     """
-    before = newest(code)
+    before = _newest(code)
     build = Build.of(store, code, before)
     if before is None and not build.found:
         raise NotFoundError(f"no test has the cell code {code!r}")
     digest, revisions = build.digest, sum(row["revision"] for row in build.found)
-    built_from = BuiltFrom(tests=len(build.found), revisions=revisions, digest=digest)
-    is_same = before is not None and digest == (before.digest if by_hand else before.built_from.digest)
-    if before is not None and is_same and not build.is_damaged:
-        if before.built_from.to_mongo() != built_from.to_mongo():
-            CellDataset.objects(id=before.id).update(set__built_from=built_from)
-        return before, False
+    built_from = {"tests": len(build.found), "revisions": revisions, "digest": digest}
+    last = None if before is None else before["digest"] if by_hand else before["built_from"]["digest"]
+    if before is not None and digest == last and not build.is_damaged:
+        if before["built_from"] != built_from:
+            _collection().update_one({"_id": before["_id"]}, {"$set": {"built_from": built_from}})
+        return Built(before["version"], is_new=False)
     with Writing(store) as writing:
-        tests, blocks, seams = build.write(writing)
-        dataset = _version(code, before, tests, digest, built_from)
-        dataset.blocks, dataset.seams, dataset.by_hand = blocks, seams, by_hand
-        _insert(dataset)
+        named = build.write(writing)
+        version = _insert(code, before, {**named, "digest": digest, "built_from": built_from, "by_hand": by_hand})
     if not by_hand:
         prune(store, code)
-    return dataset, True
+    return Built(version, is_new=True)
 
 
 def refresh(store: Store, codes: Iterable[str]) -> int:
@@ -105,7 +104,7 @@ def refresh(store: Store, codes: Iterable[str]) -> int:
 
     def build(code: str) -> bool:
         try:
-            return rebuild(store, code, by_hand=False)[1]
+            return rebuild(store, code, by_hand=False).is_new
         except NotFoundError:  # its tests are gone, and it never had a dataset
             return False
         except (ArchiveError, ConflictError, InvalidDocumentError) as exc:
@@ -136,31 +135,30 @@ def refresh_left_behind(store: Store) -> int:
 
 
 @retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(TRIES), reraise=True)
-def roll_back(store: Store, code: str, version: int) -> CellDataset:
-    """Make a new version that equals an older one; it stays until a test of the cell changes.
+def roll_back(store: Store, code: str, version: int) -> int:
+    """Make a new version that equals an older one, and return its number; it stays until a test of the cell changes.
 
     Raises:
         NotFoundError: There is no such version, or it names a test that is gone or belongs to another cell today.
         InvalidDocumentError: It is the newest.
     """
-    target, before = version_of(code, version), version_of(code)
-    if target.version == before.version:
+    target, before = _stored(code, version), _stored(code)
+    if target["version"] == before["version"]:
         raise InvalidDocumentError(f"CellDataset {code!r}: version {version} is the newest already")
-    there = set(visible(TestResult).filter(cell_code=code, id__in=[each.test for each in target.tests]).scalar("id"))
-    if gone := [each for each in target.tests if each.test not in there]:
+    there = set(visible(TestResult).filter(cell_code=code).scalar("id"))
+    if gone := [each for each in target["tests"] if each["test"] not in there]:
         raise NotFoundError(
-            f"version {version} of cell {code!r} names test {gone[0].test} ({gone[0].name}), "
+            f"version {version} of cell {code!r} names test {gone[0]['test']} ({gone[0]['name']}), "
             "which is gone or belongs to another cell today"
         )
     with Writing(store) as writing:
         # Copies: the blocks of an older version may be given up at any time.
-        for each in target.tests:
-            each.blocks = writing.copy(each.blocks)
-        dataset = _version(code, before, list(target.tests), target.digest, before.built_from)
-        dataset.blocks, dataset.seams = writing.copy(target.blocks), writing.copy(target.seams)
-        dataset.by_hand, dataset.restores = True, version
-        _insert(dataset)
-    return dataset
+        named = {
+            "tests": [{**each, "blocks": writing.copy(each["blocks"])} for each in target["tests"]],
+            **{name: writing.copy(target[name]) for name in ("blocks", "seams")},
+        }
+        facts = {"digest": target["digest"], "built_from": before["built_from"], "by_hand": True, "restores": version}
+        return _insert(code, before, {**named, **facts})
 
 
 def prune(store: Store, code: str) -> int:
@@ -185,44 +183,53 @@ def forget_cells_without_tests(store: Store, codes: Iterable[str]) -> None:
     """Remove all versions of those of these cells that have no test left."""
     for code in codes:
         if visible(TestResult).filter(cell_code=code).first() is None:
-            gone = CellDataset.objects(cell_code=code)
-            named = _blocks_of(gone)
-            gone.delete()
+            named = _blocks_of(CellDataset.objects(cell_code=code))
+            CellDataset.objects(cell_code=code).delete()
             frames.drop(store.database, BLOCKS, list(named))
 
 
-def _blocks_of(found: Iterable[CellDataset]) -> set[ObjectId]:
-    return {block.id for each in found for block in blocks_of(each)}
+def _collection() -> Any:
+    return CellDataset._get_collection()
 
 
-def _version(
-    code: str,
-    before: CellDataset | None,
-    tests: list[DatasetTest],
-    digest: str,
-    built_from: BuiltFrom,
-) -> CellDataset:
-    first = tests[0] if tests else None
-    return CellDataset(
-        cell_code=code,
-        version=before.version + 1 if before else 1,
-        previous=before.version if before else None,
-        sample=first.sample if first else None,
-        sample_name=first.sample_name if first else None,
-        digest=digest,
-        tests=tests,
-        test_count=len(tests),
-        cycle_count=max((test.last_cycle or 0 for test in tests), default=0),
-        record_count=sum(test.records for test in tests),
-        built_from=built_from,
-    )
+def _newest(code: str) -> Facts | None:
+    return visible(CellDataset).filter(cell_code=code).order_by("-version").as_pymongo().first()
 
 
-def _insert(dataset: CellDataset) -> None:
-    checked(dataset)
+def _stored(code: str, version: int | None = None) -> Facts:
+    return visible(CellDataset).filter(id=version_of(code, version).id).as_pymongo().get()
+
+
+def _blocks_of(gone: Any) -> set[ObjectId]:
+    shown = gone.only("blocks.id", "seams.id", "tests.blocks.id").as_pymongo()
+    return {identity for each in shown for identity in block_ids(each)}
+
+
+def _insert(code: str, before: Facts | None, facts: dict[str, Any]) -> int:
+    """Store the next version and return its number.
+
+    Raises:
+        ConflictError: Another process has stored it meanwhile.
+        InvalidDocumentError: It names so many blocks that no database holds it.
+    """
+    tests, moment = facts["tests"], now()
+    document = {
+        "created_at": moment,
+        "updated_at": moment,
+        "tags": [],
+        "cell_code": code,
+        "version": before["version"] + 1 if before else 1,
+        **({"previous": before["version"]} if before else {}),
+        **({name: tests[0][name] for name in ("sample", "sample_name")} if tests else {}),
+        "test_count": len(tests),
+        "cycle_count": max((test.get("last_cycle", 0) for test in tests), default=0),
+        "record_count": sum(test["records"] for test in tests),
+        **facts,
+    }
     try:
-        dataset.save(force_insert=True, validate=False)
-    except NotUniqueError as exc:
-        raise ConflictError(
-            f"version {dataset.version} of cell {dataset.cell_code} was made by another process"
-        ) from exc
+        _collection().insert_one(document)
+    except DuplicateKeyError as exc:
+        raise ConflictError(f"version {document['version']} of cell {code} was made by another process") from exc
+    except DocumentTooLarge as exc:
+        raise InvalidDocumentError(f"CellDataset {code!r}: {len(tests)} tests are more than a document holds") from exc
+    return int(document["version"])

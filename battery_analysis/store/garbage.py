@@ -67,14 +67,14 @@ def _missing_of_datasets(store: Store) -> Iterator[str]:
     present = {row["_id"] for row in store.database[dataset_build.BLOCKS].find({}, {"_id": 1})}
     there = dict(visible(TestResult).scalar("id", "cell_code"))
     seen: set[str] = set()
-    for dataset in visible(CellDataset).order_by("cell_code", "-version"):
-        name = f"dataset {dataset.cell_code} version {dataset.version}"
-        gone = [block for block in dataset_build.blocks_of(dataset) if block.id not in present]
-        if gone:
-            yield f"{name}: {len(gone)} of {len(dataset_build.blocks_of(dataset))} blocks are missing"
-        if dataset.cell_code not in seen:
-            seen.add(dataset.cell_code)
-            lost = [test.name for test in dataset.tests if there.get(test.test) != dataset.cell_code]
+    for dataset in visible(CellDataset).order_by("cell_code", "-version").as_pymongo():
+        code, blocks = dataset["cell_code"], dataset_build.block_ids(dataset)
+        name = f"dataset {code} version {dataset['version']}"
+        if gone := blocks - present:
+            yield f"{name}: {len(gone)} of {len(blocks)} blocks are missing"
+        if code not in seen:
+            seen.add(code)
+            lost = [test["name"] for test in dataset["tests"] if there.get(test["test"]) != code]
             if lost:
                 yield f"{name}: names {', '.join(lost)}, gone or of another cell; build it again with dataset --cell"
 
@@ -98,8 +98,7 @@ def _named_by(store: Store) -> dict[str, Iterator[ObjectId]]:
 def _dataset_blocks(store: Store) -> Iterator[ObjectId]:
     shown = {"blocks.id": 1, "seams.id": 1, "tests.blocks.id": 1}
     for row in store.database[CellDataset._get_collection_name()].find({}, shown):
-        for each in (row, *row.get("tests", ())):
-            yield from (block["id"] for block in (*each.get("blocks", ()), *each.get("seams", ())))
+        yield from dataset_build.block_ids(row)
 
 
 def _extents(raws: Any) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from battery_analysis.analysis.normalise import Measured, Normalised, Properties
 from battery_analysis.columns import FREQUENCY
 from battery_analysis.errors import AnalysisError, NotFoundError
 from battery_analysis.models import Sample, TestResult
-from battery_analysis.store import datasets, frames
+from battery_analysis.store import frames
 from battery_analysis.store.access import by_id
 from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_frames import load_dataset
@@ -39,14 +39,12 @@ def normalise_cell(store: Store, code: str, cycle: int | None = None) -> Normali
     Args:
         store: An open store.
         code: The cell; its dataset is built if it has none.
-        cycle: Number within the cell; without it the first complete cycle that discharges.
+        cycle: Number within the cell; without it the first complete cycle that discharges and is no formation.
 
     Raises:
         NotFoundError: No test has this cell code, or there is no such cycle.
         ArchiveError: Stored data is missing.
     """
-    if datasets.newest(code) is None:
-        datasets.rebuild(store, code)
     dataset = load_dataset(store, code)
     cycles: Any = dataset.cycles(form="polars")
     tests: Any = dataset.tests(form="polars")
@@ -88,7 +86,9 @@ def _cycle(cycles: pl.DataFrame, code: str, wanted: int | None) -> tuple[dict[st
         if not found.height:
             raise NotFoundError(f"cell {code!r} has no cycle {wanted}; it has {cycles.height}")
     else:
-        found = cycles.filter(pl.col("complete") & (pl.col("discharge_capacity_ah") > 0)).head(1)
+        found = cycles.filter(pl.col("complete") & (pl.col("discharge_capacity_ah") > 0))
+        formed = found.filter(pl.col("role").ne_missing("formation"))
+        found = (formed if formed.height else found).head(1)
     return (found.row(0, named=True), None) if found.height else (None, "no cycle is complete")
 
 

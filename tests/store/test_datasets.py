@@ -40,7 +40,7 @@ def records(store: Store, columns: list[str] | None = None, **options: object) -
 
 
 def built(store: Store) -> CellDataset:
-    return datasets.rebuild(store, "AB12")[0]
+    return datasets.version_of("AB12", datasets.rebuild(store, "AB12").version)
 
 
 def test_cycles_are_numbered_through_in_order_of_time(store: Store, tmp_path: Path) -> None:
@@ -106,14 +106,15 @@ def test_a_test_that_goes_on_where_another_stopped_is_one_with_it(
 
 def test_a_new_version_only_for_new_content(store: Store, tmp_path: Path) -> None:
     add(store, tmp_path, 1)
-    first, is_new = datasets.rebuild(store, "AB12")
-    assert (first.version, is_new) == (1, True)
+    assert datasets.rebuild(store, "AB12") == (1, True)
+    first = built(store)
     tests.tag(first.tests[0].test, add=["good"])
     samples.set_fields(store, "AB12", {"description": "the best"})
-    assert datasets.rebuild(store, "AB12")[1] is False
+    assert datasets.rebuild(store, "AB12") == (1, False)
     add(store, tmp_path, 2)
-    second, is_new = datasets.rebuild(store, "AB12")
-    assert (second.version, second.previous, is_new) == (2, 1, True)
+    assert datasets.rebuild(store, "AB12") == (2, True)
+    second = built(store)
+    assert second.previous == 1
     assert second.digest != first.digest
     assert second.tests[0].blocks == first.tests[0].blocks
     assert cycles_of(store, 1).height == 3
