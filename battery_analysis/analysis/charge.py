@@ -62,3 +62,12 @@ def cycling_records(frame: pl.DataFrame, analysis: str) -> Records:
     if not records.largest:
         raise AnalysisError(f"{analysis}: current_ampere is zero in all {frame.height} records")
     return records
+
+
+def known(value: float) -> float | None:
+    """Give a number, None for one that is not finite.
+
+    >>> known(1.0), known(float("nan"))
+    (1.0, None)
+    """
+    return float(value) if np.isfinite(value) else None

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.charge import cycling_records, net_charge
+from battery_analysis.analysis.charge import cycling_records, known, net_charge
 from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.levels import Level, levels
 from battery_analysis.analysis.noise import voltage_noise
@@ -167,7 +167,7 @@ def gitt(frame: pl.DataFrame, geometry: Geometry | None = None) -> pl.DataFrame:
                 "last_record": titration.pulse.end - 1,
                 "cycle_count": frame[cycle][titration.pulse.first] if cycle else None,
                 "direction": "charge" if titration.pulse.direction > 0 else "discharge",
-                "charge_ah": _known(charge[titration.pulse.end - 1]),
+                "charge_ah": known(charge[titration.pulse.end - 1]),
                 "current_ampere": titration.pulse.current,
                 **titration.row(length, missing=missing),
             }
@@ -225,8 +225,8 @@ def pseudo_ocv(frame: pl.DataFrame) -> pl.DataFrame:
             "record": rest.end - 1,
             "cycle_count": frame[cycle][rest.end - 1] if cycle else None,
             "direction": "charge" if before.direction > 0 else "discharge",
-            "charge_ah": _known(charge[rest.end - 1]),
-            "voltage_volt": _known(voltage[rest.end - 1]),
+            "charge_ah": known(charge[rest.end - 1]),
+            "voltage_volt": known(voltage[rest.end - 1]),
             "rest_seconds": float(records.time[rest.end - 1]) - rest.start_second,
             "drift_volt_per_hour": _scaled(_drift(records, voltage, rest), 3600.0),
         }
@@ -257,24 +257,24 @@ class _Titration:
         """What is known of it."""
         rest = float(self.records.time[self.after.end - 1]) - self.after.start_second
         delta = self.end_volt - self.start_volt
-        known: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "pulse_seconds": self.seconds,
             "rest_seconds": rest,
-            "voltage_before_volt": _known(self.start_volt),
-            "voltage_after_volt": _known(self.end_volt),
-            "delta_es_volt": _known(delta),
+            "voltage_before_volt": known(self.start_volt),
+            "voltage_after_volt": known(self.end_volt),
+            "delta_es_volt": known(delta),
         }
         line = self._line()
         if missing or not np.isfinite(delta) or isinstance(line, str):
             lost = "records are missing" if missing else "no voltage at rest"
-            return known | {"reason": line if isinstance(line, str) else lost}
-        known |= {"slope_volt_per_root_second": line.slope, "r_squared": line.r_squared}
+            return facts | {"reason": line if isinstance(line, str) else lost}
+        facts |= {"slope_volt_per_root_second": line.slope, "r_squared": line.r_squared}
         if not line.slope or not delta:
-            return known | {"reason": "the voltage does not change"}
+            return facts | {"reason": "the voltage does not change"}
         rate = 4 / np.pi * (delta / (self.seconds * line.slope)) ** 2
         error = 2 * np.hypot(line.slope_error / line.slope, np.sqrt(2) * line.noise / delta)
         reasons = self._doubts(line, delta, rate)
-        return known | {
+        return facts | {
             "d_per_length_squared_per_second": float(rate),
             "diffusion_coefficient_cm2_per_second": None if length is None else float(rate * length**2),
             "relative_error": float(error),
@@ -343,10 +343,6 @@ def _drift(records: Records, voltage: FloatArray, rest: Level) -> float | None:
     if not np.ptp(time):
         return None
     return float(np.sum((time - time.mean()) * (volt - volt.mean())) / np.sum((time - time.mean()) ** 2))
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

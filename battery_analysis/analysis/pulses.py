@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.charge import Charge, cycling_records, net_charge
+from battery_analysis.analysis.charge import Charge, cycling_records, known, net_charge
 from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.levels import Level, levels
 from battery_analysis.analysis.noise import voltage_noise
@@ -153,7 +153,7 @@ class _Measure:
             "from_rest": before.direction == 0,
             "current_before_ampere": float(records.current[last]),
             "current_after_ampere": after.current,
-            "voltage_before_volt": _known(self.voltage[last]),
+            "voltage_before_volt": known(self.voltage[last]),
             **{resistance_name(time): value for time, value in zip(self.times.tolist(), resistances, strict=True)},
             "r_error_ohm": None if noise is None else float(np.sqrt(2) * noise / abs(change)),
             "reason": "; ".join(reasons) or None,
@@ -222,10 +222,6 @@ class _Measure:
         return between[0], between[1]
 
 
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def _with_soc(
     table: pl.DataFrame,
     charge: Charge,
@@ -235,10 +231,10 @@ def _with_soc(
 ) -> pl.DataFrame:
     """Add charge and state of charge at the beginning of each pulse, and why the latter is not known."""
     at_start = charge.ah[[before.end - 1 for before, _ in steps]]
-    known = charge.ah[np.isfinite(charge.ah)]
+    finite = charge.ah[np.isfinite(charge.ah)]
     reason = None
     if capacity_ah is None:
-        capacity_ah = float(known.max() - known.min())
+        capacity_ah = float(finite.max() - finite.min())
         moved = [float(np.ptp(charge.ah[before.end - 1 : after.end])) for before, after in steps if after.direction]
         if not capacity_ah >= SPAN_PULSES * np.nanmin([*moved, np.inf]) > 0:
             reason = f"soc: no capacity given, and the test moved less charge than {SPAN_PULSES:g} pulses"
@@ -246,7 +242,7 @@ def _with_soc(
         soc = (
             initial_soc + at_start / capacity_ah
             if initial_soc is not None
-            else 1 - (known.max() - at_start) / capacity_ah
+            else 1 - (finite.max() - at_start) / capacity_ah
         )
     else:
         soc = np.full(at_start.size, np.nan)

@@ -21,7 +21,13 @@ def resistance(seconds: float) -> float:
 
 
 def hppc(
-    *, every: float = 0.1, pulse_seconds: float = 30.0, noise_volt: float = 0.0, levels: int = 9, first: float = 0.0
+    *,
+    every: float = 0.1,
+    pulse_seconds: float = 30.0,
+    noise_volt: float = 0.0,
+    current_noise: float = 0.0,
+    levels: int = 9,
+    first: float = 0.0,
 ) -> pl.DataFrame:
     """A full cell: at each level a discharge pulse, a rest, a charge pulse, a rest, then a tenth of the capacity out.
 
@@ -63,7 +69,11 @@ def hppc(
         begun += seconds
     frame = pl.concat(rows)
     noise = np.random.default_rng(5).normal(0.0, 1.0, frame.height) * noise_volt
-    return frame.with_columns(voltage_volt=pl.col("voltage_volt") + pl.Series(noise))
+    share = 1 + current_noise * np.random.default_rng(6).normal(size=frame.height)
+    return frame.with_columns(
+        voltage_volt=pl.col("voltage_volt") + pl.Series(noise),
+        current_ampere=pl.col("current_ampere") * pl.Series(share),
+    )
 
 
 def short(table: pl.DataFrame) -> pl.DataFrame:
@@ -73,7 +83,7 @@ def short(table: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.mark.parametrize(("noise", "error"), [(0.0, 0.0), (1e-4, 1.0)])
 def test_a_known_response_is_found_at_every_level(noise: float, error: float) -> None:
-    table = short(pulses(hppc(noise_volt=noise), capacity_ah=CAPACITY))
+    table = short(pulses(hppc(noise_volt=noise, current_noise=noise), capacity_ah=CAPACITY))
     assert table["direction"].to_list() == ["discharge", "charge"] * 9
     expected_error = np.sqrt(2) * noise / np.abs(table["current_after_ampere"].to_numpy())
     assert table["r_error_ohm"].to_numpy() == pytest.approx(expected_error, rel=0.8, abs=2e-6)
