@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,11 @@ from cli.answer import Answer, CsvOption, show
 from cli.common import MOST, Context, command, new_app, run
 from cli.subject import open_subjects
 
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHOWN = 10
+
 app = new_app("Analyse a test, a cell or a file: fade, efficiencies, curves, pulses, impedance and more.")
 app.add_typer(step_commands)
 
@@ -20,6 +25,7 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="Test id, cell cod
 Cycles = Annotated[
     list[int] | None, typer.Option("--cycle", min=0, max=MOST, metavar="N", help="Only this cycle; repeatable.")
 ]
+AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation and check-up cycles, too.")]
 
 
 @command(app, "fade")
@@ -32,6 +38,7 @@ def fade(
     law: Annotated[str | None, typer.Option(metavar="LAW", help="Predict by this law, not by the best one.")] = None,
     confidence: Annotated[float, typer.Option(metavar="SHARE", help="Of the interval of the cycle life.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, max=MOST, help="Of the bootstrap.")] = 0,
+    all_cycles: AllCycles = False,
     as_csv: CsvOption = False,
 ) -> None:
     """Fit laws of fade to the discharge capacity, compare them, and say how long the cell lasts."""
@@ -43,7 +50,7 @@ def fade(
     if law is not None and law not in LAWS:
         raise typer.BadParameter(f"one of {', '.join(LAWS)} is wanted, got {law!r}", param_hint="--law")
     with open_subjects(context, [target]) as (subject,):
-        cycles = subject.cycles()
+        cycles, said = _usual(subject.cycles(), all_cycles=all_cycles)
     fits = fit_fade(cycles)
     life = cycle_life(
         cycles,
@@ -66,7 +73,7 @@ def fade(
         for fit in fits.fits
     ]
     facts = {"subject": subject.name, **{name: value for name, value in asdict(life).items() if name != "by_law"}}
-    show(context, Answer(facts, {"laws": pl.DataFrame(rows, infer_schema_length=None)}), as_csv=as_csv)
+    show(context, Answer(facts, {"laws": pl.DataFrame(rows, infer_schema_length=None)}, said), as_csv=as_csv)
 
 
 @command(app, "efficiency")
@@ -95,14 +102,15 @@ def roles(context: Context, target: Target, as_csv: CsvOption = False) -> None:
 
 
 @command(app, "anomalies")
-def anomalies(context: Context, target: Target, as_csv: CsvOption = False) -> None:
+def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, as_csv: CsvOption = False) -> None:
     """List what stands out: wild cycles, jumps, sudden deaths, missing cycles."""
     import polars as pl
 
     from battery_analysis.analysis.outliers import find_anomalies
 
     with open_subjects(context, [target]) as (subject,):
-        found = find_anomalies(subject.cycles())
+        cycles, said = _usual(subject.cycles(), all_cycles=all_cycles)
+    found = find_anomalies(cycles)
     schema = {"kind": pl.String, "quantity": pl.String, "first_cycle": pl.Int64, "last_cycle": pl.Int64}
     rows = [
         (each.kind, each.quantity, *(each.cycles or (None, None)), *(each.records or (None, None)), each.message)
@@ -110,7 +118,7 @@ def anomalies(context: Context, target: Target, as_csv: CsvOption = False) -> No
     ]
     beside = {"first_record": pl.Int64, "last_record": pl.Int64, "message": pl.String}
     table = pl.DataFrame(rows, schema=schema | beside, orient="row")
-    said = tuple(f"{quantity} is not judged: {why}" for quantity, why in found.unjudged.items())
+    said += tuple(f"{quantity} is not judged: {why}" for quantity, why in found.unjudged.items())
     show(context, Answer({"subject": subject.name}, {"anomalies": table}, said), as_csv=as_csv)
 
 
@@ -163,6 +171,21 @@ def rate(
     except AnalysisError as exc:
         said = (f"no Peukert exponent: {exc}",)
     show(context, Answer(facts, {"levels": found.levels, "half_cycles": found.halves}, said), as_csv=as_csv)
+
+
+def _usual(cycles: pl.DataFrame, *, all_cycles: bool) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Leave out formation and check-ups, whose capacities are those of other rates; also say which."""
+    from battery_analysis.analysis.checkups import mark_cycles
+
+    if all_cycles:
+        return cycles, ()
+    others = mark_cycles(cycles)["role"].is_in(["formation", "checkup"]).fill_null(False)
+    if not others.any():
+        return cycles, ()
+    left_out = ", ".join(map(str, cycles.filter(others)["cycle_count"].head(_SHOWN)))
+    more = ", …" if others.sum() > _SHOWN else ""
+    sentence = f"{others.sum()} formation and check-up cycles are left out ({left_out}{more}); --all-cycles takes them"
+    return cycles.filter(~others), (sentence,)
 
 
 def main() -> int:

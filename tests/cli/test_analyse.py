@@ -1,0 +1,105 @@
+"""Analyses as commands: of files, stored tests and cells, with known truth."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.builders import arbin_csv
+from tests.cli.conftest import Cli
+
+CYCLES, RECORDS = 12, 10
+
+
+@pytest.fixture
+def fading(tmp_path: Path) -> Path:
+    """A cell that loses a hundredth of its first capacity, 1 Ah, with every cycle."""
+    rows, time = [], 0.0
+    for cycle in range(1, CYCLES + 1):
+        for step, current in enumerate((1.0, -1.0), start=2 * cycle - 1):
+            for record in range(RECORDS + 1):
+                time += 3600.0 * (1.01 - 0.01 * cycle) / RECORDS if record else 0.001
+                voltage = 3.0 + 0.1 * (record if current > 0 else RECORDS - record)
+                rows.append((time, voltage, current, cycle, step))
+    names = ("test_time_second", "voltage_volt", "current_ampere", "cycle_count", "step_count")
+    path = tmp_path / "FD01.bdf.csv"
+    pl.DataFrame(rows, schema=names, orient="row").write_csv(path)
+    return path
+
+
+@pytest.fixture
+def spectrum(tmp_path: Path) -> Path:
+    """10 ohm in series with an arc of 50 ohm and 10 uF."""
+    hertz = np.logspace(4, 0, 41)
+    ohm = 10 + 50 / (1 + 2j * np.pi * hertz * 50 * 1e-5)
+    path = tmp_path / "EI01.bdf.csv"
+    names = ("frequency_hertz", "real_impedance_ohm", "imaginary_impedance_ohm")
+    pl.DataFrame(dict(zip(names, (hertz, ohm.real, ohm.imag), strict=True))).write_csv(path)
+    return path
+
+
+def test_fade_and_life_of_a_file_without_a_database(cli: Cli, fading: Path) -> None:
+    found = cli.json("analyse", "fade", fading, "--law", "linear")
+    assert found["predicted_cycle"] == pytest.approx(21.0, abs=0.1)
+    assert found["measured_cycle"] is None
+    linear = next(row for row in found["laws"] if row["law"] == "linear")
+    assert "rate_ah_per_cycle 0.01" in linear["parameters"]
+
+
+def test_a_law_that_does_not_exist_names_those_that_do(cli: Cli, fading: Path) -> None:
+    assert "linear" in cli.refused("analyse", "fade", fading, "--law", "cubic")
+
+
+def test_a_stored_test_and_its_cell_give_the_numbers_of_the_file(cli: Cli, fading: Path) -> None:
+    cli.ok("import", fading.parent)
+    (test,) = cli.json("search")
+    for target in (test["id"], "FD01"):
+        found = cli.json("analyse", "efficiency", target)
+        assert found["efficiencies"][0]["mean"] == pytest.approx(1.0)
+    assert cli.json("analyse", "rate", test["id"])["levels"][0]["current_ampere"] == pytest.approx(1.0, rel=1e-3)
+
+
+def test_records_of_a_cell_with_several_tests_are_asked_for_by_test(cli: Cli, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"AB12_{number}.csv").write_text(arbin_csv(cycles=number + 1))
+    cli.ok("import", tmp_path)
+    assert "has 2 tests; name one of them by its id" in cli.refused("analyse", "pulses", "AB12")
+    assert len(cli.json("analyse", "roles", "AB12")["cycles"]) == 5
+
+
+def test_what_is_neither_test_nor_cell_nor_file_is_one_line(cli: Cli) -> None:
+    assert "'ZZ99' is none of these" in cli.refused("analyse", "fade", "ZZ99")
+
+
+def test_the_circuit_of_a_spectrum_is_found(cli: Cli, spectrum: Path) -> None:
+    found = cli.json("analyse", "eis", spectrum, "--circuit", "R0-p(R1,C1)", "--circuit", "R0-p(R1,CPE1)", "--drt")
+    values = {row["parameter"]: row["value"] for row in found["parameters"]}
+    assert values == {name: pytest.approx(value, rel=1e-3) for name, value in (("R0", 10), ("R1", 50), ("C1", 1e-5))}
+    assert found["circuits"][0]["circuit"] == "R0-p(R1,C1)"
+    assert any("Kramers-Kronig test passed" in remark for remark in found["remarks"])
+    main = max(found["peaks"], key=lambda row: row["resistance_ohm"])
+    assert main["tau_second"] == pytest.approx(5e-4, rel=0.1)
+
+
+def test_a_spectrum_that_is_not_there_is_one_line(cli: Cli, spectrum: Path) -> None:
+    assert "has 1 spectra, got --spectrum 2" in cli.refused("analyse", "eis", spectrum, "--spectrum", 2)
+
+
+def test_curves_come_as_csv(cli: Cli, fading: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(cli.ok("analyse", "dqdv", fading, "--cycle", 3, "--curves", "--csv").out)))
+    assert {row["cycle_count"] for row in rows} == {"3"}
+    middle = [float(row["dqdv_ah_per_volt"]) for row in rows if 3.2 < float(row["voltage_volt"]) < 3.8]
+    assert np.median(middle) == pytest.approx(0.98, rel=0.02)
+
+
+def test_tests_of_one_protocol_are_one_group(cli: Cli, fading: Path, tmp_path: Path) -> None:
+    other = tmp_path / "FD02.bdf.csv"
+    other.write_bytes(fading.read_bytes())
+    found = cli.json("analyse", "protocol", fading, other)["protocols"]
+    assert [row["group"] for row in found] == [1, 1]
+    assert found[0]["summary"] == "12x 1 A"
