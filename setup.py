@@ -32,6 +32,7 @@ CORE = [
     "pymongo>=4.20",
     "python-calamine>=0.9",  # sheets of samples
     "rich>=15.0",
+    "scipy>=1.17",
     "tomli>=2.5",
     "tenacity>=9.2",
     "tsdownsample>=0.1.5",
@@ -44,10 +45,10 @@ CORE = [
 
 EXTRAS = {
     "biologic_mpr": ["datalab-org-galvani>=0.6"],  # GPL-3, hence never part of the core
-    "eis": ["impedance>=1.7.1", "scipy>=1.17"],
+    "eis": ["impedance>=1.7.1"],
     "drt": ["pyimpspec>=5.1"],  # GPL-3, as above
     "pybamm": ["pybamm>=26.10"],
-    "advanced": ["scikit-learn>=1.9", "scipy>=1.17"],
+    "advanced": ["scikit-learn>=1.9"],
     "sftp": ["paramiko>=5.1"],
     "s3": ["boto3>=1.44", "botocore>=1.44"],
     "dask": ["dask>=2026.8", "distributed>=2026.8"],

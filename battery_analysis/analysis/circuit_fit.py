@@ -27,7 +27,6 @@ import polars as pl
 from battery_analysis.analysis.circuit_start import start_values
 from battery_analysis.analysis.circuits import Circuit, parse_circuit, shape, time_constant
 from battery_analysis.analysis.criteria import aicc
-from battery_analysis.analysis.extras import needs
 from battery_analysis.analysis.impedance import ComplexArray, Spectrum
 from battery_analysis.analysis.records import BoolArray, FloatArray
 from battery_analysis.errors import AnalysisError
@@ -87,8 +86,8 @@ def fit_circuit(
         >>> {name: round(value, 6) for name, value in fit_circuit(spectrum, "R0-p(R1,C1)").values.items()}
         {'R0': 1.0, 'R1': 2.0, 'C1': 0.5}
     """
-    with needs("eis", "circuits"):
-        from scipy.optimize import least_squares
+    from scipy.optimize import least_squares
+
     model = _Model(parse_circuit(circuit), spectrum, weighting)
     spectrum.require(max(FEWEST_POINTS, len(model.circuit.parameters)), f"circuit {circuit!r}")
     low, high = model.bounds()

@@ -29,6 +29,7 @@ from typing import Literal, get_args
 import numpy as np
 import polars as pl
 
+from battery_analysis.analysis.criteria import aicc
 from battery_analysis.analysis.records import FloatArray
 from battery_analysis.errors import AnalysisError
 
@@ -201,8 +202,6 @@ def _fit(law: Law, data: Capacities) -> FadeFit:
     residual = q - curve(n, vector)
     smallest = points * (_SMALLEST_RESIDUAL * float(np.abs(q).max())) ** 2
     total = max(float(residual @ residual), smallest)
-    k = count + 1
-    aicc = points * np.log(total / points) + 2 * k + 2 * k * (k + 1) / (points - k - 1)
     errors = _standard_errors(law, n, vector, total / (points - count))
     named = {"_".join(filter(None, pair)): place for place, pair in enumerate(units.items())}
     parameters = {name: Parameter(float(vector[place]), errors[place]) for name, place in named.items()}
@@ -210,7 +209,7 @@ def _fit(law: Law, data: Capacities) -> FadeFit:
         knee = parameters["knee_cycle"]
         parameters["knee_cycle"] = replace(knee, value=knee.value + data.first_cycle)
     rms = float(np.sqrt(residual @ residual / (points - count)))
-    return replace(nothing, parameters=parameters, residual_ah=rms, aicc=float(aicc))
+    return replace(nothing, parameters=parameters, residual_ah=rms, aicc=aicc(total, points, count))
 
 
 def fitted(law: Law, n: FloatArray, q: FloatArray, start: FloatArray | None = None) -> FloatArray | None:

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from battery_analysis.analysis.extras import needs
 from battery_analysis.analysis.joining import CYCLE_OF_SPECTRUM
 from battery_analysis.analysis.records import BoolArray, FloatArray, cycle_column, has_values
 from battery_analysis.columns import (
@@ -178,7 +177,7 @@ def landmarks(spectrum: Spectrum) -> Landmarks:
     """Find the ohmic intercept and the apexes of the arcs; an apex is one of the points measured.
 
     Raises:
-        AnalysisError: Fewer than five frequencies, or scipy is not installed.
+        AnalysisError: Fewer than five frequencies.
 
     Example:
         1 ohm in series with an arc of 2 ohm and 1 F, whose apex lies at 1 / (2π · 2 s):
@@ -189,8 +188,8 @@ def landmarks(spectrum: Spectrum) -> Landmarks:
         ((0.08, 2.0, -1.0), None)
     """
     spectrum.require(5, "impedance")
-    with needs("eis", "impedance"):
-        from scipy.signal import find_peaks
+    from scipy.signal import find_peaks
+
     ohm = spectrum.impedance
     tops, _ = find_peaks(-ohm.imag, prominence=APEX_PROMINENCE * float(np.abs(ohm).max()))
     crossing = np.flatnonzero((ohm.imag[:-1] >= 0) & (ohm.imag[1:] < 0))

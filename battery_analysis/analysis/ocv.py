@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.extras import needs
 from battery_analysis.analysis.halves import half_cycles
 from battery_analysis.analysis.records import FloatArray
 from battery_analysis.errors import AnalysisError
@@ -170,7 +169,7 @@ def fit_half_cells(curve: pl.DataFrame, positive: HalfCell, negative: HalfCell) 
         negative: The negative electrode against lithium.
 
     Raises:
-        AnalysisError: Too few points, a constant charge or voltage, or scipy is not installed.
+        AnalysisError: Too few points, a constant charge or voltage.
 
     Example:
         Electrodes of 3 Ah and 2.5 Ah with 2.7 Ah of lithium between them, over 2 Ah (see ``simulate_ocv``):
@@ -183,8 +182,8 @@ def fit_half_cells(curve: pl.DataFrame, positive: HalfCell, negative: HalfCell) 
         >>> round(fit.positive_capacity_ah, 2), round(fit.negative_capacity_ah, 2), round(fit.lithium_inventory_ah, 2)
         (3.0, 2.5, 2.7)
     """
-    with needs("advanced", "ocv"):
-        from scipy.optimize import least_squares
+    from scipy.optimize import least_squares
+
     charge, voltage, span = _even_points(curve)
     share = charge / span
     u_pos, u_neg = _interpolator(positive), _interpolator(negative)
@@ -297,8 +296,8 @@ def _even_points(curve: pl.DataFrame) -> tuple[FloatArray, FloatArray, float]:
 
 
 def _interpolator(electrode: HalfCell) -> Callable[[FloatArray], FloatArray]:
-    with needs("advanced", "ocv"):
-        from scipy.interpolate import PchipInterpolator
+    from scipy.interpolate import PchipInterpolator
+
     curve: Callable[[FloatArray], FloatArray] = PchipInterpolator(electrode.lithiation, electrode.voltage)
     return curve
 

@@ -132,8 +132,8 @@ class _Problem:
 
     def solve(self, ohm: ComplexArray, strength: float, used: BoolArray | None = None) -> FloatArray:
         """Unknowns of the best fit to some or all frequencies."""
-        with needs("eis", "relaxation"):
-            from scipy.optimize import nnls
+        from scipy.optimize import nnls
+
         chosen = np.ones(ohm.size, dtype=np.bool_) if used is None else used
         model = self.columns[chosen] * self.weight[chosen, None]
         data = ohm[chosen] * self.weight[chosen]
