@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from python_calamine import CalamineWorkbook
 
 from battery_analysis import columns
 from battery_analysis.columns import BY_NAME, CANONICAL
@@ -22,7 +23,9 @@ from battery_analysis.readers.base import ColumnSource, TestMetadata
 from battery_analysis.reading import ReadResult, read
 from tests.builders import cycling_frame, read_result
 
-NAMES = [".csv", ".bdf.csv", ".parquet", ".bdf.parquet"]
+NAMES = [".csv", ".bdf.csv", ".parquet", ".bdf.parquet", ".h5", ".xlsx", ".json"]
+UNTYPED = (".csv", ".xlsx")
+"""What knows no types, or one kind of number."""
 OPTIONAL = [
     column.name
     for column in CANONICAL
@@ -73,7 +76,7 @@ def test_what_is_written_reads_back_equal(name: str, frame: pl.DataFrame, tmp_pa
     written = read_result(frame)
     assert written.write(tmp_path / f"test{name}") == [tmp_path / f"test{name}"]
     again = read(tmp_path / f"test{name}")
-    typed = name.endswith(".parquet")
+    typed = not name.endswith(UNTYPED)
     assert_frame_equal(again.frame, written.frame, check_dtypes=typed, check_exact=True)
     assert again.cycle_method == written.cycle_method
     if typed:
@@ -89,7 +92,8 @@ def test_cycles_read_back_equal(name: str, tmp_path: Path) -> None:
     assert again.warnings == []
 
 
-def test_parquet_carries_what_the_file_said_about_its_test(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["test.parquet", "test.h5", "test.xlsx", "test.json"])
+def test_what_the_file_said_about_its_test_goes_along(name: str, tmp_path: Path) -> None:
     facts = TestMetadata(
         tester="Arbin",
         channel="8",
@@ -102,8 +106,8 @@ def test_parquet_carries_what_the_file_said_about_its_test(tmp_path: Path) -> No
         header={"Comment": "first\nsecond"},
     )
     frame = columns.conform(cycling_frame().select("test_time_second", "voltage_volt")).frame
-    ReadResult(frame, pl.DataFrame(), facts, "by_hand", "1").write(tmp_path / "test.parquet")
-    again = read(tmp_path / "test.parquet").metadata
+    ReadResult(frame, pl.DataFrame(), facts, "by_hand", "1").write(tmp_path / name)
+    again = read(tmp_path / name).metadata
     assert again.sources.pop("voltage_volt") == ColumnSource("voltage_volt", "V")
     assert again.sources.pop("current_ampere") == ColumnSource("current_ampere", "A")
     assert again == facts
@@ -193,8 +197,46 @@ def test_a_spectrum_is_no_table_of_these_formats(name: str, tmp_path: Path) -> N
     with pytest.raises(SchemaError, match="requires \\['test_time_second', 'voltage_volt', 'current_ampere'\\]"):
         result.write(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-    result.write(tmp_path / "test.csv")
-    assert_frame_equal(read(tmp_path / "test.csv").frame, result.frame)
+
+
+@pytest.mark.parametrize("name", ["test.csv", "test.parquet", "test.h5", "test.xlsx", "test.json"])
+def test_a_spectrum_is_written_under_the_same_names(name: str, tmp_path: Path) -> None:
+    spectrum = pl.DataFrame({"frequency_hertz": [1.0], "real_impedance_ohm": [2.0], "imaginary_impedance_ohm": [-3.0]})
+    result = read_result(spectrum, test_type="eis")
+    result.write(tmp_path / name)
+    assert_frame_equal(read(tmp_path / name).frame, result.frame)
+
+
+def test_more_rows_than_a_sheet_has_go_to_further_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("battery_analysis.writing.workbook.MAX_ROWS", 26)
+    written = read_result(cycling_frame())
+    written.write(tmp_path / "test.xlsx")
+    with CalamineWorkbook.from_path(tmp_path / "test.xlsx") as book:
+        assert book.sheet_names == ["About", "Cycles", "Records", "Records 2", "Records 3"]
+    again = read(tmp_path / "test.xlsx")
+    assert_frame_equal(again.frame, written.frame, check_dtypes=False)
+    assert_frame_equal(again.cycles, written.cycles)
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (pl.Series("step_type", ["x" * 32_768]), "column step_type holds a text of 32768 characters"),
+        (pl.Series("record_index", [2**53 + 1]), "column record_index holds the whole number 9007199254740993"),
+    ],
+)
+def test_what_no_cell_takes_is_refused_by_name(column: pl.Series, reason: str, tmp_path: Path) -> None:
+    written = read_result(cycling_frame(1, 2).head(1).with_columns(column))
+    with pytest.raises(SchemaError, match=reason):
+        written.write(tmp_path / "test.xlsx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_document_that_nothing_would_read_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("battery_analysis.writing.document.MAX_JSON_BYTES", 3000)
+    with pytest.raises(BatteryAnalysisError, match="60 records make more than the 3000 bytes of JSON"):
+        read_result(cycling_frame()).write(tmp_path / "test.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
@@ -206,5 +248,5 @@ def test_a_failure_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_says_which_there_are(tmp_path: Path) -> None:
-    with pytest.raises(BatteryAnalysisError, match=r"ends in '\.xlsx', not in \.parquet, \.csv or \.bdf\.csv"):
-        read_result(cycling_frame()).write(tmp_path / "test.xlsx")
+    with pytest.raises(BatteryAnalysisError, match=r"ends in '\.mat', not in \.parquet, \.csv, \.bdf\.csv, "):
+        read_result(cycling_frame()).write(tmp_path / "test.mat")

@@ -19,6 +19,7 @@ from battery_analysis.readers.base import Reader
 from battery_analysis.readers.basytec import BasytecText
 from battery_analysis.readers.battery_archive import BatteryArchiveCsv
 from battery_analysis.readers.bdf import BdfCsv, BdfParquet
+from battery_analysis.readers.bdf_containers import BdfHdf5, BdfJson, BdfWorkbook
 from battery_analysis.readers.biologic import BiologicText
 from battery_analysis.readers.biologic_mpr import BiologicMpr
 from battery_analysis.readers.cellpy import CellpyH5
@@ -54,6 +55,9 @@ READERS: tuple[Reader, ...] = (
     BatteryArchiveCsv(),
     BdfCsv(),  # before Landt, which also writes quantity / unit
     BdfParquet(),
+    BdfHdf5(),
+    BdfWorkbook(),
+    BdfJson(),
     PyProbeParquet(),
     AuroraParquet(),
     CellpyH5(),

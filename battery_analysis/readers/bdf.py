@@ -122,11 +122,7 @@ class BdfParquet:
         table, notes = read_parquet(path, self.name)
         if not holds_terms(table.columns):
             raise CorruptFileError(path, f"no time and voltage among the columns {table.columns}", self.name)
-        kept = from_note(notes.get(NOTE_KEY, ""))
-        reading = to_reading(table, kept or TestMetadata(tester=self.tester), time_zone)
-        if kept is not None and kept.sources:
-            reading.metadata.sources |= {name: source for name, source in kept.sources.items() if name in table.columns}
-        return reading
+        return with_note(table, notes.get(NOTE_KEY, ""), time_zone)
 
 
 def holds_terms(names: Sequence[str]) -> bool:
@@ -139,6 +135,15 @@ def holds_terms(names: Sequence[str]) -> bool:
         return False
     found = {term.column.name for name in names if (term := term_of(name))}
     return found >= _SERIES or found >= _SPECTRUM
+
+
+def with_note(table: pl.DataFrame, note: str, time_zone: str) -> Reading:
+    """Map a table in terms of the format, beside which this project may have noted what was said of its test."""
+    kept = from_note(note)
+    reading = to_reading(table, kept or TestMetadata(tester=BdfParquet.tester), time_zone)
+    if kept is not None and kept.sources:
+        reading.metadata.sources |= {name: source for name, source in kept.sources.items() if name in table.columns}
+    return reading
 
 
 def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> Reading:

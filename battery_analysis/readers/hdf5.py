@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1 << 31
+MAX_NAMES_BYTES = 1 << 20
+"""No list of names, or of the words of a column, needs more."""
 
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError, OverflowError)
 """What h5py raises where a file is not what it says; a memory limit is the reader process's own."""
@@ -104,7 +106,7 @@ def text_array(array: h5py.Dataset) -> list[str]:
     Raises:
         ValueError: It holds something else, or more than any table has names.
     """
-    if array.dtype.kind != "S" or array.size * array.dtype.itemsize > _MAX_PICKLE:
+    if array.dtype.kind != "S" or array.size * array.dtype.itemsize > MAX_NAMES_BYTES:
         raise ValueError(f"{array.name} holds no names")
     return [text.decode("utf-8", "replace") for text in array[:]]
 

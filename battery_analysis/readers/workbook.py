@@ -19,7 +19,7 @@ import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -115,7 +115,7 @@ def read_sheet(path: Path, name: str) -> Rows:
         return book.get_sheet_by_name(name).to_python(skip_empty_area=False)
 
 
-def sheet_table(path: Path, name: str, header_row: int) -> tuple[pl.DataFrame, list[str]]:
+def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = ()) -> tuple[pl.DataFrame, list[str]]:
     """Read the rows below a row of column names into typed columns.
 
     A column is ``Float64``, ``Datetime`` (µs, without a zone), ``Duration``, ``Boolean`` or ``String``. Empty cells,
@@ -127,6 +127,7 @@ def sheet_table(path: Path, name: str, header_row: int) -> tuple[pl.DataFrame, l
         path: The workbook.
         name: The sheet.
         header_row: Position of the row with the names, counted from 0 as in ``read_sheet``.
+        texts: Names of columns whose cells are texts whatever they look like.
 
     Raises:
         CorruptFileError: The workbook cannot be opened, or must not be.
@@ -141,16 +142,20 @@ def sheet_table(path: Path, name: str, header_row: int) -> tuple[pl.DataFrame, l
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             for column, cells in zip(columns, zip(*chunk, strict=True), strict=True):
                 column.append(_uniform(cells))
-    return _assembled(name, header[len(empty) :], len(empty), columns)
+    return _assembled(name, header[len(empty) :], len(empty), columns, texts)
 
 
 def _assembled(
-    sheet: str, header: Sequence[Cell], offset: int, columns: Sequence[list[pl.Series | list[Cell]]]
+    sheet: str,
+    header: Sequence[Cell],
+    offset: int,
+    columns: Sequence[list[pl.Series | list[Cell]]],
+    texts: Container[str],
 ) -> tuple[pl.DataFrame, list[str]]:
     series, lost = [], {}
     names, warnings = _unique_names(sheet, [str(cell).strip() for cell in header], offset)
     for title, name, parts in zip(header, names, columns, strict=True):
-        values, words = _column(parts)
+        values, words = (_texts(parts), 0) if name in texts else _column(parts)
         if title == "" and values.null_count() == values.len():
             continue
         series.append(values.alias(name))
@@ -214,6 +219,12 @@ def _column(parts: Sequence[pl.Series | list[Cell]]) -> tuple[pl.Series, int]:
         words = values.null_count() - spelled.null_count()
         return (values, words) if 2 * words < filled else (spelled, 0)
     return _cast(cells, _as_number, pl.Float64())
+
+
+def _texts(parts: Sequence[pl.Series | list[Cell]]) -> pl.Series:
+    cells = (cell for part in parts for cell in part)
+    spelled = (cell if isinstance(cell, str) else _spelled(cell) for cell in cells)
+    return pl.Series([text or None for text in spelled], dtype=pl.String)
 
 
 def _none_if_missing(cell: Cell) -> Cell | None:

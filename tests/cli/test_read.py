@@ -108,7 +108,7 @@ def test_out_replaces_a_file_and_leaves_nothing_beside_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("out", "reason"),
     [
-        ("out.xlsx", "ends in '.xlsx', not in .parquet, .csv or .bdf.csv"),
+        ("out.mat", "ends in '.mat', not in .parquet, .csv, .bdf.csv, .h5, .xlsx or .json"),
         ("absent/out.csv", "No such file or directory"),
     ],
 )

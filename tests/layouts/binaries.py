@@ -10,6 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from battery_analysis.analysis.cycles import summarise_cycles
+from battery_analysis.readers.base import TestMetadata
+from battery_analysis.writing import write
 from examples.neware_ndax import write_ndax
 from tests.layouts.cell import CHARGE, DISCHARGE, REST, START, Record
 from tests.layouts.table import Layout
@@ -46,6 +49,12 @@ def ndax(path: Path, records: Sequence[Record]) -> None:
 def bdf(path: Path, records: Sequence[Record]) -> None:
     """Machine names."""
     frame(records).write_parquet(path)
+
+
+def contained(path: Path, records: Sequence[Record]) -> None:
+    """The project's own containers, as its exports are."""
+    table = frame(records)
+    write(path, table, summarise_cycles(table), TestMetadata("Neware"))
 
 
 def pyprobe(path: Path, records: Sequence[Record]) -> None:
@@ -131,6 +140,10 @@ LAYOUTS: tuple[Layout, ...] = (
         numberings=("from one", "stays at one"),
     ),
     Layout("bdf parquet", "bdf_parquet", "cell.bdf.parquet", bdf, 9, energy=True),
+    *(
+        Layout(f"bdf {kind}", f"bdf_{kind}", f"cell.{suffix}", contained, 9, energy=True)
+        for kind, suffix in (("hdf5", "h5"), ("xlsx", "xlsx"), ("json", "json"))
+    ),
     Layout("pyprobe", "pyprobe_parquet", "cell.parquet", pyprobe, 9, step_starts=True, numberings=()),
     Layout("aurora", "aurora_parquet", "cell.parquet", aurora, 6, counted=False, step_starts=True),
     Layout("tomato", "tomato_json", "cell.json", tomato, 9, counted=False, step_starts=True),
