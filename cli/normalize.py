@@ -30,8 +30,8 @@ _TABLE = {
     "volumetric_energy_wh_l": "Wh/L",
     "areal_resistance_ohm_cm2": "Ohm cm2",
     "resistivity_ohm_cm": "Ohm cm",
-    "areal_ohmic_resistance_ohm_cm2": "ohmic / Ohm cm2",
-    "ohmic_resistivity_ohm_cm": "ohmic / Ohm cm",
+    "areal_impedance_ohm_cm2": "impedance / Ohm cm2",
+    "impedance_resistivity_ohm_cm": "impedance / Ohm cm",
     "lacks": "the sample lacks",
 }
 

@@ -17,6 +17,7 @@ MEASURED = {
     "energy_wh": "discharge energy",
     "internal_resistance_ohm": "internal resistance as the tester reports it",
     "ohmic_resistance_ohm": "ohmic resistance from an impedance spectrum",
+    "high_frequency_impedance_ohm": "real part of an impedance spectrum at its highest frequency",
 }
 PROPERTIES = {
     "area_cm2": "geometric electrode area",
@@ -129,6 +130,22 @@ FORMULAS: tuple[Formula, ...] = (
         ("area_cm2", "thickness_um"),
         lambda resistance, area, thickness: 1e4 * resistance * area / thickness,
     ),
+    Formula(
+        "areal_impedance_ohm_cm2",
+        "Ohm cm2",
+        "high_frequency_impedance_ohm * area_cm2",
+        "high_frequency_impedance_ohm",
+        ("area_cm2",),
+        lambda resistance, area: resistance * area,
+    ),
+    Formula(
+        "impedance_resistivity_ohm_cm",
+        "Ohm cm",
+        "high_frequency_impedance_ohm * area_cm2 / (thickness_um / 1e4)",
+        "high_frequency_impedance_ohm",
+        ("area_cm2", "thickness_um"),
+        lambda resistance, area, thickness: 1e4 * resistance * area / thickness,
+    ),
 )
 
 
@@ -140,6 +157,7 @@ class Measured:
     energy_wh: float | None = None
     internal_resistance_ohm: float | None = None
     ohmic_resistance_ohm: float | None = None
+    high_frequency_impedance_ohm: float | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 

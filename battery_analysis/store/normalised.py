@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -17,6 +18,8 @@ from battery_analysis.store.access import by_id
 from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_frames import load_dataset
 
+_OF_SPECTRA = ("ohmic_resistance_ohm", "high_frequency_impedance_ohm")
+
 
 @dataclass(frozen=True)
 class NormalisedCell:
@@ -28,6 +31,7 @@ class NormalisedCell:
     cycle_count: int | None
     test_id: str | None
     spectrum_test_id: str | None
+    highest_frequency_hertz: float | None
     measured: Measured
     properties: Properties
     quantities: list[Normalised]
@@ -57,13 +61,14 @@ def normalise_cell(store: Store, code: str, cycle: int | None = None) -> Normali
     reasons = {name: reason for name in ("capacity_ah", "energy_wh", "internal_resistance_ohm") if reason}
     if row and row["internal_resistance_ohm"] is None:
         reasons["internal_resistance_ohm"] = f"the tester reports no internal resistance in cycle {row['cycle_count']}"
-    ohmic, spectrum_test, why_not = _ohmic_resistance(store, tests["test_id"].to_list())
+    impedance = _impedance(store, tests["test_id"].to_list())
     measured = Measured(
         capacity_ah=row["discharge_capacity_ah"] if row else None,
         energy_wh=row["discharge_energy_wh"] if row else None,
         internal_resistance_ohm=row["internal_resistance_ohm"] if row else None,
-        ohmic_resistance_ohm=ohmic,
-        reasons={**reasons, **({"ohmic_resistance_ohm": why_not} if why_not else {})},
+        ohmic_resistance_ohm=impedance.ohmic_resistance_ohm,
+        high_frequency_impedance_ohm=impedance.high_frequency_impedance_ohm,
+        reasons={**reasons, **impedance.reasons},
     )
     properties = completed(_properties(sample, test))
     return NormalisedCell(
@@ -72,7 +77,8 @@ def normalise_cell(store: Store, code: str, cycle: int | None = None) -> Normali
         dataset_version=dataset.version,
         cycle_count=row["cycle_count"] if row else None,
         test_id=test_id if row else None,
-        spectrum_test_id=spectrum_test,
+        spectrum_test_id=impedance.test_id,
+        highest_frequency_hertz=impedance.frequency_hertz,
         measured=measured,
         properties=properties,
         quantities=normalise(measured, properties),
@@ -101,17 +107,32 @@ def _properties(sample: Sample, test: TestResult) -> Properties:
     return Properties(**known)
 
 
-def _ohmic_resistance(store: Store, test_ids: list[str]) -> tuple[float | None, str | None, str | None]:
-    """Return the resistance of the last spectrum, its test, and why there is none."""
+@dataclass(frozen=True)
+class _Impedance:
+    """What the last spectrum of a cell says in ohm, and why it says no more."""
+
+    test_id: str | None = None
+    ohmic_resistance_ohm: float | None = None
+    high_frequency_impedance_ohm: float | None = None
+    frequency_hertz: float | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def _impedance(store: Store, test_ids: list[str]) -> _Impedance:
+    """Read the last spectrum of a cell."""
     for test_id in reversed(test_ids):
         test = by_id(TestResult, test_id)
-        if FREQUENCY.name not in test.columns:
-            continue
-        try:
-            found = landmarks(spectra(frames.select(store, test, None, None, None))[-1]).ohmic_resistance_ohm
-        except AnalysisError as exc:
-            return None, test_id, str(exc)
-        if found is None:
-            return None, test_id, "its last spectrum does not turn from inductive to capacitive"
-        return found, test_id, None
-    return None, None, "no impedance spectrum was measured"
+        if FREQUENCY.name in test.columns:
+            try:
+                last = spectra(frames.select(store, test, None, None, None))[-1]
+            except AnalysisError as exc:
+                return _Impedance(test_id, reasons=dict.fromkeys(_OF_SPECTRA, str(exc)))
+            at_top, hertz = float(last.impedance[0].real), float(last.frequency[0])
+            try:
+                ohmic = landmarks(last).ohmic_resistance_ohm
+                why_not = "the last spectrum does not turn from inductive to capacitive"
+            except AnalysisError as exc:
+                ohmic, why_not = None, str(exc)
+            reasons = {"ohmic_resistance_ohm": why_not} if ohmic is None else {}
+            return _Impedance(test_id, ohmic, at_top, hertz, reasons)
+    return _Impedance(reasons=dict.fromkeys(_OF_SPECTRA, "no impedance spectrum was measured"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,12 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from battery_analysis.analysis.dataset import DATASET_SCHEMA
-from battery_analysis.columns import TEST_TIME
 from battery_analysis.errors import ArchiveError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import CellDataset, TestResult
-from battery_analysis.settings import Settings
 from battery_analysis.store import Store, dataset_build, datasets, frames, garbage, removal, samples, tests
-from battery_analysis.store.dataset_frames import Dataset, load_dataset
+from battery_analysis.store.dataset_frames import load_dataset
 from tests.builders import STARTED_AT, cycling_frame, read_result, save
 
 NOW = timedelta(0)
@@ -168,3 +165,185 @@ def test_pandas_by_default_polars_and_arrow_on_request(store: Store, tmp_path: P
     for table in (dataset.cycles, dataset.tests, dataset.frame):
         kinds = [type(table()), *(type(table(form=form)) for form in ("polars", "arrow"))]  # type: ignore[operator]
         assert [kind.__module__.split(".")[0] for kind in kinds] == ["pandas", "polars", "pyarrow"]
+
+
+def test_going_back_makes_a_version_that_stays_until_a_test_changes(store: Store, tmp_path: Path) -> None:
+    first = add(store, tmp_path, 1)
+    built(store)
+    add(store, tmp_path, 2)
+    datasets.refresh(store, ["AB12"])
+    assert datasets.roll_back(store, "AB12", 1) == 3
+    restored = datasets.version_of("AB12")
+    assert (restored.restores, restored.digest) == (1, datasets.version_of("AB12", 1).digest)
+    assert cycles_of(store)["test_id"].unique().to_list() == [str(first.id)]
+    assert (datasets.refresh(store, ["AB12"]), datasets.refresh_left_behind(store)) == (0, 0)
+    assert not set(block_ids(store, 3)) & set(block_ids(store, 1))
+
+    with pytest.raises(InvalidDocumentError, match="version 3 is the newest already"):
+        datasets.roll_back(store, "AB12", 3)
+    add(store, tmp_path, 3)
+    assert datasets.refresh(store, ["AB12"]) == 1
+    assert cycles_of(store).height == 9
+    removal.delete_test(store, first.id)
+    with pytest.raises(
+        NotFoundError, match=rf"version 1 of cell 'AB12' names test {first.id} \(AB12_1.csv\)"
+    ):
+        datasets.roll_back(store, "AB12", 1)
+
+
+def block_ids(store: Store, version: int) -> set[object]:
+    return dataset_build.block_ids(datasets.version_of("AB12", version).to_mongo())
+
+
+def test_a_test_that_is_deleted_or_moved_leaves_its_dataset(store: Store, tmp_path: Path) -> None:
+    first, second, third = (add(store, tmp_path, day, day) for day in (1, 2, 3))
+    built(store)
+    removal.delete_test(store, second.id)
+    assert [test.test for test in datasets.version_of("AB12").tests] == [first.id, third.id]
+    assert cycles_of(store)["cycle_count"].to_list() == [1, 2, 3, 4]
+    samples.get_or_create("CD34")
+    tests.move(store, third.id, samples.by_name("CD34"), "CD34")
+    assert [test.test for test in datasets.version_of("AB12").tests] == [first.id]
+    assert [test.test for test in datasets.version_of("CD34").tests] == [third.id]
+    assert load_dataset(store, "CD34").frame(["voltage_volt"]).shape == (60, 5)  # type: ignore[union-attr]
+    removal.delete_test(store, first.id)
+    assert datasets.version_of("AB12").tests == []
+    assert (cycles_of(store).height, records(store).height) == (0, 0)
+    assert list(garbage.missing(store)) == []
+
+
+def test_versions_that_nobody_asked_for_are_thinned(store: Store, tmp_path: Path) -> None:
+    add(store, tmp_path, 0, 1)
+    datasets.rebuild(store, "AB12")
+    for day in range(1, 14):
+        add(store, tmp_path, day, 1)
+        datasets.refresh(store, ["AB12"])
+    kept = [each.version for each in datasets.versions("AB12")]
+    assert kept == [*range(14, 4, -1), 1]
+    assert cycles_of(store, 1).height == 1
+    assert garbage.find(store, NOW)[dataset_build.BLOCKS] == []
+    assert list(garbage.missing(store)) == []
+
+    CellDataset.objects.update(set__created_at=STARTED_AT)
+    add(store, tmp_path, 14, 1)
+    datasets.refresh(store, ["AB12"])
+    assert [each.version for each in datasets.versions("AB12")] == [*range(15, 5, -1), 1]  # 14 is the last of its day
+
+
+def test_of_two_that_build_at_once_the_second_looks_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, tmp_path, 1)
+    built(store)
+    add(store, tmp_path, 2)
+    write, rivals = dataset_build.Build.write, []
+
+    def write_late(build: dataset_build.Build, writing: dataset_build.Writing) -> object:
+        if not rivals:
+            rivals.append(add(store, tmp_path, 3))
+            assert datasets.rebuild(store, "AB12") == (2, True)
+        return write(build, writing)
+
+    monkeypatch.setattr(dataset_build.Build, "write", write_late)
+    assert datasets.rebuild(store, "AB12") == (2, False)
+    assert cycles_of(store).height == 9
+    assert garbage.find(store, NOW)[dataset_build.BLOCKS] == []
+
+
+def test_a_crash_before_the_document_leaves_garbage_and_the_version_before(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, tmp_path, 1)
+    built(store)
+    add(store, tmp_path, 2)
+
+    def dies(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "_insert", dies)
+        with pytest.raises(KeyboardInterrupt):
+            datasets.rebuild(store, "AB12")
+    assert cycles_of(store).height == 3
+    orphans = garbage.find(store, NOW)
+    assert len(orphans[dataset_build.BLOCKS]) == 1  # the numbers; both tests have equal cycles, stored once
+    assert sum(map(len, garbage.find(store).values())) == 0
+    garbage.sweep(store, orphans)
+    assert datasets.refresh_left_behind(store) == 1
+    assert cycles_of(store).height == 6
+
+
+def test_blocks_that_are_lost_are_named_and_written_anew_by_a_build(store: Store, tmp_path: Path) -> None:
+    add(store, tmp_path, 1)
+    built(store)
+    store.database[dataset_build.BLOCKS].delete_many({})
+    assert list(garbage.missing(store)) == ["dataset AB12 version 1: 2 of 2 blocks are missing"]
+    with pytest.raises(ArchiveError, match="dataset_blocks: 1 of 1 documents are missing"):
+        cycles_of(store)
+    assert datasets.rebuild(store, "AB12") == (2, True)
+    assert cycles_of(store).height == 3
+
+
+def test_a_dataset_whose_test_lacks_data_stays_as_it_was(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(store, tmp_path, 1)
+    built(store)
+    test = add(store, tmp_path, 2, 4)
+    frames.drop(store.database, frames.CYCLE_BLOCKS, [block.id for block in test.cycle_blocks])
+    assert datasets.refresh(store, ["AB12"]) == 0
+    assert "the dataset of cell AB12 is as it was: cycle_blocks: 1 of 1 documents are missing" in caplog.text
+    assert cycles_of(store).height == 3
+
+
+def test_only_what_is_new_of_a_cell_is_read_and_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(8):
+        add(store, tmp_path, day, day + 2)
+    built(store)
+    add(store, tmp_path, 9, 30)
+    before = {each["_id"] for each in store.database[dataset_build.BLOCKS].find({}, {"_id": 1})}
+    decoded: list[int] = []
+    decode = dataset_build.columnar.decode
+
+    def counting(columns: dict[str, bytes]) -> pl.DataFrame:
+        table = decode(columns)
+        decoded.append(table.height)
+        return table
+
+    monkeypatch.setattr(dataset_build.columnar, "decode", counting)
+    assert datasets.rebuild(store, "AB12") == (2, True)
+    assert sorted(decoded) == [30, sum(range(2, 10))]  # the new test's cycles, and the numbers of the others
+    written = {each["_id"] for each in store.database[dataset_build.BLOCKS].find({}, {"_id": 1})} - before
+    assert len(written) == 2
+
+
+def test_a_hundred_thousand_cycles_are_no_limit(store: Store, tmp_path: Path) -> None:
+    cycles = 100_000
+    add(store, tmp_path, 1, frame=cycling_frame(cycles, 2))
+    add(store, tmp_path, 400, 3)
+    began = time.monotonic()
+    built(store)
+    table = cycles_of(store)
+    assert time.monotonic() - began < 20
+    assert table["cycle_count"].to_list() == list(range(1, cycles + 4))
+    last = records(store, ["current_ampere"], cycles=(cycles, cycles + 1))
+    assert last["test_cycle_count"].unique(maintain_order=True).to_list() == [cycles, 1]
+
+
+def test_records_that_are_no_longer_those_of_the_dataset_are_refused(store: Store, tmp_path: Path) -> None:
+    test = add(store, tmp_path, 1)
+    built(store)
+    TestResult.objects(id=test.id).update(set__segments__0__digest="another")
+    with pytest.raises(ArchiveError, match=r"test \w+ \(AB12_1.csv\) was read anew since version 1 of cell AB12"):
+        records(store)
+    assert cycles_of(store).height == 3
+
+
+def test_texts_and_numbers_of_one_name_stand_together_as_texts(store: Store, tmp_path: Path) -> None:
+    add(store, tmp_path, 1, frame=cycling_frame(1).with_columns(aux_humidity=pl.lit("dry")))
+    add(store, tmp_path, 2, 1)
+    built(store)
+    humidity = records(store, ["aux_humidity"])["aux_humidity"]
+    assert (humidity[0], humidity[-1]) == ("dry", "19.5")
