@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cli.analyse_cells import app as cell_commands
 from cli.analyse_steps import app as step_commands
 from cli.answer import Answer, CsvOption, show
 from cli.common import MOST, Context, command, new_app, run
@@ -20,6 +21,7 @@ _SHOWN = 10
 
 app = new_app("Analyse a test, a cell or a file: fade, efficiencies, curves, pulses, impedance and more.")
 app.add_typer(step_commands)
+app.add_typer(cell_commands)
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="Test id, cell code, or a file that can be read.")]
 Cycles = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -104,7 +104,7 @@ def _of_cell(context: Context, store: Store, code: str) -> Subject:
     if not tests:
         raise NotFoundError(f"{code!r} is none of these: {NAMED}")
     if len(tests) == 1:
-        return _of_test(store, str(tests[0].id))
+        return replace(_of_test(store, str(tests[0].id)), name=code)
 
     def frame() -> pl.DataFrame:
         listed = type_next(context, "search", "--cell", code)

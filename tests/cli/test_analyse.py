@@ -16,19 +16,23 @@ from tests.cli.conftest import Cli
 CYCLES, RECORDS = 12, 10
 
 
-@pytest.fixture
-def fading(tmp_path: Path) -> Path:
-    """A cell that loses a hundredth of its first capacity, 1 Ah, with every cycle."""
+def write_fading(path: Path, loss: float) -> None:
     rows, time = [], 0.0
     for cycle in range(1, CYCLES + 1):
         for step, current in enumerate((1.0, -1.0), start=2 * cycle - 1):
             for record in range(RECORDS + 1):
-                time += 3600.0 * (1.01 - 0.01 * cycle) / RECORDS if record else 0.001
+                time += 3600.0 * (1 + loss - loss * cycle) / RECORDS if record else 0.001
                 voltage = 3.0 + 0.1 * (record if current > 0 else RECORDS - record)
                 rows.append((time, voltage, current, cycle, step))
     names = ("test_time_second", "voltage_volt", "current_ampere", "cycle_count", "step_count")
-    path = tmp_path / "FD01.bdf.csv"
     pl.DataFrame(rows, schema=names, orient="row").write_csv(path)
+
+
+@pytest.fixture
+def fading(tmp_path: Path) -> Path:
+    """A cell that loses a hundredth of its first capacity, 1 Ah, with every cycle."""
+    path = tmp_path / "FD01.bdf.csv"
+    write_fading(path, 0.01)
     return path
 
 
@@ -103,3 +107,28 @@ def test_tests_of_one_protocol_are_one_group(cli: Cli, fading: Path, tmp_path: P
     found = cli.json("analyse", "protocol", fading, other)["protocols"]
     assert [row["group"] for row in found] == [1, 1]
     assert found[0]["summary"] == "12x 1 A"
+
+
+def test_cells_are_compared_and_correlated_with_their_samples(cli: Cli, tmp_path: Path) -> None:
+    codes = ("AA01", "AA02", "BB01", "BB02")
+    for loading, code, loss in zip((10, 11, 12, 13), codes, (0.01, 0.011, 0.03, 0.031), strict=True):
+        write_fading(tmp_path / f"{code}.bdf.csv", loss)
+        cli.ok("sample", "set", code, f"loading_mg_cm2={loading}", f"chemistry={code[:2]}")
+    cli.ok("import", tmp_path)
+    found = cli.json("analyse", "similar", *codes, "--feature", "fade_per_cycle", "--clusters", "--components")
+    assert {(row["cell"], row["other"]) for row in found["distances"][:2]} == {("AA01", "AA02"), ("BB01", "BB02")}
+    groups = {row["cell"]: row["cluster"] for row in found["clusters"]}
+    assert groups["AA01"] == groups["AA02"] != groups["BB01"] == groups["BB02"]
+    rows = cli.json("analyse", "correlate", *codes, "--result", "fade_per_cycle")["correlations"]
+    by_name = {row["property"]: row for row in rows}
+    assert by_name["loading_mg_cm2"]["spearman_rho"] == pytest.approx(1.0)
+    assert by_name["chemistry"]["eta_squared"] > 0.99
+
+
+def test_one_cell_is_not_compared_with_itself(cli: Cli, fading: Path) -> None:
+    assert "two different cells at least" in cli.refused("analyse", "similar", fading, fading)
+
+
+def test_a_parameter_set_that_does_not_exist_is_one_line(cli: Cli, fading: Path) -> None:
+    pytest.importorskip("pybamm")
+    assert "Nobody2020" in cli.refused("analyse", "simulate", fading, "--parameters", "Nobody2020")
