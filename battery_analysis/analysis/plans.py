@@ -10,7 +10,8 @@
   that has it is searched for.
 - ``latin_hypercube``: each factor's range in as many equal parts as there are runs, one run in each part, at a
   random place within it; parts are matched at random, from the seed. Values are at one of fifty places of a part, and
-  rounded as far as these stay apart, so that a lab can write them down. A factor with levels gets them in equal shares, as far as the runs divide.
+  rounded as far as these stay apart, so that a lab can write them down. A factor with levels gets them in equal
+  shares, as far as the runs divide.
 
 ``replicates`` repeats the whole matrix. Cells are numbered from 1. Order of execution is the lab's: nothing is
 shuffled here.

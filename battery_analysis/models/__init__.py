@@ -5,6 +5,8 @@ from battery_analysis.models.base import AddedLabels, Note, StoredDocument, chec
 from battery_analysis.models.cell_dataset import BuiltFrom, CellDataset, DatasetTest
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.notice import Notice
+from battery_analysis.models.plan import ExperimentPlan, PlanCell, PlanFactor, PlanLink, PlanProgress
+from battery_analysis.models.protocol import PlannedStep, TestProtocol
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
 from battery_analysis.models.scheduled_import import ScheduledImport
@@ -30,6 +32,8 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     WatchedFolder,
     Notice,
     ScheduledImport,
+    TestProtocol,
+    ExperimentPlan,
 )
 
 __all__ = [
@@ -41,6 +45,7 @@ __all__ = [
     "BuiltFrom",
     "CellDataset",
     "DatasetTest",
+    "ExperimentPlan",
     "Extent",
     "FormerState",
     "HeaderLine",
@@ -49,6 +54,11 @@ __all__ = [
     "Note",
     "Notice",
     "PartSpan",
+    "PlanCell",
+    "PlanFactor",
+    "PlanLink",
+    "PlanProgress",
+    "PlannedStep",
     "QuarantinedFile",
     "RawDataFile",
     "RawPart",
@@ -59,6 +69,7 @@ __all__ = [
     "SegmentRef",
     "SourcePath",
     "StoredDocument",
+    "TestProtocol",
     "TestResult",
     "WatchedFolder",
     "checked",
