@@ -6,12 +6,15 @@ import csv
 import sys
 from dataclasses import asdict, fields
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cli.common import MOST, Context, command, new_app, open_store, run, type_next
 from cli.output import counted, print_json, print_table, to_plain
+
+if TYPE_CHECKING:
+    from battery_analysis.store.search import Query
 
 TestType = Literal["cycling", "eis", "cv", "gitt", "hppc", "ocv", "other"]
 
@@ -81,20 +84,16 @@ def search(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Find tests; every filter that is given must fit."""
-    first_day, last_day = _days(date_range)
     from battery_analysis.store import search as searching
 
-    if min_cycles is not None and max_cycles is not None and min_cycles > max_cycles:
-        raise typer.BadParameter(f"{min_cycles} is more than --max-cycles {max_cycles}", param_hint="--min-cycles")
-    query = searching.Query(
+    query = query_of(
         sample=sample,
         cell=cell,
         chemistry=chemistry,
-        first_day=first_day,
-        last_day=last_day,
-        tester=_as_written(tester),
-        test_type=type,
-        tags=tag or (),
+        date_range=date_range,
+        tester=tester,
+        type=type,
+        tag=tag,
         project=project,
         min_cycles=min_cycles,
         max_cycles=max_cycles,
@@ -111,12 +110,44 @@ def search(
     elif as_csv:
         _print_csv(rows, [each.name for each in fields(searching.Found)])
     elif rows:
-        print_table(rows, _TABLE)
+        print_table(rows, _TABLE | ({"flags": "failed checks"} if any(row["flags"] for row in rows) else {}))
     else:
         none_yet = f"there are no tests yet; import some: {type_next(context, 'import', 'FOLDER')}"
         print(none_yet if is_empty else "no test fits")
     if undated:
         print(f"{counted(undated, 'test')} without a date left out by the date range", file=sys.stderr)
+
+
+def query_of(
+    *,
+    date_range: str | None,
+    tester: str | None,
+    type: TestType | None,
+    tag: list[str] | None,
+    min_cycles: int | None,
+    max_cycles: int | None,
+    **others: Any,
+) -> Query:
+    """Return what the options of a search ask for; those that are not named here are the query's own.
+
+    Raises:
+        BadParameter: A range is malformed, or its ends are the wrong way round.
+    """
+    first_day, last_day = _days(date_range)
+    from battery_analysis.store.search import Query
+
+    if min_cycles is not None and max_cycles is not None and min_cycles > max_cycles:
+        raise typer.BadParameter(f"{min_cycles} is more than --max-cycles {max_cycles}", param_hint="--min-cycles")
+    return Query(
+        first_day=first_day,
+        last_day=last_day,
+        tester=_as_written(tester),
+        test_type=type,
+        tags=tag or (),
+        min_cycles=min_cycles,
+        max_cycles=max_cycles,
+        **others,
+    )
 
 
 def _as_written(tester: str | None) -> str | None:
@@ -132,7 +163,7 @@ def _print_csv(rows: list[dict[str, Any]], columns: list[str]) -> None:
     writer.writeheader()
     for row in rows:
         plain = to_plain(row)
-        writer.writerow({**plain, "tags": ", ".join(plain["tags"])})
+        writer.writerow({**plain, **{name: ", ".join(plain[name]) for name in ("tags", "flags")}})
 
 
 def main() -> int:

@@ -45,6 +45,7 @@ _SHOWN = (
     "tags",
     "project",
     "name",
+    "quality_flags.name",
 )
 
 
@@ -93,6 +94,8 @@ class Found:
     tags: list[str]
     project: str | None
     name: str
+    flags: list[str]
+    """Names of the import checks that failed."""
 
 
 def search(query: Query) -> Iterator[Found]:
@@ -119,6 +122,7 @@ def search(query: Query) -> Iterator[Found]:
             tags=row.get("tags", []),
             project=row.get("project"),
             name=row["name"],
+            flags=[flag["name"] for flag in row.get("quality_flags", [])],
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pymongo
 import pytest
 
@@ -154,3 +155,16 @@ def test_an_empty_database_says_what_to_do(cli: Cli) -> None:
 
 def test_an_unknown_type_is_refused_in_plain_words(cli: Cli) -> None:
     assert "Invalid value for '--type': 'foo' is not one of 'cycling', " in cli.refused("search", "--type", "foo")
+
+
+def test_failed_checks_stand_beside_the_tests_they_are_of(cli: Cli, tmp_path: Path) -> None:
+    charges = pl.when(pl.col("current_ampere") > 0)
+    for code, (forth, back) in {"AB12": ("CC Chg", "CC DChg"), "CD34": ("CC DChg", "CC Chg")}.items():
+        step_type = charges.then(pl.lit(forth)).otherwise(pl.lit(back)).alias("step_type")
+        cycling_frame().with_columns(step_type).write_csv(tmp_path / f"{code}.bdf.csv")
+    cli.ok("import", tmp_path)
+    flags = {test["cell_code"]: test["flags"] for test in cli.json("search")}
+    assert flags == {"AB12": [], "CD34": ["sign"]}
+    head, *rows = cli.ok("search", "--sort", "cell").lines
+    assert head.endswith("failed checks")
+    assert [row.endswith("sign") for row in rows] == [False, True]
