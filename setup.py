@@ -47,6 +47,7 @@ EXTRAS = {
     "biologic_mpr": ["datalab-org-galvani>=0.6"],  # GPL-3, hence never part of the core
     "eis": ["impedance>=1.7.1"],
     "drt": ["pyimpspec>=5.1"],  # GPL-3, as above
+    "report": ["reportlab>=5.1"],
     "pybamm": ["pybamm>=26.10"],
     "advanced": ["scikit-learn>=1.9"],
     "sftp": ["paramiko>=5.1"],

@@ -20,6 +20,7 @@ from cli import (
     formats,
     import_directory,
     normalize,
+    plan,
     raw,
     read,
     reprocess,
@@ -52,7 +53,14 @@ def _battery_analysis(
 
 for single in (import_directory, watch, schedule, verify, reprocess, search, dataset, normalize, read, formats, demo):
     app.add_typer(single.app)
-for name, group in (("analyse", analyse), ("sample", sample), ("test", test_result), ("raw", raw), ("db", db)):
+for name, group in (
+    ("analyse", analyse),
+    ("plan", plan),
+    ("sample", sample),
+    ("test", test_result),
+    ("raw", raw),
+    ("db", db),
+):
     app.add_typer(group.app, name=name)
 
 
