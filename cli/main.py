@@ -17,6 +17,7 @@ from cli import (
     dataset,
     db,
     demo,
+    export,
     formats,
     import_directory,
     normalize,
@@ -51,7 +52,20 @@ def _battery_analysis(
     """Battery test data, from raw cycler files to answers."""
 
 
-for single in (import_directory, watch, schedule, verify, reprocess, search, dataset, normalize, read, formats, demo):
+for single in (
+    import_directory,
+    watch,
+    schedule,
+    verify,
+    reprocess,
+    search,
+    dataset,
+    normalize,
+    export,
+    read,
+    formats,
+    demo,
+):
     app.add_typer(single.app)
 for name, group in (
     ("analyse", analyse),

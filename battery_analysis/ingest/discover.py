@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from battery_analysis.errors import IngestError
+from battery_analysis.ingest import crates
 
 if TYPE_CHECKING:
     from battery_analysis.ingest.origin import Origin
@@ -141,11 +142,12 @@ def _relative(root: Path, path: Path) -> PurePosixPath:
 
 def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
     # A stack of folders under way rather than recursion: a tree may be deeper than Python's own stack.
-    under_way = [_entries(folder, relative, selection)]
+    in_crates: dict[str, str] = {}
+    under_way = [_entries(folder, relative, selection, in_crates)]
     while under_way:
         for found in under_way[-1]:
             if not isinstance(found, Candidate):
-                under_way.append(_entries(*found, selection))
+                under_way.append(_entries(*found, selection, in_crates))
                 break
             yield found
         else:
@@ -153,15 +155,20 @@ def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterat
 
 
 def _entries(
-    folder: Path, relative: PurePosixPath, selection: Selection
+    folder: Path, relative: PurePosixPath, selection: Selection, in_crates: dict[str, str]
 ) -> Iterator[Candidate | tuple[Path, PurePosixPath]]:
-    """Yield what is wanted of a folder by name: files, and folders to enter."""
+    """Yield what is wanted of a folder by name: files, and folders to enter.
+
+    ``in_crates`` says which files an unpacked crate itself says were made from others in it, by path below the root.
+    """
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError as exc:
         yield Candidate(folder, relative, problem=f"the folder cannot be read: {exc.strerror}")
         return
+    if any(entry.name == crates.METADATA for entry in listed):
+        in_crates |= {str(relative / path): reason for path, reason in _passed_over(folder).items()}
     for entry in listed:
         below = relative / stored_text(entry.name)
         if entry.is_symlink():
@@ -172,9 +179,23 @@ def _entries(
                 yield Path(entry.path), below
         elif selection.takes(below):
             try:
-                yield _regular(Path(entry.path), below, entry.stat(follow_symlinks=False))
+                found = _regular(Path(entry.path), below, entry.stat(follow_symlinks=False))
+                yield replace(found, problem=found.problem or in_crates.get(str(below)))
             except OSError as exc:  # gone since the folder was listed
                 yield Candidate(Path(entry.path), below, problem=exc.strerror or str(exc))
+
+
+def _passed_over(crate: Path) -> dict[str, str]:
+    """Return what an unpacked crate says need not be taken, with the reason."""
+    description = crate / crates.METADATA
+    try:
+        if description.is_symlink() or description.stat().st_size > crates.MAX_BYTES:
+            return {}
+        text = description.read_bytes()
+    except OSError:
+        return {}
+    there = {path for path in crates.mentioned(text) if (crate / path).is_file()}
+    return {crates.METADATA: crates.DESCRIPTION} | crates.passed_over(text, there)
 
 
 def _regular(path: Path, relative: PurePosixPath, status: os.stat_result) -> Candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from battery_analysis.errors import CorruptFileError, ReadError
+from battery_analysis.ingest import crates
 from battery_analysis.ingest.discover import Candidate, Selection, stored_text
 from battery_analysis.ingest.spool import spool_errors
 from battery_analysis.readers.base import Reader
@@ -123,6 +125,7 @@ def candidates(source: Source, selection: Selection) -> Iterator[Candidate]:
         IngestError: The source is lost.
     """
     listed = sorted(source.listing(selection), key=lambda each: each.name.split("/"))
+    in_crates = _passed_over(source, listed)
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for each in listed:
         if not (each.problem or each.damage):
@@ -132,10 +135,28 @@ def candidates(source: Source, selection: Selection) -> Iterator[Candidate]:
         relative = PurePosixPath(stored_text(each.name))
         if selection.takes(relative) and selection.reaches(relative):
             folder, name = _parted(each.name)
-            damage = each.damage or (None if each.problem else unsafe(each.name))
+            problem = each.problem or in_crates.get(each.name)
+            damage = each.damage or (None if problem else unsafe(each.name))
             beside = _others(name, alike[folder + PurePosixPath(name).stem])
             origin = Origin(source, folder, name, damage, beside)
-            yield Candidate(Path(stored_text(name)), relative, each.size, each.modified_at, each.problem, origin)
+            yield Candidate(Path(stored_text(name)), relative, each.size, each.modified_at, problem, origin)
+
+
+def _passed_over(source: Source, listed: Sequence[Listed]) -> dict[str, str]:
+    """Return what crates among the files say need not be taken, with the reason."""
+    found: dict[str, str] = {}
+    whole = [each.name for each in listed if not (each.problem or each.damage)]
+    for each in listed:
+        folder, name = _parted(each.name)
+        if name != crates.METADATA or each.name not in whole or unsafe(each.name) or each.size > crates.MAX_BYTES:
+            continue
+        inside = [other.removeprefix(folder) for other in whole if other.startswith(folder)]
+        with tempfile.TemporaryDirectory() as here, suppress(ReadError):
+            description = Path(here) / name
+            source.fetch(each.name, description)
+            reasons = {name: crates.DESCRIPTION} | crates.passed_over(description.read_bytes(), inside)
+            found |= {folder + path: reason for path, reason in reasons.items()}
+    return found
 
 
 def unsafe(name: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import polars as pl
 
 from battery_analysis.columns import BY_NAME
-from battery_analysis.errors import BatteryAnalysisError
+from battery_analysis.errors import SchemaError
 from battery_analysis.readers.base import TestMetadata
 from battery_analysis.readers.bdf_containers import JSON_FORMAT, MAX_JSON_BYTES
 from battery_analysis.readers.notes import to_note
@@ -27,7 +27,7 @@ def write_document(
     """Write records, cycle table and facts of one test.
 
     Raises:
-        BatteryAnalysisError: The text gets longer than what is read again.
+        SchemaError: The text gets longer than what is read again.
     """
     units = {name: _unit(name, metadata) for name in frame.columns}
     head = {"format": JSON_FORMAT, "columns": units, "metadata": json.loads(to_note(metadata))}
@@ -38,7 +38,7 @@ def write_document(
             mark = "," if place else ""
             length += file.write(f"{mark}\n{json.dumps(values.name)}: {_listed(values)}".encode())
             if length > MAX_JSON_BYTES:
-                raise BatteryAnalysisError(
+                raise SchemaError(
                     f"{target}: {frame.height} records make more than the {MAX_JSON_BYTES} bytes of JSON that are read "
                     "again; write .parquet or .h5 instead"
                 )
