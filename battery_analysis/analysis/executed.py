@@ -103,7 +103,9 @@ def executed_steps(frame: pl.DataFrame) -> list[Executed]:
     parts = [part for level in _quiet(records, _joined_profiles(records)) for part in _parts(records, voltage, level)]
     merged: list[Executed] = []
     for part in parts:
-        if merged and (_alike(merged[-1], part) or _is_passing(part)):
+        if merged and _is_passing(part):
+            merged[-1] = replace(merged[-1], end=part.end, end_second=part.end_second)
+        elif merged and _alike(merged[-1], part):
             merged[-1] = _together(merged[-1], part)
         else:
             merged.append(part)

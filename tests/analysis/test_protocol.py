@@ -60,6 +60,25 @@ def test_executed_steps_hold_all_records_once_and_all_charge() -> None:
     assert moved["discharge"] == pytest.approx(15 * CAPACITY_AH, rel=0.05)
 
 
+def test_a_record_between_two_steps_is_no_step_and_shows_no_limit() -> None:
+    frame = cycled([(3, 0.5)]).frame()
+    frame = frame.with_columns(step_count=2 * pl.col("step_count"))
+    passing = frame.group_by("step_count", maintain_order=True).last().select(frame.columns)
+    passing = passing.with_columns(
+        *(
+            pl.col(name) + more
+            for name, more in (("test_time_second", 0.05), ("voltage_volt", 0.06), ("step_count", 1))
+        ),
+        current_ampere=pl.lit(0.3),
+    )
+    frame = pl.concat([frame, passing], how="vertical_relaxed").sort("test_time_second")
+    [group] = protocol(frame, CAPACITY_AH).groups
+    assert [step.text for step in group.steps if step.kind == "constant_current"] == [
+        "charge C/2 to 4.2 V",
+        "discharge C/2 to 3 V",
+    ]
+
+
 def test_without_a_capacity_rates_are_currents() -> None:
     found = protocol(FORMED.frame())
     assert found.summary == "3x 0.2 A, 12x 1 A"
