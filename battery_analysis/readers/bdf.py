@@ -202,7 +202,7 @@ def _whole_counts(table: pl.DataFrame, terms: dict[str, Term]) -> tuple[pl.DataF
 
 
 def _test_type(frame: pl.DataFrame) -> TestType:
-    if columns.FREQUENCY.name in frame.columns:
+    if columns.FREQUENCY.name in frame.columns and 2 * (frame[columns.FREQUENCY.name] > 0).sum() >= frame.height:
         return "eis"
     current = columns.CURRENT.name
     return "cycling" if current in frame.columns and frame[current].null_count() < frame.height else "ocv"

@@ -3,6 +3,7 @@
 Layout of a crate::
 
     ro-crate-metadata.json
+    samples.csv                     facts of the samples
     tests/<test>/<sample>/          as an import finds the sample
         <original files>            settings and logs beside them
         <test>.bdf.parquet          the records
@@ -103,6 +104,7 @@ def write_crate(
         parts = [packing.test(by_id(TestResult, identity)) for identity in ids]
         if cell is not None:
             parts.append(packing.dataset(cell, version))
+        parts.append(packing.sheet())
         described = f"{packed.tests} battery tests: {packed.originals} original files, records and cycle tables."
         known = {"license": reference(license) if license and "://" in license else license}
         crate.close(name, described, parts, now(), **known)
@@ -118,6 +120,7 @@ class _Packing:
         self._packed = packed
         self._folders: set[str] = set()
         self._frames: dict[str, Reference] = {}
+        self._samples: dict[str, dict[str, Any]] = {}
 
     def test(self, test: TestResult) -> Reference:
         """Put a test with everything it was made from into the crate."""
@@ -163,6 +166,12 @@ class _Packing:
             isBasedOn=based,
             identifier=dataset.digest,
         )
+
+    def sheet(self) -> Reference:
+        """Put the facts of all samples into the crate, as a sheet that ``sample import`` takes."""
+        table = pl.DataFrame(list(self._samples.values()), infer_schema_length=None)
+        known = [values.name for values in table if values.null_count() < table.height]
+        return self._crate.file("samples.csv", [_csv(table.select(known))], "Facts of the samples, one line for each")
 
     def _original(self, part: RawPart, folder: str, taken: set[str], sample: Reference) -> Reference:
         """Put the bytes into the crate from which a test was read, or say what they were."""
@@ -285,6 +294,7 @@ class _Packing:
     def _sample(self, sample: Sample) -> Reference:
         identity = fragment("sample", sample.name)
         facts: dict[str, Any] = {name: getattr(sample, name) for name in _SAMPLE_FACTS}
+        self._samples[sample.name] = {"name": sample.name, **facts}
         facts |= {role: other.name for role in COMPONENTS if (other := getattr(sample, role)) is not None}
         facts |= {name: str(value) for name, value in sample.metadata.items()}
         return self._crate.add(

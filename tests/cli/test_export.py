@@ -124,7 +124,7 @@ def test_a_crate_holds_originals_records_and_where_they_come_from(stored: Lab, t
             assert described["sha256"] == hashlib.sha256(data).hexdigest()
             assert described["contentSize"] == str(len(data))
     assert {each["@id"] for each in entities["./"]["hasPart"]} == {
-        "tests/first/", "tests/second/", "tests/AB12_ageing/",
+        "samples.csv", "tests/first/", "tests/second/", "tests/AB12_ageing/",
     }  # fmt: skip
     assert entities["./"]["license"] == {"@id": "https://creativecommons.org/licenses/by/4.0/"}
     reading = entities[f"#reading-{stored.ids['first.csv']}"]
@@ -135,6 +135,7 @@ def test_a_crate_holds_originals_records_and_where_they_come_from(stored: Lab, t
     assert entities["#import-" + hashlib.sha256(files["tests/first/Cell 7/first.csv"]).hexdigest()]["endTime"]
     references = {ref for each in entities.values() for ref in _references(each)}
     assert {ref for ref in references if "://" not in ref} <= entities.keys()
+    assert "Cell 7,LFP/graphite,2.5" in files["samples.csv"].decode()
     # An independent reader of crates finds all of it.
     crate = ROCrate(tmp_path / "unpacked")
     assert {entity.id for entity in crate.data_entities} >= set(entities["tests/first/"]["hasPart"][0].values())
