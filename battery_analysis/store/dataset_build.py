@@ -143,7 +143,7 @@ class Build:
         return tests
 
     def write(self, writing: Writing) -> Facts:
-        """Write what the version before has not, and return the fields of the document that name it.
+        """Hand what the version before has not to be written, and return the fields of the document that name it.
 
         Raises:
             InvalidDocumentError: What a test says does not fit the document.
@@ -265,10 +265,11 @@ class Build:
 
 
 class Writing:
-    """Writes blocks, and removes them again if it is certain that no document names them."""
+    """Takes blocks and writes them together; removes them again if it is certain that no document names them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._waiting: list[Facts] = []
         self._written: list[ObjectId] = []
 
     def __enter__(self) -> Writing:
@@ -282,17 +283,24 @@ class Writing:
             frames.drop(self._store.database, BLOCKS, self._written)
 
     def add(self, columns: dict[str, bytes], digest: str, cycles: int) -> Facts:
-        """Write a block, and return how a document names it."""
-        identity = frames.insert(self._store.database[BLOCKS], columns)
-        self._written.append(identity)
+        """Take a block to be written, and return how a document names it."""
+        identity = ObjectId()
+        self._waiting.append({"_id": identity, "columns": columns})
         return {"id": identity, "digest": digest, "cycles": cycles}
 
+    def finish(self) -> None:
+        """Write what was taken, at once: the server confirms what is on its disk, which takes its time."""
+        self._written += [block["_id"] for block in self._waiting]
+        if self._waiting:
+            self._store.database[BLOCKS].insert_many(self._waiting)
+        self._waiting = []
+
     def write(self, table: pl.DataFrame) -> list[Facts]:
-        """Write a table."""
+        """Take a table to be written."""
         return [self.add(run.columns, run.digest, run.rows) for run in columnar.encode(table, together=True)]
 
     def copy(self, blocks: Sequence[Facts]) -> list[Facts]:
-        """Write blocks once more.
+        """Take blocks to be written once more.
 
         Raises:
             ArchiveError: One of them is missing.

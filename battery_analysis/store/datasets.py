@@ -90,8 +90,9 @@ def rebuild(store: Store, code: str, *, by_hand: bool = True) -> Built:
         return Built(before["version"], is_new=False)
     with Writing(store) as writing:
         named = build.write(writing)
+        writing.finish()
         version = _insert(code, before, {**named, "digest": digest, "built_from": built_from, "by_hand": by_hand})
-    if not by_hand:
+    if not by_hand and version > RECENT:
         prune(store, code)
     return Built(version, is_new=True)
 
@@ -157,6 +158,7 @@ def roll_back(store: Store, code: str, version: int) -> int:
             "tests": [{**each, "blocks": writing.copy(each["blocks"])} for each in target["tests"]],
             **{name: writing.copy(target[name]) for name in ("blocks", "seams")},
         }
+        writing.finish()
         facts = {"digest": target["digest"], "built_from": before["built_from"], "by_hand": True, "restores": version}
         return _insert(code, before, {**named, **facts})
 

@@ -13,7 +13,9 @@ from polars.testing import assert_frame_equal
 from battery_analysis.analysis.dataset import DATASET_SCHEMA
 from battery_analysis.errors import ArchiveError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import CellDataset, TestResult
+from battery_analysis.settings import Settings
 from battery_analysis.store import Store, dataset_build, datasets, frames, garbage, removal, samples, tests
+from battery_analysis.store.backup import backup, restore
 from battery_analysis.store.dataset_frames import load_dataset
 from tests.builders import STARTED_AT, cycling_frame, read_result, save
 
@@ -185,9 +187,7 @@ def test_going_back_makes_a_version_that_stays_until_a_test_changes(store: Store
     assert datasets.refresh(store, ["AB12"]) == 1
     assert cycles_of(store).height == 9
     removal.delete_test(store, first.id)
-    with pytest.raises(
-        NotFoundError, match=rf"version 1 of cell 'AB12' names test {first.id} \(AB12_1.csv\)"
-    ):
+    with pytest.raises(NotFoundError, match=rf"version 1 of cell 'AB12' names test {first.id} \(AB12_1.csv\)"):
         datasets.roll_back(store, "AB12", 1)
 
 
@@ -347,3 +347,26 @@ def test_texts_and_numbers_of_one_name_stand_together_as_texts(store: Store, tmp
     built(store)
     humidity = records(store, ["aux_humidity"])["aux_humidity"]
     assert (humidity[0], humidity[-1]) == ("dry", "19.5")
+
+
+def test_a_backup_brings_datasets_back(store: Store, settings: Settings, tmp_path: Path) -> None:
+    add(store, tmp_path, 1)
+    built(store)
+    before = cycles_of(store)
+    backup(store.database, tmp_path / "lab.tar")
+    store.database[dataset_build.BLOCKS].delete_many({})
+    store.database[CellDataset._get_collection_name()].delete_many({})
+    restore(store.database, tmp_path / "lab.tar", force=True)
+    assert_frame_equal(cycles_of(store), before)
+    assert list(garbage.missing(store)) == []
+
+
+def test_a_dataset_that_names_a_lost_test_is_found_and_mended(store: Store, tmp_path: Path) -> None:
+    test = add(store, tmp_path, 1)
+    add(store, tmp_path, 2)
+    built(store)
+    removal.delete_test(store, test.id, refresh=False)  # whoever removed it died before the dataset followed
+    [line] = garbage.missing(store)
+    assert line.startswith("dataset AB12 version 1: names AB12_1.csv, gone or of another cell; build it again")
+    assert datasets.refresh_left_behind(store) == 1
+    assert list(garbage.missing(store)) == []
