@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from battery_analysis.analysis.cycle_groups import rate_text
 from battery_analysis.analysis.protocol import grouped, protocol, same_protocol
 from battery_analysis.errors import AnalysisError
+from battery_analysis.reading import read
 from tests.analysis.cells import Step, logged
 from tests.analysis.programmed import CAPACITY_AH, ProgrammedCell, cycled
+from tests.realdata import real
 
 FORMED = cycled([(3, 0.1), (12, 0.5)])
 
@@ -190,3 +194,48 @@ def test_data_without_a_protocol_say_why(columns: dict[str, list[float]], messag
 def test_a_capacity_that_cannot_be_is_refused() -> None:
     with pytest.raises(AnalysisError, match=r"nominal_capacity_ah must be positive, got 0\.0"):
         protocol(FORMED.frame(), 0.0)
+
+
+def test_a_real_file_follows_what_its_name_says() -> None:
+    result = read(real("biologic/jdb11-1_c3_gcpl_5cycles_2V-3p8V_C-24_data_C09.mpr"))
+    found = protocol(result.frame)
+    last = found.groups[-1]
+    assert last.label == "88.8 µA"
+    assert (last.lower_volt, last.upper_volt) == pytest.approx((2.0, 3.8), abs=0.02)
+
+
+def test_a_real_diagnosis_holds_its_voltage_to_a_cut_off() -> None:
+    result = read(real("maccor/xTESLADIAG_000038con.078"))
+    found = protocol(result.frame)
+    assert found.summary == "8x 4.7 A"
+    hold = next(step for step in found.groups[0].steps if step.kind == "constant_voltage")
+    assert (hold.voltage_volt, hold.ended_by) == (pytest.approx(4.3, abs=0.005), "current")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1e4),
+            st.none() | st.floats(-5, 5),
+            st.none() | st.floats(-2, 2) | st.sampled_from([0.0, 1.0, -1.0]),
+            st.none() | st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([None, 1.0]),
+    st.booleans(),
+)
+def test_any_records_give_a_protocol_or_a_reason(
+    rows: list[tuple[float, float | None, float | None, int | None]], nominal: float | None, steps: bool
+) -> None:
+    schema = {"test_time_second": pl.Float64, "voltage_volt": pl.Float64, "current_ampere": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema | {"step_count": pl.Int64}, orient="row").sort("test_time_second")
+    try:
+        found = protocol(frame if steps else frame.drop("step_count"), nominal)
+    except AnalysisError as exc:
+        assert str(exc).startswith("protocol: ")
+    else:
+        spans = found.executed.select(pl.col("last_record") - pl.col("first_record") + 1).to_series()
+        assert spans.sum() == frame.height
+        assert sum(group.cycles for group in found.groups) <= found.executed["cycle_count"].n_unique()
