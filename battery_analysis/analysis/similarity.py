@@ -46,6 +46,7 @@ LEAST_SHARED = 0.5
 CONSTANT = 1e-9
 MOST_CLUSTERS = 8
 STARTS = 20
+LARGEST = 1e100
 
 _MAD = 1.4826
 
@@ -131,9 +132,14 @@ def scaled(table: pl.DataFrame, features: Sequence[str] | None = None, *, scalin
         if reason := _unusable(values, table[CELL].to_list()):
             left_out.append(LeftOut("feature", name, reason))
             continue
-        center, spread = _center_and_spread(values[np.isfinite(values)], scaling)
+        with np.errstate(all="ignore"):
+            center, spread = _center_and_spread(values[np.isfinite(values)], scaling)
+            own = (values - center) / spread
+        if not np.abs(own[np.isfinite(values)]).max() < LARGEST:
+            left_out.append(LeftOut("feature", name, "its numbers are too large, or too unlike, to be scaled"))
+            continue
         kept.append(name)
-        columns.append((values - center) / spread)
+        columns.append(own)
         centers.append(center)
         spreads.append(spread)
     if not kept:
@@ -297,7 +303,7 @@ def _unusable(values: FloatArray, cells: Sequence[Any]) -> str | None:
         lacking = [str(cell) for cell, value in zip(cells, values, strict=True) if not np.isfinite(value)]
         shown = ", ".join(lacking[:5]) + (", …" if len(lacking) > 5 else "")
         return f"not known of {len(lacking)} of {values.size} cells ({shown})"
-    if np.ptp(known) <= CONSTANT * np.abs(known).max():
+    if known.max() - CONSTANT * np.abs(known).max() <= known.min():
         return f"the same in all cells: {known[0]:g}"
     return None
 

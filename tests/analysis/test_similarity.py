@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from battery_analysis.analysis.features import cell_features, feature_table
 from battery_analysis.analysis.similarity import clusters, components, distances, scaled
@@ -170,3 +172,23 @@ def test_options_that_make_no_sense_are_refused() -> None:
         clusters(table.head(2))
     with pytest.raises(AnalysisError, match="have 2 components, got count 3"):
         components(table, count=3)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(*[st.none() | st.floats(width=64) | st.sampled_from([1.0, 2.0])] * 3), min_size=1, max_size=8),
+    st.sampled_from(["standard", "robust"]),
+)
+def test_any_table_gives_finite_numbers_or_a_reason(
+    rows: list[tuple[float | None, float | None, float | None]], scaling: str
+) -> None:
+    table = pl.DataFrame(rows, schema=dict.fromkeys("xyz", pl.Float64), orient="row")
+    table = table.insert_column(0, pl.Series("cell", [f"C{number}" for number in range(table.height)]))
+    for analysis in (distances, components):
+        try:
+            found = analysis(table, scaling=scaling)
+        except AnalysisError as exc:
+            assert str(exc).startswith("similarity: ")
+            continue
+        values = found.scores["pc1"] if analysis is components else found.table["distance"].drop_nulls()
+        assert values.is_finite().all()
