@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, machine
 
-ALL = ("read_formats", "import_large", "import_many", "import_grown", "watching", "load_frame", "search")
+ALL = ("read_formats", "import_large", "import_many", "import_grown", "watching", "load_frame", "search", "analyses")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEADING = "# Benchmark results\n\nMade by `make bench`.\n\n"
 

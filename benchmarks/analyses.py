@@ -1,16 +1,16 @@
-"""Analyses beside established packages and beside one bare pass over the same columns.
+"""Analyses beside established packages, and beside one bare pass over the same columns.
 
 Packages work in processes of their own, in turn, three times after a first; medians are compared. What they need as
 input is made before, unless the line says `from the file`. All of them analyse the same records, which the cell model
-gives: a Maccor text export of 29 records a cycle; 10 M records as a Neware tester counts them; and for dQ/dV about 1,074
+gives: a Maccor text export of 29 records a cycle; 10 M records as a Neware tester counts them; and for dQ/dV 1,074
 records a cycle with voltages 1 mV apart, without which PyProBE's level evaluation finds no levels.
 
 BEEP's `structure` also interpolates every step to 1,000 points; `summarize_cycles` is the part of it that makes the
 table. dQ/dV is smoothed by all but `PyProBE, gradient`, which is `numpy.gradient` of each step and bounds what can be
 reached. PyProBE gets the steps of constant current one by one: its own filters go through all records for each.
 
-The bare pass is one `group_by` of the cycle number in polars over all columns that the cycle table needs: first and last
-time, extremes of voltage, current and temperature, the last resistance, the largest counters.
+The bare pass is one `group_by` of the cycle number in polars over all columns that the cycle table needs: first and
+last time, extremes of voltage, current and temperature, the last resistance, the largest counters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import polars as pl
 
@@ -78,7 +77,10 @@ def _cycles_of_file(path: Path, records: int, peers: Peers) -> Iterator[Row]:
     cycles = measured[analysts.CYCLES].records or 0
     yield Row("**cycle table of a Maccor text export**", f"{records:,} records, {cycles} cycles")
     yield from _shown(measured)
-    pairs = {"from the file": (analysts.WHOLE_CYCLES, analysts.BEEP), "the table alone": (analysts.CYCLES, analysts.BEEP_SUMMARY)}
+    pairs = {
+        "from the file": (analysts.WHOLE_CYCLES, analysts.BEEP),
+        "the table alone": (analysts.CYCLES, analysts.BEEP_SUMMARY),
+    }
     for what, (one, other) in pairs.items():
         yield from _faster(f"times faster than BEEP, {what}", measured[one], measured[other], BEEP_TIMES)
 

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 Read = Callable[[str], Any]
 
+PEERS, PYPROBE = "peers", "pyprobe"
+"""Environments of packages that need other library versions, see ``benchmarks.peers``."""
+
 
 class Contender(NamedTuple):
     """Who reads.
@@ -25,8 +28,8 @@ class Contender(NamedTuple):
     """
 
     load: Callable[..., Read]
-    apart: bool = False
-    """Whether it lives in the environment of the peers."""
+    apart: str = ""
+    """The environment of peers in which it lives; none for this project's own."""
 
 
 def _own_reader() -> Read:
@@ -178,22 +181,22 @@ CONTENDERS = {
     READER_AND_CONFORM: Contender(_own_reader),
     WHOLE: Contender(_own_read),
     "galvani to a DataFrame": Contender(_galvani),
-    "yadg": Contender(_yadg, apart=True),
+    "yadg": Contender(_yadg, apart=PEERS),
     "fastnda": Contender(_fastnda),
     "NewareNDA": Contender(_newarenda),
-    "cellpy": Contender(_cellpy, apart=True),
+    "cellpy": Contender(_cellpy, apart=PEERS),
     MDB_EXPORT: Contender(_mdb_export),
     PANDAS_CSV: Contender(_pandas_csv),
     POLARS_CSV: Contender(_polars_csv),
     "csv module, a dict a row": Contender(_rows_of_dicts),
     "openpyxl, read only": Contender(_openpyxl),
     "pandas.read_excel": Contender(_pandas_excel),
-    "pandas.read_hdf": Contender(_pandas_hdf, apart=True),
-    "BEEP": Contender(_beep, apart=True),
+    "pandas.read_hdf": Contender(_pandas_hdf, apart=PEERS),
+    "BEEP": Contender(_beep, apart=PEERS),
 }
 
 
-def load(name: str, options: dict[str, Any]) -> Read:
+def loaded(contender: Contender, options: dict[str, Any]) -> Read:
     """Import a contender; its warnings stay unseen."""
     warnings.simplefilter("ignore")
-    return CONTENDERS[name].load(**options)
+    return contender.load(**options)

@@ -1,4 +1,4 @@
-"""Large exports for measuring readers, in layouts as testers write them, from the cell model's records."""
+"""Large tests for measuring, from the cell model's records: exports in layouts as testers write them, and frames."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from examples import SYNTHETIC
 from examples.arbin_csv import write_arbin_csv
 from examples.biologic_mpt import Acquisition, write_gcpl
 from examples.bulk import STARTED_AT, many_records, write_large_ndax
+from examples.counters import CHARGING_CAPACITY, CHARGING_ENERGY, DISCHARGING_CAPACITY, DISCHARGING_ENERGY, since_cycle
 
 _STATES = {"CC_Chg": "C", "CV_Chg": "C", "CC_DChg": "D", "Rest": "R"}
 _NEWARE_STEPS = {"CC_Chg": "CC Chg", "CV_Chg": "CV Chg", "CC_DChg": "CC DChg", "Rest": "Rest"}
@@ -36,9 +37,9 @@ def large_mpt(path: Path, records: int = 45_000) -> None:
     write_gcpl(path, many_records(records), acquisition, **limits)  # type: ignore[arg-type]
 
 
-def large_maccor(path: Path, records: int = 80_000) -> None:
+def large_maccor(path: Path, records: int = 80_000, every_second: float = 15.0) -> None:
     """Write a Maccor text export of about 20 MB: current without sign, seconds, fifteen unused variables."""
-    table = _numbered(records).select(
+    table = _numbered(records, every_second).select(
         pl.col("number").alias("Rec#"),
         pl.col("cycle_count").alias("Cyc#"),
         pl.col("step_id").alias("Step"),
@@ -60,6 +61,14 @@ def large_maccor(path: Path, records: int = 80_000) -> None:
     with path.open("wb") as file:
         file.write(_MACCOR_HEAD.encode("ascii") + b"\r\n")
         table.write_csv(file, separator="\t", line_terminator="\r\n")
+
+
+def counted_by_cycle(path: Path, records: int) -> None:
+    """Write canonical columns of a tester that resolves 1 mV and counts from cycle to cycle, about 1,000 a cycle."""
+    frame = many_records(records)
+    counters = (CHARGING_CAPACITY, DISCHARGING_CAPACITY, CHARGING_ENERGY, DISCHARGING_ENERGY)
+    since = {name.replace("step_", "cycle_"): since_cycle(frame, name) for name in counters}
+    frame.drop(counters).with_columns(_rounded("voltage_volt", 3), **since).write_parquet(path)
 
 
 def large_neware_csv(path: Path, records: int = 100_000) -> None:
@@ -99,8 +108,8 @@ def _neware_table(records: int) -> pl.DataFrame:
     )
 
 
-def _numbered(records: int) -> pl.DataFrame:
-    return many_records(records).with_row_index("number", offset=1)
+def _numbered(records: int, every_second: float = 15.0) -> pl.DataFrame:
+    return many_records(records, every_second=every_second).with_row_index("number", offset=1)
 
 
 def _rounded(values: str | pl.Expr, decimals: int) -> pl.Expr:

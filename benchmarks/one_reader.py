@@ -1,4 +1,4 @@
-"""What it costs readers to read one file: each in a process of its own, reading in turn.
+"""What it costs to read or analyse one file: each contender in a process of its own, working in turn.
 
 A process is this module as a program, ``PYTHON -m benchmarks.one_reader NAME PATH OPTIONS``: it imports, reads once and
 prints what that took of memory; then it reads once more, and prints the seconds, for every line that it gets.
@@ -12,17 +12,23 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import CONTENDERS, load
+from benchmarks.analysts import ANALYSTS
+from benchmarks.contenders import CONTENDERS, loaded
 from benchmarks.measuring import growth, seconds
 
 TIMES = 5
 _ROOT = Path(__file__).parents[1]
 _LONGEST_REASON = 120
+_ALL = CONTENDERS | ANALYSTS
+
+Peers = Callable[[str], Path | None]
+"""Finds the interpreter of an environment of peers, None where it is absent."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +45,20 @@ class Cost:
     fault: str | None = None
 
 
-def costs(path: Path, readers: dict[str, dict[str, Any]], peers: Path | None) -> dict[str, Cost]:
+def costs(path: Path, readers: dict[str, dict[str, Any]], peers: Peers, times: int = TIMES) -> dict[str, Cost]:
     """Measure readers with their options; they take turns, so that all meet the same other load.
 
     Args:
         path: The file.
-        readers: Names in ``CONTENDERS``, and the options of each.
-        peers: Interpreter for contenders that live apart; None where there is none.
+        readers: Names in ``CONTENDERS`` or ``ANALYSTS``, and the options of each.
+        peers: Where contenders live that live apart.
+        times: How often each reads after the first time.
     """
     with ExitStack() as stack:
         running = {name: stack.enter_context(_Running(name, path, options, peers)) for name, options in readers.items()}
         first = {name: process.first() for name, process in running.items()}
         able = [name for name, cost in first.items() if not cost.fault]
-        rounds = [{name: running[name].again() for name in able} for _ in range(TIMES)]
+        rounds = [{name: running[name].again() for name in able} for _ in range(times)]
     medians = {name: statistics.median(each[name] for each in rounds) for name in able}
     return {name: replace(cost, seconds=medians.get(name, 0.0)) for name, cost in first.items()}
 
@@ -59,11 +66,12 @@ def costs(path: Path, readers: dict[str, dict[str, Any]], peers: Path | None) ->
 class _Running(ExitStack):
     """The process of one reader, from its start to its end."""
 
-    def __init__(self, name: str, path: Path, options: dict[str, Any], peers: Path | None) -> None:
+    def __init__(self, name: str, path: Path, options: dict[str, Any], peers: Peers) -> None:
         super().__init__()
         self._command = [str(path.resolve()), json.dumps(options)]
         self._name = name
-        self._python = peers if CONTENDERS[name].apart else sys.executable
+        apart = _ALL[name].apart
+        self._python = peers(apart) if apart else sys.executable
 
     def first(self) -> Cost:
         """Start, and wait until the file is read once."""
@@ -100,7 +108,7 @@ def main() -> int:
     """Read as often as asked."""
     name, path, options = sys.argv[1:]
     try:
-        read = load(name, json.loads(options))
+        read = loaded(_ALL[name], json.loads(options))
     except (ModuleNotFoundError, FileNotFoundError):
         print(json.dumps({"fault": "not installed"}), flush=True)
         return 0

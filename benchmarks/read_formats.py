@@ -117,7 +117,7 @@ def _file(case: Case, folder: Path) -> Path | None:
 
 
 def _compared(case: Case, path: Path) -> Iterator[Row]:
-    peers = costs(path, {READER_AND_CONFORM: {}, WHOLE: {}} | case.peers, peer_python())
+    peers = costs(path, {READER_AND_CONFORM: {}, WHOLE: {}} | case.peers, peer_python)
     own, whole = peers.pop(READER_AND_CONFORM), peers.pop(WHOLE)
     size = path.stat().st_size
     yield Row(f"**{case.what}**", f"{own.records or 0:,} records, {size / 1e6:.1f} MB")

@@ -34,6 +34,32 @@ QUERIES = {
     "five filters": Query(
         chemistry="LFP/graphite", tester="Neware", test_type="cycling", tags=["ageing"], min_cycles=500
     ),
+    "five filters, none of them rare": Query(
+        chemistry="NMC811/graphite",
+        tester="Arbin",
+        test_type="cycling",
+        tags=["ageing"],
+        first_day=date(2023, 6, 1),
+        last_day=date(2026, 6, 1),
+    ),
+    "the same, sorted by retention": Query(
+        chemistry="NMC811/graphite",
+        tester="Arbin",
+        test_type="cycling",
+        tags=["ageing"],
+        first_day=date(2023, 6, 1),
+        last_day=date(2026, 6, 1),
+        sort="retention",
+    ),
+    "five filters, few tests": Query(
+        project="P07", chemistry="Zn/Zn", tester="Maccor", test_type="eis", tags=["ageing", "rare"]
+    ),
+    "five filters, with words": Query(
+        text="rate", chemistry="LFP/graphite", tester="BioLogic", test_type="cycling", min_cycles=100, max_cycles=900
+    ),
+    "five filters, no test": Query(
+        chemistry="Zn/Zn", tester="Maccor", test_type="gitt", tags=["ageing"], min_cycles=100, max_cycles=900
+    ),
     "sorted by retention": Query(chemistry="LFP/graphite", sort="retention"),
 }
 

@@ -20,14 +20,14 @@ _NOMINAL_AH = 4.8
 _MOVED = ("current_ampere", CHARGING_CAPACITY, DISCHARGING_CAPACITY, CHARGING_ENERGY, DISCHARGING_ENERGY)
 
 
-def many_records(count: int, *, seed: int = 1) -> pl.DataFrame:
+def many_records(count: int, *, seed: int = 1, every_second: float = 15.0) -> pl.DataFrame:
     """Make a cycling test of exactly ``count`` records in the columns of ``examples.protocol.run``.
 
-    One cycle of about 1,000 records is computed and repeated with fresh noise; current and counters shrink evenly to
-    80 % over the test, so that every cycle has its own capacity. The last cycle may be cut short.
+    One cycle, of about 1,000 records at 15 s, is computed and repeated with fresh noise; current and counters shrink
+    evenly to 80 % over the test, so that every cycle has its own capacity. The last cycle may be cut short.
     """
     rng = np.random.default_rng(seed)
-    cycle = _one_cycle(rng, every_second=15.0)
+    cycle = _one_cycle(rng, every_second)
     length, steps = cycle.height, int(cycle["step_count"][-1])
     passes = -(-count // length)
     place = np.tile(np.arange(length), passes)[:count]

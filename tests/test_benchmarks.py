@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import battery_analysis as ba
-from benchmarks import exports, import_grown, import_many, watching
-from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, load
+from benchmarks import analyses, analysts, exports, import_grown, import_many, watching
+from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, loaded
 from benchmarks.measuring import Row
 from benchmarks.one_reader import Cost, costs
 from benchmarks.read_formats import CASES, Case, _verdicts
@@ -42,19 +42,35 @@ def test_an_export_reads_as_its_tester_wrote_it(
 def test_peers_are_told_where_the_table_begins(tmp_path: Path, case: Case) -> None:
     path = tmp_path / f"BM001{case.suffix}"
     case.origin(path, RECORDS)
-    own = load(READER_AND_CONFORM, {})(str(path))
+    own = loaded(CONTENDERS[READER_AND_CONFORM], {})(str(path))
     for name in (PANDAS_CSV, POLARS_CSV, "csv module, a dict a row"):
-        assert len(load(name, case.peers[name])(str(path))) == own.height
+        assert len(loaded(CONTENDERS[name], case.peers[name])(str(path))) == own.height
 
 
 def test_every_peer_of_a_case_is_known() -> None:
     assert {name for case in CASES for name in case.peers} <= CONTENDERS.keys()
 
 
+def test_what_is_counted_by_cycle_has_the_capacities_of_the_export(tmp_path: Path) -> None:
+    exports.counted_by_cycle(tmp_path / "BM001.parquet", RECORDS)
+    cycles = loaded(analysts.ANALYSTS[analysts.CYCLES], {})(str(tmp_path / "BM001.parquet"))
+    assert cycles["discharge_capacity_ah"][0] == pytest.approx(4.78093, abs=1e-5)
+    assert set(cycles["capacity_method"]) == {"counter"}
+
+
+def test_analyses_are_measured_where_peers_are_absent() -> None:
+    rows = {row.what: row for row in analyses.run(1_000, 20_000, 3, 3, peers=lambda _: None)}
+    assert rows[analysts.BEEP].value == rows[analysts.LEAN].value == "not installed"
+    assert rows["summarise_cycles"].value.endswith("x group_by")
+    assert float(rows[analysts.DQDV].value.split()[0]) > 0
+    assert rows["rebuild after one more test"].holds is not None
+    assert not any("times faster" in what for what in rows)
+
+
 def test_a_reader_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "BM001.csv"
     exports.large_neware_csv(path, RECORDS)
-    measured = costs(path, {READER_AND_CONFORM: {}}, peers=None)[READER_AND_CONFORM]
+    measured = costs(path, {READER_AND_CONFORM: {}}, peers=lambda _: None)[READER_AND_CONFORM]
     assert measured.fault is None
     assert measured.records == RECORDS
     assert measured.seconds > 0
@@ -64,7 +80,7 @@ def test_a_reader_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
 def test_an_absent_peer_and_one_that_fails_are_said_to_be_so(tmp_path: Path) -> None:
     path = tmp_path / "BM001.nda"
     path.write_bytes(b"no nda file")
-    measured = costs(path, {"yadg": {"filetype": "eclab.mpr"}, "fastnda": {}}, peers=None)
+    measured = costs(path, {"yadg": {"filetype": "eclab.mpr"}, "fastnda": {}}, peers=lambda _: None)
     assert measured["yadg"].fault == "not installed"
     assert str(measured["fastnda"].fault).startswith("fails (")
 

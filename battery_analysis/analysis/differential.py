@@ -222,15 +222,15 @@ def _curves(
         end = np.where(hopeless, block.first, block.end)
         smoothed = smoother.smooth(block.values, block.first, end, step)
         given = ~np.isnan(smoothed)
-        points[rows] = given.sum(axis=1)
+        points[rows] = np.count_nonzero(given, axis=1)
         errors = errors_of(block.values, smoothed, smoother, step)
-        row, column = np.nonzero(given)
-        parts.append((asked[rows][row], block.axis[column], smoothed[row, column], errors[row, column]))
+        parts.append((np.broadcast_to(block.axis, given.shape)[given], smoothed[given], errors[given]))
         for index in np.flatnonzero(points[rows] == 0):
             cells = int(block.end[index] - block.first[index])
             gap = bool(unusable[begin + index])
             reasons[begin + index] = _reason(gap, int(records[index]), cells, smoother.points(step), step, x)
-    place, axis, values, error = (np.concatenate([part[number] for part in parts]) for number in range(4))
+    axis, values, error = (np.concatenate([part[number] for part in parts]) for number in range(3))
+    place = np.repeat(asked, points)
     curves = pl.DataFrame({"half_cycle": place}).with_columns(
         halves.table["cycle_count"].gather(place),
         halves.table["direction"].gather(place),
