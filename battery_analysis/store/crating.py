@@ -39,6 +39,7 @@ from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_frames import load_dataset
 from battery_analysis.store.datasets import version_of
 from battery_analysis.store.exporting import Content, content_of_test, stem_of
+from battery_analysis.store.units import unit_of
 from battery_analysis.writing.crate import Crate, Reference, fragment, new_crate, reference, stamp
 
 _SOFTWARE = "#battery-analysis"
@@ -54,11 +55,6 @@ _SAMPLE_FACTS = (
     *("thickness_um", "volume_cm3", "mass_g", "active_mass_mg", "electrode_mass_mg", "collector_mass_mg"),
     *("loading_mg_cm2", "electrolyte_volume_ul"),
 )
-_UNITS = {
-    "mg_cm2": "mg/cm2",
-    **{unit: unit for unit in ("cm2", "cm3", "um", "ul", "mg", "g")},
-    **{"ah": "Ah", "wh": "Wh", "second": "s", "gram": "g", "celsius": "degC"},
-}
 
 
 @dataclass
@@ -316,15 +312,6 @@ def ids_of_dataset(code: str, version: int | None = None) -> list[ObjectId]:
     named = [each.test for each in version_of(code, version).tests]
     there = set(visible(TestResult).filter(id__in=named).scalar("id"))
     return [each for each in named if each in there]
-
-
-def unit_of(name: str) -> str:
-    """Return the unit that stands in a field's name.
-
-    >>> unit_of("loading_mg_cm2"), unit_of("throughput_wh"), unit_of("protocol")
-    ('mg/cm2', 'Wh', '')
-    """
-    return next((unit for ending, unit in _UNITS.items() if name.endswith(f"_{ending}")), "")
 
 
 def _csv(table: pl.DataFrame) -> bytes:
