@@ -1,4 +1,8 @@
-"""Search over 100,000 tests: time at the server for every filter, and whether an index serves it."""
+"""Search over 100,000 tests: time at the server for every filter, and whether an index serves it.
+
+The server tries its indexes side by side when it meets a kind of search for the first time; later it knows the best.
+What is to be reached counts for the first time.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from bson import ObjectId
 
 from battery_analysis.models import Sample, TestResult
+from battery_analysis.store import Store
 from battery_analysis.store.search import Query, ordered
 from benchmarks.measuring import Row, scratch_store
 
@@ -17,6 +22,7 @@ TESTS = 100_000
 SAMPLES = 4_000
 SHOWN = 100
 REACH_MS = 50.0
+_PROFILE = "system.profile"
 
 QUERIES = {
     "no filter": Query(),
@@ -69,12 +75,12 @@ def run() -> Iterator[Row]:
     with scratch_store() as (store, _):
         _fill(store)
         for name, query in QUERIES.items():
-            milliseconds, scans = _at_server(query)
+            first, scans = _at_server(query)
             yield Row(
                 f"search, {name}",
-                f"{milliseconds:.1f} ms at the server, {scans}",
+                f"{first:.1f} ms at the server, {_later(store, query):.1f} ms later, {scans}",
                 "< 50 ms, no collection scan",
-                milliseconds < REACH_MS and "COLLSCAN" not in scans,
+                first < REACH_MS and "COLLSCAN" not in scans,
             )
 
 
@@ -83,6 +89,19 @@ def _at_server(query: Query) -> tuple[float, str]:
     plans = [found.explain() for _ in range(5)]
     milliseconds = statistics.median(plan["executionStats"]["executionTimeMillis"] for plan in plans)
     return milliseconds, "+".join(sorted(_scans(plans[0]["queryPlanner"]["winningPlan"])))
+
+
+def _later(store: Store, query: Query) -> float:
+    """What the server itself notes of the search, run again and again."""
+    store.database.command("profile", 2)
+    for _ in range(7):
+        list(ordered(query).limit(SHOWN).as_pymongo())
+    store.database.command("profile", 0)
+    noted = store.database[_PROFILE]
+    searches = noted.find({"ns": TestResult._get_collection().full_name, "op": "query"}).sort("ts", 1)
+    milliseconds = [each["millis"] for each in searches]
+    noted.drop()
+    return statistics.median(milliseconds[2:])  # a plan counts as known after its second use
 
 
 def _scans(plan: dict) -> set[str]:  # type: ignore[type-arg]
