@@ -70,6 +70,30 @@ class Build:
         found = visible(TestResult).filter(cell_code=code).order_by("id").only(*_ASKED).as_pymongo()
         return cls(store, before, list(found))
 
+    @classmethod
+    def first_of(cls, store: Store, codes: Sequence[str]) -> dict[str, Build]:
+        """Look at the tests of many cells without a dataset at once, by cell code.
+
+        Raises:
+            ArchiveError: A cycle table that a test names is missing.
+        """
+        found = visible(TestResult).filter(cell_code__in=codes).order_by("id").only("cell_code", *_ASKED).as_pymongo()
+        builds: dict[str, Build] = {}
+        for row in found:
+            builds.setdefault(row["cell_code"], cls(store, None, [])).found.append(row)
+        rows = [row for build in builds.values() for row in build.found]
+        columns = _cycle_columns(store, rows)
+        for build in builds.values():
+            build._columns = columns
+        return builds
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the document says beside the tests: the digest of the content, and what it was built from."""
+        revisions = sum(row["revision"] for row in self.found)
+        built_from = {"tests": len(self.found), "revisions": revisions, "digest": self.digest}
+        return {"digest": self.digest, "built_from": built_from}
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over tests, data and numbering."""
@@ -245,13 +269,7 @@ class Build:
     @cached_property
     def _columns(self) -> dict[ObjectId, dict[str, bytes]]:
         """The cycle tables of the tests that have changed, as they are stored."""
-        changed = [row for row in self.found if row["_id"] not in self._known_profiles]
-        wanted = [block["id"] for row in changed for block in row.get("cycle_blocks", ())]
-        found = self.store.database[frames.CYCLE_BLOCKS].find({"_id": {"$in": wanted}}) if wanted else ()
-        columns = {each["_id"]: each["columns"] for each in found}
-        if missing := [each for each in wanted if each not in columns]:
-            raise ArchiveError(f"{frames.CYCLE_BLOCKS}: {len(missing)} of {len(wanted)} documents are missing")
-        return columns
+        return _cycle_columns(self.store, [row for row in self.found if row["_id"] not in self._known_profiles])
 
     @cached_property
     def _present(self) -> set[ObjectId]:
@@ -310,6 +328,15 @@ class Writing:
         if missing := [each for each in ids if each not in found]:
             raise ArchiveError(f"{BLOCKS}: {len(missing)} of {len(ids)} documents are missing, first {missing[0]}")
         return [self.add(found[block["id"]], block["digest"], block["cycles"]) for block in blocks]
+
+
+def _cycle_columns(store: Store, rows: Iterable[Row]) -> dict[ObjectId, dict[str, bytes]]:
+    wanted = [block["id"] for row in rows for block in row.get("cycle_blocks", ())]
+    found = store.database[frames.CYCLE_BLOCKS].find({"_id": {"$in": wanted}}) if wanted else ()
+    columns = {each["_id"]: each["columns"] for each in found}
+    if missing := [each for each in wanted if each not in columns]:
+        raise ArchiveError(f"{frames.CYCLE_BLOCKS}: {len(missing)} of {len(wanted)} documents are missing")
+    return columns
 
 
 def placed_table(store: Store, dataset: Facts) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from bson import ObjectId
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from battery_analysis.errors import ArchiveError, ConflictError, InvalidDocumentError, NotFoundError
@@ -26,6 +26,8 @@ from battery_analysis.store.dataset_build import BLOCKS, Build, Facts, Writing, 
 from battery_analysis.store.retention import RECENT
 
 TRIES = 10
+TOGETHER = 100
+"""Cells that get their first dataset in the same requests."""
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +83,7 @@ def rebuild(store: Store, code: str, *, by_hand: bool = True) -> Built:
     build = Build.of(store, code, before)
     if before is None and not build.found:
         raise NotFoundError(f"no test has the cell code {code!r}")
-    digest, revisions = build.digest, sum(row["revision"] for row in build.found)
-    built_from = {"tests": len(build.found), "revisions": revisions, "digest": digest}
+    digest, built_from = build.digest, build.facts["built_from"]
     last = None if before is None else before["digest"] if by_hand else before["built_from"]["digest"]
     if before is not None and digest == last and not build.is_damaged:
         if before["built_from"] != built_from:
@@ -91,7 +92,7 @@ def rebuild(store: Store, code: str, *, by_hand: bool = True) -> Built:
     with Writing(store) as writing:
         named = build.write(writing)
         writing.finish()
-        version = _insert(code, before, {**named, "digest": digest, "built_from": built_from, "by_hand": by_hand})
+        version = _insert(_document(code, before, {**named, **build.facts, "by_hand": by_hand}))
     if not by_hand and version > RECENT:
         prune(store, code)
     return Built(version, is_new=True)
@@ -112,8 +113,13 @@ def refresh(store: Store, codes: Iterable[str]) -> int:
             logger.warning("the dataset of cell %s is as it was: %s", code, exc)
             return False
 
+    wanted = set(codes)
+    fresh = sorted(wanted.difference(visible(CellDataset).filter(cell_code__in=list(wanted)).distinct("cell_code")))
+    made: set[str] = set()
+    for start in range(0, len(fresh), TOGETHER):
+        made |= _make_together(store, fresh[start : start + TOGETHER])
     # Side by side: most of the time of a small one is waiting for the server.
-    return sum(in_order(build, sorted(set(codes))))
+    return len(made) + sum(in_order(build, sorted(wanted - made)))
 
 
 def refresh_left_behind(store: Store) -> int:
@@ -160,7 +166,7 @@ def roll_back(store: Store, code: str, version: int) -> int:
         }
         writing.finish()
         facts = {"digest": target["digest"], "built_from": before["built_from"], "by_hand": True, "restores": version}
-        return _insert(code, before, {**named, **facts})
+        return _insert(_document(code, before, {**named, **facts}))
 
 
 def prune(store: Store, code: str) -> int:
@@ -207,15 +213,30 @@ def _blocks_of(gone: Any) -> set[ObjectId]:
     return {identity for each in shown for identity in block_ids(each)}
 
 
-def _insert(code: str, before: Facts | None, facts: dict[str, Any]) -> int:
-    """Store the next version and return its number.
+def _make_together(store: Store, codes: list[str]) -> set[str]:
+    """Store the first datasets of many cells in a few requests; those left out are for ``rebuild``."""
+    try:
+        builds = Build.first_of(store, codes)
+        with Writing(store) as writing:
+            documents = [
+                _document(code, None, {**build.write(writing), **build.facts, "by_hand": False})
+                for code, build in builds.items()
+            ]
+            writing.finish()
+            refused: set[int] = set()
+            try:
+                _collection().insert_many(documents, ordered=False)
+            except BulkWriteError as exc:  # another process has made some of them meanwhile
+                refused = {error["index"] for error in exc.details["writeErrors"]}
+    except (ArchiveError, InvalidDocumentError, DocumentTooLarge):  # whoever builds them one by one says which, and why
+        return set()
+    return {document["cell_code"] for place, document in enumerate(documents) if place not in refused}
 
-    Raises:
-        ConflictError: Another process has stored it meanwhile.
-        InvalidDocumentError: It names so many blocks that no database holds it.
-    """
+
+def _document(code: str, before: Facts | None, facts: dict[str, Any]) -> Facts:
+    """Return the next version as the database holds it."""
     tests, moment = facts["tests"], now()
-    document = {
+    return {
         "created_at": moment,
         "updated_at": moment,
         "tags": [],
@@ -228,6 +249,16 @@ def _insert(code: str, before: Facts | None, facts: dict[str, Any]) -> int:
         "record_count": sum(test["records"] for test in tests),
         **facts,
     }
+
+
+def _insert(document: Facts) -> int:
+    """Store the next version and return its number.
+
+    Raises:
+        ConflictError: Another process has stored it meanwhile.
+        InvalidDocumentError: It names so many blocks that no database holds it.
+    """
+    code, tests = document["cell_code"], document["tests"]
     try:
         _collection().insert_one(document)
     except DuplicateKeyError as exc:
