@@ -45,15 +45,18 @@ def similar(
     found = similarity.distances(table, feature, distance=distance, scaling=scaling)
     tables = {"distances": found.table, "features": table}
     facts: dict[str, object] = {"compared_by": list(found.scaled.features)}
+    left_out = list(found.scaled.left_out)
     if clusters:
         groups = similarity.clusters(table, feature, scaling=scaling)
         tables["clusters"] = groups.table
-        facts |= {"clusters": groups.count, "silhouette": groups.silhouette}
+        facts |= {"groups": groups.count, "silhouette": groups.silhouette}
+        left_out += groups.left_out
     if components:
         parts = similarity.components(table, feature, count=min(2, len(found.scaled.features)), scaling=scaling)
         tables |= {"scores": parts.scores, "loadings": parts.loadings}
         facts["explained"] = list(parts.explained)
-    said = tuple(f"{each.what} {each.name} is left out: {each.reason}" for each in found.scaled.left_out)
+        left_out += parts.left_out
+    said = tuple(dict.fromkeys(f"{each.what} {each.name} is left out: {each.reason}" for each in left_out))
     show(context, Answer(facts, tables, said), as_csv=as_csv)
 
 

@@ -92,24 +92,29 @@ def protocol(
 
     from battery_analysis.analysis import protocol as protocols
 
+    found: list[tuple[str, protocols.Protocol]] = []
+    said: list[str] = []
     with open_subjects(context, targets) as subjects:
-        found = [
-            protocols.protocol(each.frame(), nominal or each.nominal_capacity_ah, finished=each.finished)
-            for each in subjects
-        ]
-    group_of = {place: number for number, group in enumerate(protocols.grouped(found), 1) for place in group}
+        for each in subjects:
+            try:
+                own = protocols.protocol(each.frame(), nominal or each.nominal_capacity_ah, finished=each.finished)
+                found.append((each.name, own))
+            except AnalysisError as exc:  # one test of many without a protocol
+                said.append(f"{each.name}: {exc}")
+    if not found:
+        raise AnalysisError("; ".join(said))
+    groups = protocols.grouped([own for _, own in found])
+    group_of = {place: number for number, group in enumerate(groups, 1) for place in group}
     rows = [
-        {"subject": subject.name, "group": group_of[place], "summary": each.summary}
-        for place, (subject, each) in enumerate(zip(subjects, found, strict=True))
+        {"subject": name, "group": group_of[place], "summary": own.summary} for place, (name, own) in enumerate(found)
     ]
     tables = {"protocols": pl.DataFrame(rows)}
     if steps:
-        named = [
-            each.executed.select(pl.lit(subject.name).alias("subject"), pl.all())
-            for subject, each in zip(subjects, found, strict=True)
-        ]
+        named = [own.executed.select(pl.lit(name).alias("subject"), pl.all()) for name, own in found]
         tables = {"steps": pl.concat(named, how="vertical_relaxed"), **tables}
-    show(context, Answer(tables=tables), as_csv=as_csv)
+    show(context, Answer(tables=tables, said=tuple(said)), as_csv=as_csv)
+    if said:
+        raise typer.Exit(1)
 
 
 @command(app, "ocv")
