@@ -235,7 +235,9 @@ def _pyprobe_pulses(times_second: list[float]) -> Read:
         import polars as pl
 
         # A state of charge is asked for, but no part of a resistance.
-        return RawData(lf=pyprobe_records(_canonical(path)).with_columns(SOC=pl.lit(0.5)), info={})
+        records = RawData(lf=pyprobe_records(_canonical(path)).with_columns(SOC=pl.lit(0.5)), info={})
+        records.define_column("SOC", "none")
+        return records
 
     return _prepared(prepared, lambda records: get_resistances(records, times_second).data)
 

@@ -50,7 +50,7 @@ def large_maccor(path: Path, records: int = 80_000, every_second: float = 15.0) 
         _rounded(pl.col("current_ampere").abs(), 10).alias("Amps"),
         _rounded("voltage_volt", 8).alias("Volts"),
         pl.col("step_type").replace_strict(_STATES).alias("State"),
-        pl.lit(1).alias("ES"),
+        pl.when(pl.col("step_count") < pl.col("step_count").shift(-1)).then(129).otherwise(1).alias("ES"),
         _clock("%m/%d/%Y %H:%M:%S").alias("DPt Time"),
         *(pl.lit(0).alias(f"Loop{loop}") for loop in range(1, 5)),
         *(pl.lit("0.00000").alias(name) for name in ("ACImp/Ohms", "DCIR/Ohms")),

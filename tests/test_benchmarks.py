@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import battery_analysis as ba
-from benchmarks import analyses, analysts, exports, import_grown, import_many, watching
+from benchmarks import analyses, analysts, compare, exports, import_grown, import_many, watching
 from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, loaded
 from benchmarks.measuring import Row
 from benchmarks.one_reader import Cost, costs
@@ -65,6 +65,22 @@ def test_analyses_are_measured_where_peers_are_absent() -> None:
     assert float(rows[analysts.DQDV].value.split()[0]) > 0
     assert rows["rebuild after one more test"].holds is not None
     assert not any("times faster" in what for what in rows)
+
+
+@pytest.mark.parametrize("subject", compare.SUBJECTS[:-1], ids=lambda each: each.__name__)
+def test_a_package_that_is_absent_is_named_and_not_compared(tmp_path: Path, subject: compare.Subject) -> None:
+    lines = set(subject(tmp_path, lambda _: None))
+    assert lines
+    assert lines <= {"BEEP", "cellpy", "PyProBE"}
+
+
+def test_a_comparison_stands_beside_the_truth(tmp_path: Path) -> None:
+    lines = {line.what: line for line in compare.circuit_fits(tmp_path, lambda _: None)}
+    fitted, error = lines["R2, begun at twice the true values"], lines["error of R2"]
+    assert fitted.true == 0.02
+    assert abs(fitted.own - 0.02) < 4 * error.own
+    assert fitted.cells()[0] == fitted.what
+    assert fitted.cells()[-1] == "0.02"
 
 
 def test_a_reader_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:

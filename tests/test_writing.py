@@ -24,8 +24,8 @@ from battery_analysis.reading import ReadResult, read
 from tests.builders import cycling_frame, read_result
 
 NAMES = [".csv", ".bdf.csv", ".parquet", ".bdf.parquet", ".h5", ".xlsx", ".json"]
-UNTYPED = (".csv", ".xlsx")
-"""What knows no types, or one kind of number."""
+UNTYPED = (".csv", ".xlsx", ".json")
+"""What knows no type of a column without values, or one kind of number."""
 OPTIONAL = [
     column.name
     for column in CANONICAL

@@ -7,9 +7,9 @@ The name of the file says the format:
 - ``….h5``, ``….xlsx``, ``….json``: records under the same names, the cycle table and what was said of the test;
 - ``…_timeseries.csv`` or ``…_cycle_data.csv``: both files of the pair of batteryarchive.org.
 
-Every file is whole or not there. What is written here reads back equal, except that CSV knows no types (a column of
-nothing but missing values has none), that a workbook knows one kind of number, and that the pair keeps only the columns
-which it has a place for.
+Every file is whole or not there. What is written here reads back equal, except that in CSV and JSON a column of nothing
+but missing values has no type, that a workbook knows one kind of number, and that the pair keeps only the columns which
+it has a place for.
 """
 
 from __future__ import annotations

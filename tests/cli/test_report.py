@@ -98,6 +98,15 @@ def test_what_cannot_be_drawn_is_said_in_words(cells: Cli, tmp_path: Path) -> No
     assert "nan" not in words
 
 
+def test_a_cell_with_nothing_but_a_spectrum_is_reported_too(cells: Cli, tmp_path: Path) -> None:
+    with cells.store() as store:
+        save(store, tmp_path, read_result(SPECTRUM, test_type="eis"), name="EF56.z", sample="EF56")
+    page = html_of(cells, tmp_path, "EF56")
+    assert "Nothing to draw: no cycle was recorded." in words_of(page)
+    assert len(drawings(page)) == 1
+    assert len(drawings(html_of(cells, tmp_path, "EF56", "AB12"))) == 6
+
+
 def test_cells_are_compared_side_by_side(cells: Cli, tmp_path: Path) -> None:
     page = html_of(cells, tmp_path, "AB12", "CD34")
     words = words_of(page)
