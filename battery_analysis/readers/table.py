@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from pyarrow import csv
 
 from battery_analysis.columns import infinite_values
 from battery_analysis.errors import SchemaError
@@ -28,12 +26,6 @@ _NAMED_LINES = 10
 _MANY_LINES = 40
 _BLOCK_BYTES = 2 * MAX_LINE_BYTES
 _COUNTED_BYTES = 1 << 18
-_ARROW_TYPES = {
-    pl.Int64: pa.int64(),
-    pl.Float64: pa.float64(),
-    pl.String: pa.string(),
-    pl.Categorical: pa.dictionary(pa.int32(), pa.string()),
-}
 _NUMBER = re.compile(
     r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|\d{1,3}([.,]\d{3}){2,}|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(\.\d{3})+,\d*"
     r"|nan|inf|infinity)",
@@ -101,6 +93,10 @@ def parse_table(
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
         warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")
     return _whole_numbers(frame, layout), warnings
+
+
+class _UnfitError(Exception):
+    """Rows or cells that are not what the parser was told."""
 
 
 class _Layout(NamedTuple):
@@ -218,7 +214,7 @@ def _read_typed(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None
     for types in dict.fromkeys((layout.types, broken)):
         try:
             return _read_csv(text, start, layout._replace(types=types))
-        except pa.ArrowInvalid:  # a column may be whole only in the sample
+        except _UnfitError:  # a column may be whole only in the sample
             continue
     return None
 
@@ -251,7 +247,7 @@ def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[st
     """Parse as texts, then cast; also count the words that each numeric column loses, and name those with thousands."""
     try:
         frame = _read_csv(text, 0, layout._replace(types=(pl.String(),) * len(layout.names)))
-    except pa.ArrowInvalid as exc:
+    except _UnfitError as exc:
         raise SchemaError(f"no table found: {str(exc).splitlines()[0]}") from exc
     lost = {}
     ungrouped = []
@@ -295,25 +291,34 @@ def _read_csv(text: bytes, start: int, layout: _Layout) -> pl.DataFrame:
     """Parse rows of which each has all its fields; a line without any character is none.
 
     Raises:
-        pa.ArrowInvalid: A row has too few or too many fields, or a cell is not of its column's type.
+        _UnfitError: A row has too few or too many fields, or a cell is not of its column's type.
     """
+    import pyarrow as pa  # 30 MB that a process which only waits for files can do without
+    from pyarrow import csv
+
+    arrow_types = {
+        pl.Int64: pa.int64(),
+        pl.Float64: pa.float64(),
+        pl.String: pa.string(),
+        pl.Categorical: pa.dictionary(pa.int32(), pa.string()),
+    }
     types = dict(zip(layout.names, layout.types, strict=True))
     read = [name for name in layout.names if name not in layout.unread]
     if start >= len(text):
         return pl.DataFrame(schema={name: types[name] for name in read})
-    table = csv.read_csv(
-        pa.py_buffer(text).slice(start),
-        csv.ReadOptions(column_names=layout.names, block_size=_BLOCK_BYTES),
-        csv.ParseOptions(delimiter=layout.delimiter),
-        csv.ConvertOptions(
-            column_types={name: _ARROW_TYPES[type(dtype)] for name, dtype in types.items()},
-            include_columns=read,
-            null_values=[""],
-            strings_can_be_null=True,
-            decimal_point=layout.decimal,
-        ),
+    converting = csv.ConvertOptions(
+        column_types={name: arrow_types[type(dtype)] for name, dtype in types.items()},
+        include_columns=read,
+        null_values=[""],
+        strings_can_be_null=True,
+        decimal_point=layout.decimal,
     )
-    return pl.DataFrame(table)
+    rows, cutting = pa.py_buffer(text).slice(start), csv.ParseOptions(delimiter=layout.delimiter)
+    reading = csv.ReadOptions(column_names=layout.names, block_size=_BLOCK_BYTES)
+    try:
+        return pl.DataFrame(csv.read_csv(rows, reading, cutting, converting))
+    except pa.ArrowInvalid as exc:
+        raise _UnfitError(str(exc)) from exc
 
 
 def _without_empty_texts(frame: pl.DataFrame) -> pl.DataFrame:
