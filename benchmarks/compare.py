@@ -19,6 +19,7 @@ from battery_analysis.analysis import circuit_fit, ocv
 from battery_analysis.analysis.cycles import summarise_cycles
 from battery_analysis.analysis.differential import dqdv
 from battery_analysis.analysis.impedance import Spectrum
+from battery_analysis.analysis.peaks import find_peaks
 from battery_analysis.analysis.pulses import pulses, resistance_name
 from battery_analysis.analysis.records import FloatArray, IntArray
 from battery_analysis.reading import read
@@ -121,32 +122,42 @@ def _tables(what: str, own: pl.DataFrame, other: Numbers, names: dict[str, str])
 
 def differential_capacity(folder: Path, peers: Peers) -> Lines:
     """dQ/dV: cellpy, PyProBE."""
-    path = folder / "peaks.parquet"
-    frame = _with_peaks(np.random.default_rng(1))
-    frame.write_parquet(path)
-    own = dqdv(frame).curves.filter(direction="charge")
-    here = own["voltage_volt"].to_numpy(), own["dqdv_ah_per_volt"].to_numpy()
-    icas = {name: result_of(name, path, {}, peers) for name in (analysts.CELLPY_DQDV, analysts.LEAN)}
-    for name, other in icas.items():
-        if other is None:
-            yield name.split(",")[0]
-            continue
-        if name == analysts.LEAN:
-            kept = np.array(other["current"]) > 0
-            columns = other["Voltage [V]"], other["d(Capacity [Ah])/d(Voltage [V])"]
-            scale = 1.0
-        else:
-            kept = np.array(other["direction"]) == 1
-            columns, scale = (other["voltage"], other["dq"]), 1e-6  # mAh/g of a cell said to weigh 1 mg
-        there = np.array(columns[0])[kept], scale * np.array(columns[1])[kept]
-        for middle, height, width in _PEAKS:
-            truth = _LEVEL + height / width
-            for what, value, unit, true in (("position", 0, "V", middle), ("height", 1, "Ah/V", truth)):
-                values = (_peak(*curve, middle)[value] for curve in (here, there))
-                yield Compared(f"{name.split(',')[0]}: {what} of the peak at {middle} V", *values, unit, true)
-        yield Compared(f"{name.split(',')[0]}: charge below the curve", _area(*here), _area(*there), "Ah", _whole())
+    for what, noise_volt, decimals in _RECORDED:
+        frame = _with_peaks(noise_volt, decimals, np.random.default_rng(1))
+        path = folder / f"{what}.parquet"
+        frame.write_parquet(path)
+        curves = dqdv(frame)
+        own = curves.curves.filter(direction="charge")
+        here = own["voltage_volt"].to_numpy(), own["dqdv_ah_per_volt"].to_numpy()
+        for name in (analysts.CELLPY_DQDV, analysts.LEAN)[: 2 if decimals == _RESOLVED else 1]:
+            other = result_of(name, path, {}, peers)
+            package = name.split(",")[0]
+            if other is None:
+                yield package
+                continue
+            there = _on_charge(name, other)
+            for middle, charge, width in _PEAKS:
+                for kind, value, unit, true in (("position", 0, "V", middle), ("height", 1, "Ah/V", charge / width)):
+                    tops = _peak(*here, middle)[value], _peak(*there, middle)[value]
+                    truth = true + _LEVEL * value
+                    yield Compared(f"{package}, {what}: {kind} of the peak at {middle} V", *tops, unit, truth)
+            yield Compared(f"{package}, {what}: charge below the curve", _area(*here), _area(*there), "Ah", _whole())
+        for place, (middle, *_) in enumerate(_PEAKS):
+            fitted = find_peaks(curves).filter(direction="charge")["position_volt"][place]
+            yield Compared(f"{what}: find_peaks beside highest point", fitted, _peak(*here, middle)[0], "V", middle)
 
 
+def _on_charge(name: str, other: Numbers) -> tuple[FloatArray, FloatArray]:
+    if name == analysts.LEAN:
+        kept, columns, scale = np.array(other["current"]) > 0, ("Voltage [V]", "d(Capacity [Ah])/d(Voltage [V])"), 1.0
+    else:  # mAh/g of a cell said to weigh 1 mg
+        kept, columns, scale = np.array(other["direction"]) == 1, ("voltage", "dq"), 1e-6
+    return np.array(other[columns[0]])[kept], scale * np.array(other[columns[1]])[kept]
+
+
+_RESOLVED = 3
+_RECORDED = (("exact", 0.0, 9), ("1 mV steps", 0.0, _RESOLVED), ("1 mV steps and 0.1 mV noise", 1e-4, _RESOLVED))
+"""Noise (V) and decimals of the voltage; without steps PyProBE's level evaluation has no levels."""
 _PEAKS = ((3.5, 0.3, 0.05), (3.8, 0.2, 0.03))
 """Middle (V), charge of one half (Ah) and half width (V)."""
 _LEVEL = 0.3
@@ -162,15 +173,15 @@ def _whole() -> float:
     return float(np.ptp(_charge(np.array(_ENDS))))
 
 
-def _with_peaks(rng: np.random.Generator) -> pl.DataFrame:
-    """A charge and a discharge at 1 A, a record every 3 s, with 0.1 mV of noise and a resolution of 1 mV."""
+def _with_peaks(noise_volt: float, decimals: int, rng: np.random.Generator) -> pl.DataFrame:
+    """A charge and a discharge at 1 A, a record every 3 s."""
     voltage = np.linspace(*_ENDS, 20_001)
     charge = _charge(voltage)
     moved = np.arange(charge[0], charge[-1], 3 / 3600)
     up = np.interp(moved, charge, voltage)
     half = moved.size
     within = np.tile(3.0 * np.arange(half), 2)
-    noisy = np.round(np.concatenate([up, up[::-1]]) + rng.normal(0, 1e-4, 2 * half), 3)
+    noisy = np.round(np.concatenate([up, up[::-1]]) + noise_volt * rng.normal(size=2 * half), decimals)
     return _as_recorded(within, noisy, np.repeat([1.0, -1.0], half), np.repeat([1, 2], half))
 
 
@@ -226,9 +237,10 @@ def pulse_resistances(folder: Path, peers: Peers) -> Lines:
         if other is None:
             yield "PyProBE"
             continue
+        first = other["Pulse Number"].index(1)
         yield Compared(f"records {what}: pulses", own.height, len(other["Pulse Number"]))
         for seconds in times:
-            values = own[resistance_name(seconds)][0], other[f"R_{seconds}s [Ohms]"][0]
+            values = own[resistance_name(seconds)][0], other[f"R_{seconds}s [Ohms]"][first]
             yield Compared(f"records {what}: R({seconds:g} s)", *values, "ohm", float(_resistance(np.array(seconds))))
 
 

@@ -69,9 +69,11 @@ def test_analyses_are_measured_where_peers_are_absent() -> None:
 
 @pytest.mark.parametrize("subject", compare.SUBJECTS[:-1], ids=lambda each: each.__name__)
 def test_a_package_that_is_absent_is_named_and_not_compared(tmp_path: Path, subject: compare.Subject) -> None:
-    lines = set(subject(tmp_path, lambda _: None))
-    assert lines
-    assert lines <= {"BEEP", "cellpy", "PyProBE"}
+    lines = list(subject(tmp_path, lambda _: None))
+    absent = {line for line in lines if isinstance(line, str)}
+    assert absent
+    assert absent <= {"BEEP", "cellpy", "PyProBE"}
+    assert not any(line.what.startswith(tuple(absent)) for line in lines if isinstance(line, compare.Compared))
 
 
 def test_a_comparison_stands_beside_the_truth(tmp_path: Path) -> None:
