@@ -48,7 +48,8 @@ def passed_over(description: bytes, names: Collection[str]) -> dict[str, str]:
 
 def mentioned(description: bytes) -> set[str]:
     """Return the paths that a description names, as far as they lie below its root."""
-    return {path for path in _files(description) if path and ".." not in path.split("/") and not path.startswith("/")}
+    named = {path for entity, bases in _files(description).items() for path in (entity, *bases)}
+    return {path for path in named if path and ".." not in path.split("/") and not path.startswith("/")}
 
 
 def _files(description: bytes) -> dict[str, list[str]]:

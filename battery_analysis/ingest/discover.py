@@ -194,7 +194,8 @@ def _passed_over(crate: Path) -> dict[str, str]:
         text = description.read_bytes()
     except OSError:
         return {}
-    there = {path for path in crates.mentioned(text) if (crate / path).is_file()}
+    # Path.is_file would refuse names that are too long for a file.
+    there = {path for path in crates.mentioned(text) if os.path.isfile(crate / path)}  # noqa: PTH113
     return {crates.METADATA: crates.DESCRIPTION} | crates.passed_over(text, there)
 
 
