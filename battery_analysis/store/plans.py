@@ -279,6 +279,8 @@ class _Filling:
 
     def _place(self, factor: int, value: Any) -> int | None:
         """Which of a factor's levels a value is; None for none."""
+        if value is None:  # a level may be called None
+            return None
         known = self._places[factor]
         word = str(value)
         if word not in known:

@@ -137,3 +137,11 @@ def test_names_are_unique_and_plans_can_be_deleted(store: Store) -> None:
     assert ExperimentPlan.objects.count() == 0
     with pytest.raises(NotFoundError, match="no experiment plan is named 'binders'"):
         plans.state("binders")
+
+
+def test_a_level_that_is_called_none_is_not_what_is_unknown(store: Store, tmp_path: Path) -> None:
+    plans.make("additives", full_factorial([Factor("additive", ("None", "FEC"))]))
+    samples.set_fields(store, "AB12", {"metadata.additive": "none"})
+    for name in ("AB12", "CD34"):
+        test_of(store, tmp_path, name)
+    assert filled(plans.state("additives")) == {1: ["AB12"]}
