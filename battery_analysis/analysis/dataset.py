@@ -2,7 +2,8 @@
 
 Tests stand in the order of their starts. One without a start stands where its end and its duration say, one without
 either after all others, by name. A test *continues* the one before it if the same tester's clock and cycle numbers go
-on from there: then a cycle number that both have is one cycle. In any other test cycles begin anew.
+on from there: then a cycle number that both have is one cycle. In any other test cycles begin anew; numbers that were
+derived always do, as each test derives its own.
 
 The number of a cycle within the cell counts from 1 and is ``cycle_count`` here; ``test_cycle_count`` is its number in
 its own test. Running time and throughput are sums over the tests: what a cell did in between is not known.
@@ -143,6 +144,8 @@ def continues(earlier: Span, later: Span) -> bool:
         [True, False, False]
     """
     if (earlier.tester, earlier.cycle_method) != (later.tester, later.cycle_method):
+        return False
+    if later.cycle_method == "derived":
         return False
     if earlier.started_at is None or later.started_at is None:
         return False

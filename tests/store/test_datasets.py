@@ -74,6 +74,15 @@ def with_counter(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(each.cum_sum().over("cycle_count").alias(name) for name, each in in_cycle.items())
 
 
+def test_cycles_that_each_test_counts_for_itself_are_never_shared(store: Store, tmp_path: Path) -> None:
+    whole = cycling_frame(4).drop("cycle_count")
+    for name, frame in (("AB12_a.csv", whole.head(20)), ("AB12_b.csv", whole.slice(20))):
+        add(store, tmp_path, 0, frame=frame, name=name)
+    built(store)
+    assert load_dataset(store, "AB12").tests()["continues"].tolist() == [False, False]
+    assert cycles_of(store)["test_cycle_count"].to_list() == [1, 1, 2, 3]
+
+
 @pytest.mark.parametrize("cut", [40, 45, 58], ids="cut at {}".format)
 @pytest.mark.parametrize("counter", [False, True], ids=["integrated", "counted"])
 def test_a_test_that_goes_on_where_another_stopped_is_one_with_it(
