@@ -15,7 +15,7 @@ Where the voltage is held at the end of a half cycle (``holds.held_from``) its c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -70,6 +70,21 @@ class HalfCycles:
     voltage: FloatArray
     first: BoolArray
     held: BoolArray
+
+    def of_cycle(self, cycle: int) -> HalfCycles:
+        """Return those of one cycle, rows counted from 0 again; records keep their positions.
+
+        Raises:
+            AnalysisError: The cycle has none.
+        """
+        table = self.table.filter(cycle_count=cycle)
+        rows = table["half_cycle"].to_numpy()
+        if not rows.size:
+            raise AnalysisError(f"no half cycle: nothing but rests and noise in cycle {cycle}")
+        own = np.isin(self.half, rows)
+        kept = {name: getattr(self, name)[own] for name in ("record", "moved", "voltage", "first", "held")}
+        table = table.with_columns(pl.Series("half_cycle", np.arange(rows.size)))
+        return replace(self, table=table, half=np.searchsorted(rows, self.half[own]), **kept)
 
 
 def half_cycles(frame: pl.DataFrame, *, finished: bool = False, continuation: bool = False) -> HalfCycles:

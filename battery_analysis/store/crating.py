@@ -307,10 +307,13 @@ def ids_of_dataset(code: str, version: int | None = None) -> list[ObjectId]:
     """Return the tests of a cell's dataset that are still stored, in order.
 
     Raises:
-        NotFoundError: The cell has no dataset, or not this version.
+        NotFoundError: The cell has no dataset, or not this version, or none of its tests is there.
     """
-    named = [each.test for each in version_of(code, version).tests]
+    dataset = version_of(code, version)
+    named = [each.test for each in dataset.tests]
     there = set(visible(TestResult).filter(id__in=named).scalar("id"))
+    if not there:
+        raise NotFoundError(f"version {dataset.version} of the dataset of cell {code!r} has no tests")
     return [each for each in named if each in there]
 
 

@@ -93,7 +93,8 @@ class Dataset:
             {"test_id": str(test.test), **{name: getattr(test, name) for name in names}}
             for test in self._document.tests
         ]
-        return frames.in_form(pl.DataFrame(rows, infer_schema_length=None), form)
+        table = pl.DataFrame(rows, schema=None if rows else ["test_id", *names], infer_schema_length=None)
+        return frames.in_form(table, form)
 
     def cycles(self, form: Form = "pandas") -> Table:
         """Return the cycle table of the cell, with the columns of ``analysis.dataset.DATASET_SCHEMA``.

@@ -88,7 +88,7 @@ def content_of_dataset(store: Store, code: str, version: int | None = None) -> C
     """Load the dataset of a cell as one test: time, cycles and steps count through (see ``writing.whole_life``).
 
     Raises:
-        NotFoundError: The cell has no dataset, or not this version.
+        NotFoundError: The cell has no dataset, or not this version, or it has no tests.
         ArchiveError: What it names is missing, or was read anew since.
         SchemaError: None of its tests is a time series.
     """
@@ -98,6 +98,8 @@ def content_of_dataset(store: Store, code: str, version: int | None = None) -> C
     records, tests = dataset.frame(form="polars"), dataset.tests("polars")
     assert isinstance(records, pl.DataFrame)
     assert isinstance(tests, pl.DataFrame)
+    if not tests.height:
+        raise NotFoundError(f"version {dataset.version} of the dataset of cell {code!r} has no tests")
     places = {identity: place for place, identity in enumerate(tests["test_id"], start=1)}
     place = pl.col("test_id").cast(pl.String).replace_strict(places, return_dtype=pl.Int64)
     frame = as_one_test(records.with_columns(place.alias("test")))

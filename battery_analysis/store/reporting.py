@@ -6,11 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from battery_analysis.analysis.checkups import mark_cycles
 from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.analysis.impedance import Spectrum, spectra
 from battery_analysis.columns import CYCLE_COUNT, FREQUENCY, IMAGINARY_IMPEDANCE, REAL_IMPEDANCE, STEP_COUNT, TEST_TIME
-from battery_analysis.errors import AnalysisError
+from battery_analysis.errors import AnalysisError, NotFoundError
 from battery_analysis.models import Sample, TestResult
 from battery_analysis.reports.cells import Cell, Flag, TestFacts, cycles_to_draw
 from battery_analysis.store import frames
@@ -40,10 +39,10 @@ def load_cell(store: Store, code: str) -> Cell:
     """
     dataset = load_dataset(store, code)
     cycles, placed = _polars(dataset.cycles(form="polars")), _polars(dataset.tests(form="polars"))
+    if not placed.height:
+        raise NotFoundError(f"no test has the cell code {code!r} any more")
     tests = {row["test_id"]: by_id(TestResult, row["test_id"]) for row in placed.to_dicts()}
     sample = by_id(Sample, next(iter(tests.values())).sample.id)
-    if "role" not in cycles.columns:
-        cycles = cycles.with_columns(mark_cycles(cycles)["role"])
     size = normalise_cell(store, code)
     return Cell(
         code=code,
@@ -88,10 +87,13 @@ def _facts(test: TestResult, placed: dict[str, Any]) -> TestFacts:
 
 def _half_cycles(dataset: Dataset, cycle: int) -> HalfCycles | str:
     """Load one cycle and take it apart, or say why that cannot be."""
-    frame = _polars(dataset.frame(cycles=(cycle, cycle), form="polars"))
+    # With the one before it in its test: counters that are never reset say what flowed only by how they grew.
+    frame = _polars(dataset.frame(cycles=(cycle - 1, cycle), form="polars"))
+    tests = frame.filter(cycle_count=cycle)["test_id"].unique()
+    frame = frame.filter(pl.col("test_id").is_in(tests.implode()))
     empty = [values.name for values in frame if values.null_count() == values.len()]  # of tests that count otherwise
     try:
-        return half_cycles(frame.drop(empty))
+        return half_cycles(frame.drop(empty)).of_cycle(cycle)
     except AnalysisError as exc:
         return str(exc)
 

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from battery_analysis.analysis.cycles import summarise_cycles
+from battery_analysis.analysis.differential import dqdv
 from battery_analysis.analysis.halves import half_cycles
 from battery_analysis.errors import AnalysisError
 from tests.analysis.cells import Step, ideal_cycles, logged, with_counters
@@ -84,3 +85,15 @@ def test_the_last_half_cycle_is_complete_once_it_is_over(finished: bool) -> None
     assert half_cycles(frame, finished=finished).table["complete"].to_list() == [True, finished]
     rested = logged([Step(1.0, 3600), Step(-1.0, 3600), Step(0.0, 60)], 60.0)
     assert half_cycles(rested).table["complete"].to_list() == [True, True]
+
+
+def test_the_half_cycles_of_one_cycle_are_those_of_the_whole() -> None:
+    frame = logged(ideal_cycles(3, hours=0.7, current=1.3), 60.0)
+    halves = half_cycles(with_counters(frame, "pair", "never"))
+    own = halves.of_cycle(2)
+    assert own.table["half_cycle"].to_list() == [0, 1]
+    assert own.table.drop("half_cycle").equals(halves.table[2:4].drop("half_cycle"))
+    assert np.bincount(own.half, own.moved).tolist() == pytest.approx(own.table["capacity_ah"].to_list())
+    assert dqdv(own).curves.drop("half_cycle").equals(dqdv(halves, cycles=[2]).curves.drop("half_cycle"))
+    with pytest.raises(AnalysisError, match="in cycle 9"):
+        halves.of_cycle(9)

@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from battery_analysis.analysis.checks import Check
-from battery_analysis.store import samples
+from battery_analysis.analysis.halves import HalfCycles
+from battery_analysis.store import datasets, removal, samples
+from battery_analysis.store.reporting import load_cell
 from tests.builders import STARTED_AT, cycling_frame, read_result, save
 from tests.cli.conftest import Cli
 
@@ -105,6 +107,30 @@ def test_a_cell_with_nothing_but_a_spectrum_is_reported_too(cells: Cli, tmp_path
     assert "Nothing to draw: no cycle was recorded." in words_of(page)
     assert len(drawings(page)) == 1
     assert len(drawings(html_of(cells, tmp_path, "EF56", "AB12"))) == 6
+
+
+def test_half_cycles_of_a_counter_that_is_never_reset_are_those_of_their_cycle(cli: Cli, tmp_path: Path) -> None:
+    minute = pl.col("current_ampere") / 60
+    counters = {"charging_capacity_ah": minute.clip(0), "discharging_capacity_ah": -minute.clip(None, 0)}
+    frame = cycling_frame(12).with_columns(each.cum_sum().alias(name) for name, each in counters.items())
+    with cli.store() as store:
+        for name, day in (("AB12_a.csv", 0), ("AB12_b.csv", 9)):
+            save(store, tmp_path, read_result(frame, started_at=STARTED_AT + timedelta(days=day)), name=name)
+        curves = load_cell(store, "AB12").curves
+    assert list(curves) == [1, 6, 11, 18, 23]
+    for halves in curves.values():
+        assert isinstance(halves, HalfCycles)
+        assert halves.table["capacity_ah"].to_list() == pytest.approx([10 / 60] * 2)
+
+
+def test_a_cell_whose_tests_are_gone_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    with cli.store() as store:
+        test = save(store, tmp_path, read_result(cycling_frame(2)))
+        datasets.rebuild(store, "AB12")
+        removal.delete_test(store, test.id)
+    assert "no test has the cell code 'AB12' any more" in cli.refused("report", "AB12", "--out", tmp_path / "a.html")
+    for target in ("a.csv", "a.zip"):
+        assert "of cell 'AB12' has no tests" in cli.refused("export", "--cell", "AB12", "--out", tmp_path / target)
 
 
 def test_cells_are_compared_side_by_side(cells: Cli, tmp_path: Path) -> None:
