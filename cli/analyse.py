@@ -164,7 +164,7 @@ def rate(
 
     with open_subjects(context, [target]) as (subject,):
         halves = half_cycles(subject.frame(), finished=subject.finished, continuation=subject.continuation).table
-    capacity = nominal or subject.nominal_capacity_ah
+    capacity = subject.nominal_capacity_ah if nominal is None else nominal
     found = rate_capability(halves, direction=direction, nominal_capacity_ah=capacity)
     facts: dict[str, object] = {"subject": subject.name, "nominal_capacity_ah": capacity}
     said: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ def similar(
     from battery_analysis.analysis.features import feature_table
 
     with open_subjects(context, _several(targets)) as subjects:
-        table = feature_table({each.name: each.cycles() for each in subjects})
+        table = feature_table(_cycles_by_name(subjects, targets))
     found = similarity.distances(table, feature, distance=distance, scaling=scaling)
     tables = {"distances": found.table, "features": table}
     facts: dict[str, object] = {"compared_by": list(found.scaled.features)}
@@ -78,8 +78,8 @@ def correlate(
     from battery_analysis.analysis.features import CELL, feature_table
 
     with open_subjects(context, _several(targets)) as subjects:
-        features = feature_table({each.name: each.cycles() for each in subjects})
-        properties = _properties(subjects)
+        features = feature_table(_cycles_by_name(subjects, targets))
+        properties = _properties(subjects, features.columns)
     table = features.hstack(properties)
     results = result or [name for name in features.columns if name != CELL and features[name].count()]
     found = correlations(table, prop or properties.columns, results)
@@ -118,6 +118,16 @@ def simulate(
     show(context, answer, as_csv=as_csv)
 
 
+def _cycles_by_name(subjects: list[Subject], targets: list[str]) -> dict[str, pl.DataFrame]:
+    """Load the cycle tables; tests of one name are called what the user called them."""
+    names = [each.name for each in subjects]
+    different = dict.fromkeys(targets)
+    return {
+        target if names.count(each.name) > 1 else each.name: each.cycles()
+        for target, each in zip(different, subjects, strict=True)
+    }
+
+
 def _several(targets: list[str]) -> list[str]:
     different = list(dict.fromkeys(targets))
     if len(different) < 2:
@@ -125,8 +135,11 @@ def _several(targets: list[str]) -> list[str]:
     return different
 
 
-def _properties(subjects: list[Subject]) -> pl.DataFrame:
-    """Tabulate what is known of the samples; columns that no sample fills are left out."""
+def _properties(subjects: list[Subject], taken: list[str]) -> pl.DataFrame:
+    """Tabulate what is known of the samples; columns that no sample fills are left out.
+
+    Metadata under a name that is ``taken``, or a field's, has ``metadata.`` before it.
+    """
     import polars as pl
 
     from battery_analysis.store.samples import EDITABLE
@@ -139,6 +152,10 @@ def _properties(subjects: list[Subject]) -> pl.DataFrame:
             raise AnalysisError(f"{subject.name} is no stored test or cell, so no sample is known")
         own = {name: getattr(sample, name) for name in EDITABLE if name not in left_out}
         named = {name: getattr(value, "name", value) for name, value in own.items()}
-        rows.append({**named, **sample.metadata})
+        metadata = {
+            f"metadata.{key}" if key in taken or key in EDITABLE else key: value
+            for key, value in sample.metadata.items()
+        }
+        rows.append({**named, **metadata})
     table = pl.DataFrame(rows, infer_schema_length=None, strict=False)
     return table.select(name for name, dtype in table.schema.items() if table[name].count() and not dtype.is_nested())

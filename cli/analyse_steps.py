@@ -97,7 +97,8 @@ def protocol(
     with open_subjects(context, targets) as subjects:
         for each in subjects:
             try:
-                own = protocols.protocol(each.frame(), nominal or each.nominal_capacity_ah, finished=each.finished)
+                capacity = each.nominal_capacity_ah if nominal is None else nominal
+                own = protocols.protocol(each.frame(), capacity, finished=each.finished)
                 found.append((each.name, own))
             except AnalysisError as exc:  # one test of many without a protocol
                 said.append(f"{each.name}: {exc}")

@@ -132,3 +132,25 @@ def test_one_cell_is_not_compared_with_itself(cli: Cli, fading: Path) -> None:
 def test_a_parameter_set_that_does_not_exist_is_one_line(cli: Cli, fading: Path) -> None:
     pytest.importorskip("pybamm")
     assert "Nobody2020" in cli.refused("analyse", "simulate", fading, "--parameters", "Nobody2020")
+
+
+def test_tests_of_one_name_are_told_apart(cli: Cli, tmp_path: Path) -> None:
+    targets = []
+    for number in range(1, 5):
+        (tmp_path / f"AB1{number}").mkdir()
+        targets.append(tmp_path / f"AB1{number}" / "run.bdf.csv")
+        write_fading(targets[-1], 0.01 * number)
+    found = cli.json("analyse", "similar", *targets)
+    assert {row["cell"] for row in found["features"]} == set(map(str, targets))
+    cli.ok("import", tmp_path)
+    for number in range(1, 5):
+        cli.ok("sample", "set", f"AB1{number}", f"metadata.capacity_retention={number}", f"thickness_um={number}")
+    ids = [test["id"] for test in cli.json("search")]
+    found = cli.json("analyse", "correlate", *ids, "--result", "fade_per_cycle")
+    assert found["cells"] == 4
+    assert {"metadata.capacity_retention", "thickness_um"} <= {row["property"] for row in found["correlations"]}
+
+
+@pytest.mark.parametrize("analysis", ["rate", "protocol"])
+def test_a_nominal_capacity_of_nothing_is_refused(cli: Cli, fading: Path, analysis: str) -> None:
+    assert "nominal_capacity_ah must be" in cli.refused("analyse", analysis, fading, "--nominal", "0")
