@@ -132,6 +132,7 @@ def export(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to: .csv, .html or .pdf.")],
 ) -> None:
     """Write a plan as it stands to a file."""
+    from battery_analysis.files import replacing
     from battery_analysis.store import plans
     from battery_analysis.writing import plan_sheet
 
@@ -141,7 +142,9 @@ def export(
         raise IngestError(f"{out}: .csv, .html or .pdf wanted")
     with open_store(context):
         sheet = _sheet(plans.state(name))
-    out.write_bytes(writer(sheet))
+    written = writer(sheet)
+    with replacing(out) as file:
+        file.write(written)
     if context.json:
         print_json({"name": name, "file": out, "cells": len(sheet.rows)})
     else:
