@@ -12,8 +12,6 @@ One row for each property and result, from the samples that have both:
 No p is corrected for the number of rows: of twenty properties without any effect, one has a p below 0.05. A
 correlation is no cause. At least four samples are needed; at least two categories with two samples each, and those
 with a single sample are left out. What cannot be computed is null, and ``reason`` says why.
-
-The p need scipy (extra ``advanced``).
 """
 
 from __future__ import annotations
@@ -24,7 +22,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.extras import needs
 from battery_analysis.analysis.records import BoolArray, FloatArray
 from battery_analysis.errors import AnalysisError
 
@@ -61,7 +58,7 @@ def correlations(table: pl.DataFrame, properties: Sequence[str], results: Sequen
         One row per pair, with the columns of ``SCHEMA``; ``kind`` is ``numeric`` or ``categorical``.
 
     Raises:
-        AnalysisError: A column is not found, a result holds no numbers, or scipy is not installed.
+        AnalysisError: A column is not found, or a result holds no numbers.
 
     Example:
         >>> table = pl.DataFrame({
@@ -92,8 +89,8 @@ def _numeric(one: pl.Series, other: pl.Series) -> dict[str, Any]:
     facts: dict[str, Any] = {"n": int(both.sum())}
     if reason := _too_little(x.size) or _constant(one.name, x) or _constant(other.name, y):
         return {**facts, "reason": reason}
-    with needs("advanced", "correlations"):
-        from scipy import stats
+    from scipy import stats
+
     pearson, spearman = stats.pearsonr(x, y), stats.spearmanr(x, y)
     return {
         **facts,
@@ -121,8 +118,8 @@ def _categorical(one: pl.Series, other: pl.Series) -> dict[str, Any]:
         return {**facts, "reason": "; ".join(filter(None, (few, left_out)))}
     if reason := _too_little(y.size) or _constant(other.name, y):
         return {**facts, "reason": reason}
-    with needs("advanced", "correlations"):
-        from scipy import stats
+    from scipy import stats
+
     between = sum(group.size * (group.mean() - y.mean()) ** 2 for group in groups)
     kruskal = stats.kruskal(*groups)
     return {
