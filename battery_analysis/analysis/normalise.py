@@ -19,14 +19,6 @@ MEASURED = {
     "ohmic_resistance_ohm": "ohmic resistance from an impedance spectrum",
     "high_frequency_impedance_ohm": "real part of an impedance spectrum at its highest frequency",
 }
-PROPERTIES = {
-    "area_cm2": "geometric electrode area",
-    "thickness_um": "electrode thickness",
-    "volume_cm3": "volume",
-    "mass_g": "mass of the whole sample",
-    "active_mass_mg": "active mass of the working electrode",
-    "loading_mg_cm2": "active mass per area",
-}
 
 
 @dataclass(frozen=True)

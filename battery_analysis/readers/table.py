@@ -112,10 +112,6 @@ class _Layout(NamedTuple):
     def mark(self) -> bytes:
         return self.delimiter.encode()
 
-    @property
-    def marks_per_line(self) -> int:
-        return len(self.names) - 1
-
 
 def _without_cut_off_line(
     text: bytes, start: int, names: Sequence[str], delimiter: str, decimal: str, first_line: int

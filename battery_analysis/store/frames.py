@@ -163,7 +163,7 @@ def write_segments(
     def write(item: dict[str, Any]) -> SegmentRef:
         columns, first, rows = item.pop("columns"), item.pop("first"), item.pop("rows")
         return known.get((first, item["digest"])) or SegmentRef(
-            id=insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
+            id=_insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
         )
 
     # The server takes one segment while the next is read from the spool.
@@ -173,13 +173,13 @@ def write_segments(
 def write_cycles(database: Database[dict[str, Any]], runs: Iterable[columnar.Encoded]) -> Iterator[BlockRef]:
     """Store a cycle table and yield its blocks in order."""
     for run in runs:
-        yield BlockRef(id=insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows)
+        yield BlockRef(id=_insert(database[CYCLE_BLOCKS], run.columns), digest=run.digest, cycles=run.rows)
 
 
 def write_overview(database: Database[dict[str, Any]], parcel: Parcel) -> ObjectId | None:
     """Store the overview of a parcel, if it has one."""
     found = next(parcel.items("overview"), None)
-    return insert(database[OVERVIEWS], found["columns"]) if found else None
+    return _insert(database[OVERVIEWS], found["columns"]) if found else None
 
 
 def drop(database: Database[dict[str, Any]], collection: str, ids: Sequence[ObjectId]) -> None:
@@ -188,8 +188,7 @@ def drop(database: Database[dict[str, Any]], collection: str, ids: Sequence[Obje
         database[collection].delete_many({"_id": {"$in": list(ids)}})
 
 
-def insert(collection: Collection[dict[str, Any]], columns: dict[str, bytes]) -> ObjectId:
-    """Store compressed columns as a document of their own and return its id."""
+def _insert(collection: Collection[dict[str, Any]], columns: dict[str, bytes]) -> ObjectId:
     identity = ObjectId()
     collection.insert_one({"_id": identity, "columns": columns})
     return identity
