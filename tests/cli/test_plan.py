@@ -143,7 +143,7 @@ def test_a_pdf_holds_all_cells_and_names_of_any_language(cli: Cli, tmp_path: Pat
         (("assign", "binders", "nobody", "1"), "no sample is named 'nobody'"),
         (("assign", "binders", "AB12", "--remove"), "is assigned to no cell"),
         (("export", "binders", "--out", "plan.doc"), "plan.doc: .csv, .html or .pdf wanted"),
-        (("export", "binders", "--out", "no/such/folder/plan.csv"), "no/such/folder/plan.csv: cannot be written: No such file"),
+        (("export", "binders", "--out", "no/such/folder/plan.csv"), "plan.csv: cannot be written: No such file"),
         (("delete", "nothing"), "no experiment plan is named 'nothing'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
