@@ -72,6 +72,8 @@ class Query:
     ids: Sequence[ObjectId] | None = None
     sort: str = "-started"
     limit: int | None = None
+    skip: int = 0
+    """How many of those that fit to pass over, for whoever shows them page by page."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def ordered(query: Query) -> QuerySet:
     if key not in SORTS:
         raise InvalidDocumentError(f"sort: one of {', '.join(SORTS)} wanted, got {query.sort!r}")
     found = matching(query).order_by(f"{'-' if backwards else '+'}{SORTS[key]}")
+    found = found.skip(query.skip) if query.skip else found
     return found.limit(query.limit) if query.limit else found
 
 
