@@ -1,0 +1,1 @@
+"""The web application: ``python -m dashboard``; how a page is made stands in ``docs/dashboard.md``."""

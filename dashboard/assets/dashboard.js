@@ -1,0 +1,158 @@
+// What the browser does by itself: moving between pages, the address, the side bar, the theme of figures.
+(function () {
+  "use strict";
+  const same = window.dash_clientside = window.dash_clientside || {};
+  const html = document.documentElement;
+
+  // -- moving between pages without reloading
+
+  function go(href) {
+    history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate", { bubbles: true }));
+    window.scrollTo(0, 0);
+  }
+
+  function isPlain(click) {
+    return click.button === 0 && !(click.metaKey || click.ctrlKey || click.shiftKey || click.altKey);
+  }
+
+  let written = null; // the address that a control has just written; its page is already drawn
+
+  same.dashboard = {
+    go,
+
+    route(pathname, search) {
+      setNav(false);
+      const here = pathname + (search || "");
+      const drawn = here === written;
+      written = null;
+      return drawn ? same.no_update : { path: pathname, search: search || "" };
+    },
+
+    // The page has come: its title, its place in the side bar, and the reader's focus.
+    arrive(title) {
+      document.title = title ? `${title} · battery-analysis` : "battery-analysis";
+      for (const link of document.querySelectorAll(".nav-item")) {
+        const current = link.getAttribute("href") === location.pathname;
+        current ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+      }
+      if (document.activeElement === document.body || document.activeElement.closest(".side-bar")) {
+        document.getElementById("page").focus({ preventScroll: true });
+      }
+      const search = document.getElementById("search");
+      if (search && location.pathname === "/tests" && document.activeElement !== search) {
+        search.value = new URLSearchParams(location.search).get("text") || "";
+      }
+      return true;
+    },
+
+    // Values of controls with an id {page, query} go into the query; what no control holds stays there.
+    writeQuery(values) {
+      const controls = same.callback_context.inputs_list[0];
+      if (!controls.length) return same.no_update;
+      const query = new URLSearchParams(location.search);
+      controls.forEach((control, index) => {
+        const value = values[index];
+        query.delete(control.id.query);
+        const several = Array.isArray(value) ? value : [value];
+        for (const each of several) {
+          if (each !== null && each !== undefined && each !== "" && each !== false) {
+            query.append(control.id.query, each === true ? "yes" : each);
+          }
+        }
+      });
+      const text = query.toString();
+      const search = text ? `?${text}` : "";
+      if (search === location.search) return same.no_update;
+      history.replaceState(history.state, "", location.pathname + search);
+      written = location.pathname + search;
+      return search;
+    },
+  };
+
+  // -- figures as images, in the light theme whatever the page has
+
+  let templates = null;
+
+  async function template(theme) {
+    templates ||= await (await fetch("/figure-templates")).json();
+    return templates[theme];
+  }
+
+  same.dashboard.saveImage = async (_, title) => {
+    const [clicked] = same.callback_context.triggered;
+    const id = clicked && clicked.value ? same.callback_context.triggered_id : null;
+    if (!id || !["png", "svg"].includes(id.form)) return same.no_update;
+    const key = JSON.stringify({ figure: id.figure, type: "figure" });
+    const plot = document.getElementById(key).querySelector(".js-plotly-plot");
+    const white = { template: await template("light"), paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff" };
+    const drawn = { data: plot.data, layout: { ...plot.layout, ...white } };
+    const { width, height } = plot.getBoundingClientRect();
+    await window.Plotly.downloadImage(drawn, { format: id.form, filename: title, width, height, scale: 2 });
+    return same.no_update;
+  };
+
+  document.addEventListener("click", (click) => {
+    const link = click.target.closest("a[data-link]");
+    if (link && isPlain(click)) {
+      click.preventDefault();
+      go(link.getAttribute("href"));
+    }
+  });
+
+  document.addEventListener("submit", (submit) => {
+    if (submit.target.dataset.action !== "search") return;
+    submit.preventDefault();
+    const text = new FormData(submit.target).get("text").trim();
+    go(text ? `/tests?${new URLSearchParams({ text })}` : "/tests");
+  });
+
+  // -- side bar, menus, keys
+
+  function setNav(open) {
+    html.toggleAttribute("data-nav-open", open);
+    const button = document.querySelector("[data-action=toggle-nav]");
+    if (button) button.setAttribute("aria-expanded", String(open));
+  }
+
+  document.addEventListener("click", (click) => {
+    const action = click.target.closest("[data-action]")?.dataset.action;
+    if (action === "toggle-nav") setNav(!html.hasAttribute("data-nav-open"));
+    if (action === "close-nav") setNav(false);
+    if (action === "toggle-theme") window.dashboardTheme.toggle();
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(click.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (key) => {
+    if (key.key === "Escape") {
+      setNav(false);
+      for (const menu of document.querySelectorAll("details.menu[open]")) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+    }
+    const typing = key.target.closest("input, textarea, select, [contenteditable=true]");
+    if (key.key === "/" && !typing && isPlain({ button: 0, ...key })) {
+      key.preventDefault();
+      document.getElementById("search")?.focus();
+    }
+  });
+
+  // -- figures follow the theme: the server draws them in the theme of the cookie, a switch later is followed here
+
+  document.addEventListener("themechange", async (change) => {
+    for (const figure of document.querySelectorAll(".js-plotly-plot")) {
+      window.Plotly.relayout(figure, { template: await template(change.detail) });
+    }
+  });
+
+  // The switch is drawn after the theme was set.
+  new MutationObserver((_, observer) => {
+    if (document.getElementById("theme-switch")) {
+      observer.disconnect();
+      window.dashboardTheme.apply();
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+})();

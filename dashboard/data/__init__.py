@@ -1,0 +1,76 @@
+"""All that the dashboard knows of the store: the pages ask here, by subject, and get plain values and frames.
+
+``opened`` connects once for the process; the driver's connection pool serves all threads.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from battery_analysis.settings import Settings
+    from battery_analysis.store import Store as Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass
+class _Used:
+    store: Store
+    settings: Settings
+
+
+_used: _Used | None = None
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """Open the store that the settings name, for a ``with`` block.
+
+    Raises:
+        StoreUnavailableError: No server answered.
+    """
+    from battery_analysis.store import open_store
+
+    with open_store(settings) as store:
+        yield store
+
+
+def use(store: Store, settings: Settings) -> None:
+    """Say what all pages of this process show."""
+    global _used
+    _used = _Used(store, settings)
+
+
+def store() -> Store:
+    """Return the open store."""
+    return _in_use().store
+
+
+def settings() -> Settings:
+    """Return the settings the dashboard was started with."""
+    return _in_use().settings
+
+
+def _in_use() -> _Used:
+    if _used is None:
+        raise RuntimeError("dashboard.data.use was not called: no store is open")
+    return _used
+
+
+def asked(function: Callable[P, T]) -> Callable[P, T]:
+    """Make a function's errors of the driver ``StoreError``, on one line and without a password."""
+
+    @functools.wraps(function)
+    def ask(*args: P.args, **options: P.kwargs) -> T:
+        from battery_analysis.store.connection import one_line_errors
+
+        with one_line_errors(store().where):
+            return function(*args, **options)
+
+    return ask

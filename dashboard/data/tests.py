@@ -1,0 +1,122 @@
+"""Tests: found, shown, tagged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import polars as pl
+
+from battery_analysis.models import TestResult
+from battery_analysis.models.test_result import TEST_TYPES
+from battery_analysis.store import attachments, frames, search
+from battery_analysis.store import tests as stored
+from battery_analysis.store.access import by_id, visible
+from dashboard import links
+from dashboard.data import asked, store
+
+TYPES = TEST_TYPES
+Test = TestResult
+
+
+def query(chosen: Mapping[str, Any], sort: str | None = None) -> search.Query:
+    """Return what to search for, from values of controls or of a query.
+
+    Args:
+        chosen: By the names of the search: ``text``, ``sample``, ``cell``, ``tester``, ``type``, ``chemistry``,
+            ``project``, ``tags``, ``first``, ``last`` (days), ``min_cycles``, ``max_cycles``; empty ones let all pass.
+        sort: One of ``search.SORTS``, with ``-`` before it for downwards; newest first without.
+    """
+    exact = ("text", "sample", "cell", "tester", "chemistry", "project")
+    words: dict[str, Any] = {name: links.text(chosen.get(name)) or None for name in exact}
+    return search.Query(
+        **words,
+        test_type=links.text(chosen.get("type")) or None,
+        tags=links.texts(chosen.get("tags")),
+        first_day=links.day(chosen.get("first")),
+        last_day=links.day(chosen.get("last")),
+        min_cycles=_whole(chosen.get("min_cycles")),
+        max_cycles=_whole(chosen.get("max_cycles")),
+        sort=sort or "-started",
+    )
+
+
+def _whole(given: Any) -> int | None:
+    return int(given) if isinstance(given, int | float) else links.whole(given)
+
+
+@asked
+def listed(wanted: search.Query, first: int, last: int | None) -> tuple[list[dict[str, Any]], int]:
+    """Return the tests of a search from number ``first`` to before ``last``, and how many fit in all."""
+    cut = replace(wanted, skip=first, limit=None if last is None else last - first)
+    found = [plain(each) for each in search.search(cut)]
+    total = len(found) if last is None else int(search.matching(wanted).count())
+    return found, total
+
+
+def plain(found: search.Found) -> dict[str, Any]:
+    """Return a found test as a row of a table."""
+    started = found.started_at.isoformat() if found.started_at else None
+    return {**asdict(found), "id": str(found.id), "started_at": started}
+
+
+@asked
+def undated(wanted: search.Query) -> int:
+    """Return how many tests a range of days leaves out because they have no date."""
+    return search.count_undated(wanted)
+
+
+@asked
+def choices() -> dict[str, list[str]]:
+    """Return the values that tests have, by filter."""
+    fields = {"tester": "tester", "chemistry": "chemistry", "project": "project", "type": "test_type", "tags": "tags"}
+    return {
+        name: sorted(each for each in visible(TestResult).distinct(field) if each) for name, field in fields.items()
+    }
+
+
+@asked
+def one(test_id: str) -> Test:
+    """Return a test.
+
+    Raises:
+        NotFoundError: No such test.
+    """
+    return by_id(TestResult, test_id)
+
+
+@asked
+def attached(test: Test) -> Sequence[Any]:
+    """Return what is attached to a test, such as its settings."""
+    return attachments.of_test(test.id)
+
+
+@asked
+def cycles(test_id: str) -> pl.DataFrame:
+    """Return the cycle table of a test."""
+    return frames.load_cycles(store(), test_id, form="polars")  # type: ignore[return-value]
+
+
+@asked
+def overview(test_id: str) -> pl.DataFrame:
+    """Return the thinned records of a test."""
+    return frames.load_overview(store(), test_id)
+
+
+@asked
+def set_tags(test_id: str, wanted: Sequence[str]) -> list[str]:
+    """Make these the tags of a test and return them.
+
+    Raises:
+        InvalidDocumentError: A tag is empty or too long.
+    """
+    present = by_id(TestResult, test_id).tags
+    changed = stored.tag(test_id, add=wanted, remove=[each for each in present if each not in wanted])
+    return list(changed.tags)
+
+
+@asked
+def add_note(test_id: str, text: str, author: str | None) -> Test:
+    """Add a note to a test and return it."""
+    return stored.add_note(test_id, text, author)

@@ -1,0 +1,220 @@
+"""Figures: one look in both themes, units on every axis, and the same exports below every one.
+
+A page's own figures are pure functions of frames that end in ``figure(traces, x=…, y=…)``; ``figure_card`` shows one
+with its exports: PNG and SVG are drawn by the browser in the light theme, as papers want them, HTML and the numbers
+behind the figure come from the server.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+from dash.exceptions import MissingCallbackContextException
+
+from dashboard import parts
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import polars as pl
+
+Theme = Literal["light", "dark"]
+
+PALETTES: Mapping[Theme, tuple[str, ...]] = {
+    "light": ("#0072B2", "#D55E00", "#009E73", "#B8578F", "#B87A00", "#2E9BD6", "#5B6472", "#857500"),
+    "dark": ("#4FA8E0", "#F0803C", "#2BC496", "#E39CC6", "#F2B84B", "#8CD0F5", "#A9B2BF", "#F0E442"),
+}
+"""After Okabe and Ito, told apart with any colour vision; darker or lighter where the ground asks for it."""
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""A second sign beside the colour, for more traces than colours."""
+
+_INK: Mapping[Theme, Mapping[str, str]] = {
+    "light": {"text": "#14181f", "muted": "#566070", "line": "#dfe3e9", "surface": "#ffffff"},
+    "dark": {"text": "#e7eaf0", "muted": "#a0a9b8", "line": "#2a303b", "surface": "#1d222b"},
+}
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif"
+
+
+def theme() -> Theme:
+    """Return the theme of whoever is asking, as the browser's cookie says; light outside of a request."""
+    try:
+        return "dark" if ctx.cookies.get("theme") == "dark" else "light"
+    except MissingCallbackContextException:
+        return "light"
+
+
+def template(shade: Theme) -> dict[str, Any]:
+    """Return the plotly template of a theme."""
+    ink = _INK[shade]
+    axis = {
+        "gridcolor": ink["line"],
+        "linecolor": ink["line"],
+        "tickcolor": ink["line"],
+        "zerolinecolor": ink["line"],
+        "tickfont": {"color": ink["muted"]},
+        "title": {"font": {"color": ink["text"], "size": 13}, "standoff": 8},
+        "ticks": "outside",
+        "ticklen": 4,
+        "showline": True,
+        "automargin": True,
+        "exponentformat": "power",
+    }
+    sequential = [[0, "#0d0887"], [0.25, "#7e03a8"], [0.5, "#cc4778"], [0.75, "#f89540"], [1, "#f0f921"]]
+    layout = {
+        "colorway": list(PALETTES[shade]),
+        "colorscale": {"sequential": sequential},
+        "font": {"family": _FONT, "size": 12, "color": ink["text"]},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": axis,
+        "yaxis": axis,
+        "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
+        "hoverlabel": {"bgcolor": ink["surface"], "bordercolor": ink["line"], "font": {"color": ink["text"]}},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": ink["muted"], "activecolor": PALETTES[shade][0]},
+    }
+    return {"layout": layout}
+
+
+def axis_title(quantity: str, unit: str = "") -> str:
+    """Return the title of an axis.
+
+    Example:
+        >>> axis_title("Discharge capacity", "Ah"), axis_title("Cycle")
+        ('Discharge capacity / Ah', 'Cycle')
+    """
+    return f"{quantity} / {unit}" if unit else quantity
+
+
+def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout: Any) -> go.Figure:
+    """Return a figure in the theme of whoever asks.
+
+    Args:
+        traces: Plotly traces, as objects or mappings.
+        x: Title of the axis with its unit, see ``axis_title``.
+        y: The same.
+        height: In pixels.
+        layout: More of plotly's layout, such as ``xaxis_type="log"`` or ``yaxis2={...}``.
+    """
+    import plotly.graph_objects as go
+
+    shown = go.Figure(data=list(traces), layout={"template": template(theme()), "height": height})
+    several = len(shown.data) > 1
+    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, showlegend=several, uirevision="kept", **layout)
+    return shown
+
+
+def graph(id: str) -> dict[str, str]:
+    """Return the id of the figure in ``figure_card(id, …)``, for the callback that draws it."""
+    return {"type": "figure", "figure": id}
+
+
+def figure_card(
+    id: str,
+    title: str,
+    drawn: go.Figure | None = None,
+    *controls: Component,
+    height: int = 360,
+    wide: bool = False,
+) -> Component:
+    """Return a card with a figure, its exports, and controls above it.
+
+    Args:
+        id: The figure's word; a callback draws it at ``Output(graph(id), "figure")``.
+        title: What it shows; also the name of exported files.
+        drawn: The figure, where it is known already.
+        controls: What chooses what is drawn.
+        height: In pixels, kept free until the figure comes.
+        wide: Whether it takes a whole row.
+    """
+    empty = {"data": [], "layout": {"template": template(theme()), "height": height}}
+    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
+    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"minHeight": height}, responsive=True)
+    shown = html.Div(
+        [
+            parts.toolbar(*controls) if controls else None,
+            html.Div(plot, role="img", **{"aria-label": title}),
+            dcc.Download(id=_export("download", id)),
+            dcc.Store(id=_export("title", id), data=title),
+            dcc.Store(id=_export("image", id)),
+        ],
+        className="figure",
+    )
+    forms = {"png": "PNG", "svg": "SVG", "html": "HTML", "csv": "Data as CSV", "parquet": "Data as Parquet"}
+    buttons = [parts.button(label, {**_export("export", id), "form": form}) for form, label in forms.items()]
+    return parts.card(title, shown, actions=[parts.menu("Export", *buttons)], wide=wide)
+
+
+def _export(what: str, figure_id: Any) -> dict[str, Any]:
+    return {"type": f"figure-{what}", "figure": figure_id}
+
+
+def export(_: Sequence[int | None], drawn: Mapping[str, Any], title: str) -> Any:
+    """Send what the reader chose: the figure as a page of its own, or the numbers behind it."""
+    form = ctx.triggered_id["form"] if ctx.triggered_id else None
+    if form not in ("html", "csv", "parquet") or not any(each["value"] for each in ctx.triggered):
+        return no_update
+    if form == "html":
+        return dcc.send_string(standalone(drawn, title), f"{title}.html")
+    table = numbers(drawn)
+    buffer = io.BytesIO()
+    table.write_csv(buffer) if form == "csv" else table.write_parquet(buffer, metadata={"title": title})
+    return dcc.send_bytes(buffer.getvalue(), f"{title}.{form}")
+
+
+def standalone(drawn: Mapping[str, Any], title: str) -> str:
+    """Return a figure in the light theme as a web page that needs nothing else."""
+    import plotly.graph_objects as go
+    import plotly.io
+
+    shown = go.Figure(drawn, skip_invalid=True)
+    shown.update_layout(template=template("light"), paper_bgcolor="#ffffff", title_text=title, margin_t=56)
+    return str(plotly.io.to_html(shown, include_plotlyjs=True, full_html=True))
+
+
+def numbers(drawn: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the points of a figure, a row each, under the titles of its axes, which hold the units."""
+    import polars as pl
+
+    frames = [pl.DataFrame(dict(_columns(trace, drawn.get("layout", {}))), strict=False) for trace in drawn["data"]]
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+
+def _columns(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    points = {name: values(trace[name]) for name in ("x", "y", "z") if trace.get(name) is not None}
+    if not points:
+        return
+    yield "trace", [trace.get("name") or ""] * max(len(each) for each in points.values())
+    for name, each in points.items():
+        axis = layout.get(f"{name}axis{str(trace.get(f'{name}axis') or name)[1:]}", {})
+        yield (axis.get("title", {}).get("text") or name), each
+
+
+def values(given: Any) -> list[Any]:
+    """Return the numbers of a trace, which plotly may have packed as ``{dtype, bdata}``."""
+    if not isinstance(given, Mapping):
+        return list(given)
+    import numpy as np
+
+    packed = np.frombuffer(base64.b64decode(given["bdata"]), dtype=given["dtype"])
+    shape = given.get("shape")
+    return list(packed.reshape([int(each) for each in str(shape).split(",")]).tolist() if shape else packed.tolist())
+
+
+def register_callbacks(app: Dash) -> None:
+    """Wire the exports of every figure there is and will be."""
+    clicks = Input({**_export("export", MATCH), "form": ALL}, "n_clicks")
+    shown = State({"type": "figure", "figure": MATCH}, "figure"), State(_export("title", MATCH), "data")
+    app.callback(Output(_export("download", MATCH), "data"), clicks, *shown, prevent_initial_call=True)(export)
+    app.clientside_callback(
+        ClientsideFunction("dashboard", "saveImage"),
+        Output(_export("image", MATCH), "data"),
+        clicks,
+        shown[1],
+        prevent_initial_call=True,
+    )

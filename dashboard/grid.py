@@ -1,0 +1,240 @@
+"""Tables of any length: the server sorts, filters and cuts, the browser holds the rows in sight.
+
+A page says its columns and a function ``fetch(Wanted) -> Rows``; ``server_grid`` is the table with choice of columns
+and exports, ``register_server_grid`` wires it to the function and to the controls that filter it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import dash_ag_grid as dag
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+
+from dashboard import parts, tables
+
+Kind = Literal["text", "number", "whole", "percent", "moment", "tags", "flags"]
+
+BLOCK_ROWS = 100
+"""How many rows the browser asks for at once."""
+
+_FORMATS = {
+    "text": "text(params.value)",
+    "number": "number(params.value, 5)",
+    "whole": "whole(params.value)",
+    "percent": "percent(params.value)",
+    "moment": "moment(params.value)",
+}
+_TAGS = {"tags": "plain", "flags": "warning"}
+_WIDTHS = {"number": 120, "whole": 100, "percent": 110, "moment": 150, "tags": 160, "flags": 160}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    field: str
+    """Key of a row."""
+    title: str
+    unit: str = ""
+    kind: Kind = "text"
+    sort: str | None = None
+    """What the server sorts by; None: this column cannot be sorted."""
+    width: int | None = None
+    """In pixels."""
+    hidden: bool = False
+    """Whether it is shown only once chosen."""
+    link: str | None = None
+    """Beginning of the address that a cell leads to, such as ``/test/``; the row's ``link_field`` ends it."""
+    link_field: str = "id"
+
+    @property
+    def heading(self) -> str:
+        """Title with unit."""
+        return f"{self.title} / {self.unit}" if self.unit else self.title
+
+    def definition(self) -> dict[str, Any]:
+        """Return what AG Grid wants to know."""
+        wide: dict[str, Any] = {"width": self.width or _WIDTHS[self.kind]} if self.width or self.kind in _WIDTHS else {}
+        shown: dict[str, Any] = {}
+        if self.kind in _TAGS:
+            shown = {"cellRenderer": "Tags", "cellRendererParams": {"tone": _TAGS[self.kind]}}
+        elif self.link is not None:
+            shown = {"cellRenderer": "Link", "cellRendererParams": {"path": self.link, "field": self.link_field}}
+        else:
+            shown = {"valueFormatter": {"function": _FORMATS[self.kind]}}
+        right = {"type": "rightAligned"} if self.kind in ("number", "whole", "percent") else {}
+        named = {
+            "field": self.field,
+            "headerName": self.heading,
+            "hide": self.hidden,
+            "sortable": self.sort is not None,
+        }
+        return {**named, **wide, **right, **shown}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows a table asks for."""
+
+    first: int = 0
+    last: int | None = None
+    """The row after the last; None: all."""
+    sort: str | None = None
+    """The ``sort`` of a column, with ``-`` before it for downwards."""
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the controls, by the names given to ``register_server_grid``."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows in the order asked for, and how many there are in all."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+
+
+Fetch = Callable[[Wanted], Rows]
+
+
+def server_grid(id: str, columns: Sequence[Column], *, height: str = "calc(100vh - 260px)") -> Component:
+    """Return a table that fetches its rows as they come into sight.
+
+    Args:
+        id: Its id; rows chosen by a click are at ``Input(id, "selectedRows")``.
+        columns: In their order.
+        height: As CSS says it.
+    """
+    table = dag.AgGrid(
+        id=id,
+        rowModelType="infinite",
+        columnDefs=[column.definition() for column in columns],
+        defaultColDef={"resizable": True, "minWidth": 70, "suppressMovable": False},
+        dashGridOptions={
+            "cacheBlockSize": BLOCK_ROWS,
+            "maxBlocksInCache": 30,
+            "rowHeight": 32,
+            "headerHeight": 36,
+            "enableCellTextSelection": True,
+            "ensureDomOrder": True,
+            "rowSelection": {
+                "mode": "multiRow",
+                "checkboxes": False,
+                "headerCheckbox": False,
+                "enableClickSelection": True,
+            },
+        },
+        getRowId="params.data.id",
+        style={"height": height, "minHeight": "280px"},
+    )
+    chooser = dcc.Checklist(
+        id=f"{id}-columns",
+        options=[{"label": f" {column.heading}", "value": column.field} for column in columns],
+        value=[column.field for column in columns if not column.hidden],
+        persistence=True,
+        persistence_type="local",
+    )
+    exports = [
+        parts.button(label, {"type": "grid-export", "grid": id, "form": form}) for form, label in tables.FORMS.items()
+    ]
+    head = html.Div(
+        [
+            html.Span(id=f"{id}-count", className="count", role="status"),
+            html.Div([parts.menu("Columns", chooser), parts.menu("Export", *exports)], className="actions"),
+        ],
+        className="grid-head",
+    )
+    unseen = [dcc.Store(id=f"{id}-stale"), dcc.Download(id=f"{id}-download")]
+    return html.Div([head, table, *unseen], className="grid-box")
+
+
+def register_server_grid(
+    app: Dash, id: str, columns: Sequence[Column], fetch: Fetch, controls: Mapping[str, Any], *, word: str = "row"
+) -> None:
+    """Wire a table to what it shows.
+
+    Args:
+        app: The application.
+        id: The table's id.
+        columns: Its columns.
+        fetch: Returns the rows that are wanted; called in a thread, for the export with ``last=None``.
+        controls: Ids of the controls that filter it, by the names under which ``Wanted.chosen`` holds their values.
+        word: What a row is, to say how many there are and to name exported files.
+    """
+    names = tuple(controls)
+    states = [State(control, "value") for control in controls.values()]
+    app.callback(
+        Output(id, "getRowsResponse"),
+        Output(f"{id}-count", "children"),
+        Input(id, "getRowsRequest"),
+        *states,
+        prevent_initial_call=True,
+    )(functools.partial(_answer, fetch, {column.field: column.sort for column in columns}, names, word))
+    app.callback(
+        Output(f"{id}-download", "data"),
+        [Input({"type": "grid-export", "grid": id, "form": form}, "n_clicks") for form in tables.FORMS],
+        State(id, "getRowsRequest"),
+        *states,
+        prevent_initial_call=True,
+    )(functools.partial(_export, fetch, tuple(columns), names, word))
+    app.clientside_callback(
+        ClientsideFunction("grid", "choose"),
+        Output(id, "columnDefs"),
+        Input(f"{id}-columns", "value"),
+        State(id, "columnDefs"),
+    )
+    if controls:
+        app.clientside_callback(
+            ClientsideFunction("grid", "refresh"),
+            Output(f"{id}-stale", "data"),
+            *(Input(control, "value") for control in controls.values()),
+            prevent_initial_call=True,
+        )
+
+
+def _answer(
+    fetch: Fetch,
+    sorts: Mapping[str, str | None],
+    names: Sequence[str],
+    word: str,
+    request: Mapping[str, Any] | None,
+    *values: Any,
+) -> tuple[Any, Any]:
+    if not request:
+        return no_update, no_update
+    chosen = dict(zip(names, values, strict=True))
+    first = int(request["startRow"])
+    found = fetch(Wanted(first, first + BLOCK_ROWS, _sort(request, sorts), chosen))
+    return {"rowData": found.rows, "rowCount": found.total}, parts.count(found.total, word)
+
+
+def _export(
+    fetch: Fetch,
+    columns: Sequence[Column],
+    names: Sequence[str],
+    word: str,
+    clicks: Sequence[int | None],
+    request: Mapping[str, Any] | None,
+    *values: Any,
+) -> Any:
+    if not any(clicks) or not ctx.triggered_id:
+        return no_update
+    chosen = dict(zip(names, values, strict=True))
+    sort = _sort(request or {}, {column.field: column.sort for column in columns})
+    found = fetch(Wanted(sort=sort, chosen=chosen))
+    form = ctx.triggered_id["form"]
+    content = tables.written(form, f"{word}s", {column.field: column.heading for column in columns}, found.rows, chosen)
+    return dcc.send_bytes(content, f"{word}s.{form}")
+
+
+def _sort(request: Mapping[str, Any], sorts: Mapping[str, str | None]) -> str | None:
+    """Return by what the browser wants the rows sorted, if the column is one that can be."""
+    for each in request.get("sortModel") or ():
+        key = sorts.get(each["colId"])
+        if key is not None:
+            return f"-{key}" if each["sort"] == "desc" else key
+    return None

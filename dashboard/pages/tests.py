@@ -1,0 +1,93 @@
+"""All tests, found by words and filters."""
+
+from __future__ import annotations
+
+from dash import Dash
+from dash.development.base_component import Component
+
+from dashboard import grid, links, parts
+from dashboard.data import tests
+from dashboard.grid import Column, Rows, Wanted
+from dashboard.links import Given
+
+PATH = "/tests"
+TITLE = "Tests"
+GROUP = "Find"
+
+COLUMNS = (
+    Column("name", "Test", link="/test/", width=260),
+    Column("cell_code", "Cell", sort="cell", link="/cell?cell=", link_field="cell_code", width=110),
+    Column("sample", "Sample", sort="sample", link="/samples?sample=", link_field="sample", width=150),
+    Column("chemistry", "Chemistry", sort="chemistry", width=110),
+    Column("tester", "Tester", sort="tester", width=110),
+    Column("type", "Type", sort="type", width=100),
+    Column("started_at", "Started (UTC)", kind="moment", sort="started"),
+    Column("cycles", "Cycles", kind="whole", sort="cycles"),
+    Column("records", "Records", kind="whole", hidden=True),
+    Column("initial_capacity_ah", "Initial", "Ah", kind="number", sort="initial"),
+    Column("final_capacity_ah", "Final", "Ah", kind="number", sort="final"),
+    Column("capacity_retention", "Retention", "%", kind="percent", sort="retention"),
+    Column("flags", "Failed checks", kind="flags"),
+    Column("tags", "Tags", kind="tags"),
+    Column("project", "Project", hidden=True, width=120),
+    Column("sha256", "SHA-256", hidden=True, width=200),
+)
+
+FILTERS = (
+    "text",
+    "tester",
+    "type",
+    "chemistry",
+    "project",
+    "tags",
+    "first",
+    "last",
+    "min_cycles",
+    "max_cycles",
+    "cell",
+    "sample",
+)
+
+
+def layout(**query: Given) -> Component:
+    """Return the page with the filters that the address holds."""
+    values = tests.choices()
+    if not values["tester"]:
+        return parts.page(
+            TITLE, parts.empty("There are no tests yet.", "Import a folder: battery-analysis import FOLDER")
+        )
+    text, id = links.text, _id
+
+    def one_of(name: str, label: str, every: str) -> Component:
+        return parts.select(id(name), label, values[name], text(query.get(name)), every=every)
+
+    filters = parts.toolbar(
+        parts.text_input(id("text"), "Words", text(query.get("text")), placeholder="names, tags, protocol, notes"),
+        one_of("tester", "Tester", "All testers"),
+        one_of("type", "Type", "All types"),
+        one_of("chemistry", "Chemistry", "All chemistries"),
+        one_of("project", "Project", "All projects"),
+        parts.multi_select(id("tags"), "Tags", values["tags"], links.texts(query.get("tags")), placeholder="Any"),
+        parts.day_input(id("first"), "From", text(query.get("first"))),
+        parts.day_input(id("last"), "To", text(query.get("last"))),
+        parts.number_input(id("min_cycles"), "Cycles from", links.whole(query.get("min_cycles")), step=1, least=0),
+        parts.number_input(id("max_cycles"), "Cycles to", links.whole(query.get("max_cycles")), step=1, least=0),
+        parts.text_input(id("cell"), "Cell code", text(query.get("cell"))),
+        parts.text_input(id("sample"), "Sample", text(query.get("sample"))),
+    )
+    return parts.page(TITLE, filters, grid.server_grid("tests", COLUMNS))
+
+
+def _id(name: str) -> dict[str, str]:
+    return links.control("tests", name)
+
+
+def fetch(wanted: Wanted) -> Rows:
+    """Return the rows that the table asks for."""
+    found, total = tests.listed(tests.query(wanted.chosen, wanted.sort), wanted.first, wanted.last)
+    return Rows(found, total)
+
+
+def register_callbacks(app: Dash) -> None:
+    """Wire the table to its filters."""
+    grid.register_server_grid(app, "tests", COLUMNS, fetch, {name: _id(name) for name in FILTERS}, word="test")
