@@ -64,9 +64,9 @@ def _threaded(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def create_app(store: Store, settings: Settings) -> FastAPI:
-    """Return the application on an open store."""
-    data.use(store, settings)
+def create_app(store: Store, settings: Settings, config: Path | None = None) -> FastAPI:
+    """Return the application on an open store; ``config`` is the settings file if one was named."""
+    data.use(store, settings, config)
     server = FastAPI(title="battery-analysis", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app = ThreadedDash(
         "dashboard",
