@@ -66,7 +66,9 @@ def _serve(settings: Settings, config: Path | None, *, open_browser: bool) -> No
 
         from dashboard import data
         from dashboard.app import create_app
+        from dashboard.data import logs
 
+        logs.keep(settings.data_dir)
         with data.opened(settings) as store:
             server = uvicorn.Server(
                 uvicorn.Config(
