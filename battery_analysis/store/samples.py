@@ -155,6 +155,18 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str |
     return sample
 
 
+def create(store: Store, name: str, author: str | None = None) -> Sample:
+    """Make a sample.
+
+    Raises:
+        InvalidDocumentError: A sample has this name already, or it cannot be that of a sample.
+    """
+    name = name.strip()
+    if visible(Sample).filter(name=name).first() is not None:
+        raise InvalidDocumentError(f"Sample {name!r}: there is a sample of this name already")
+    return set_fields(store, name, {}, author)
+
+
 def add_note(name: str, text: str, author: str | None = None) -> Sample:
     """Add a note to a sample.
 
