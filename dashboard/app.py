@@ -88,6 +88,8 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     wired: tuple[Any, ...] = (routing, links, figures, *PAGES)
     for each in wired:
         each.register_callbacks(app)
+    # Dash gathers its scripts at the first request for "/"; whoever opens a deep link first would get a page without.
+    app._setup_server()
     server.add_api_route("/figure-templates", _figure_templates, include_in_schema=False)
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     server.add_middleware(
