@@ -9,6 +9,7 @@ from battery_analysis.models.plan import ExperimentPlan, PlanCell, PlanFactor, P
 from battery_analysis.models.protocol import PlannedStep, TestProtocol
 from battery_analysis.models.raw_file import Extent, RawDataFile, RawVersion, SourcePath
 from battery_analysis.models.sample import Sample, SampleAggregates
+from battery_analysis.models.saved_view import SavedView
 from battery_analysis.models.scheduled_import import ScheduledImport
 from battery_analysis.models.test_result import (
     BlockRef,
@@ -34,6 +35,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     ScheduledImport,
     TestProtocol,
     ExperimentPlan,
+    SavedView,
 )
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "RawVersion",
     "Sample",
     "SampleAggregates",
+    "SavedView",
     "ScheduledImport",
     "SegmentRef",
     "SourcePath",
