@@ -62,7 +62,7 @@ def change(_: int | None, __: list[int | None], name: str | None, search: str | 
         if pressed["type"] == "view-save":
             if not (name or "").strip():
                 return no_update, no_update, parts.problem("Give the view a name first.")
-            views.save(page, name or "", links.read(search))
+            views.save(page, name or "", {key: given for key, given in links.read(search).items() if given})
         else:
             views.delete(page, pressed["name"])
     except BatteryAnalysisError as exc:
