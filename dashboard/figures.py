@@ -138,7 +138,7 @@ def figure_card(
     shown = html.Div(
         [
             parts.toolbar(*controls) if controls else None,
-            html.Div(plot, role="img", **{"aria-label": title}),
+            html.Div(plot, role="group", **{"aria-label": title}),
             dcc.Download(id=_export("download", id)),
             dcc.Store(id=_export("title", id), data=title),
             dcc.Store(id=_export("image", id)),

@@ -16,6 +16,7 @@
     return click.button === 0 && !(click.metaKey || click.ctrlKey || click.shiftKey || click.altKey);
   }
 
+  let arrived = false; // whether a page has been drawn since the last reload: its reader starts at the very top
   let written = null; // the address that a control has just written; its page is already drawn
 
   same.dashboard = {
@@ -36,9 +37,11 @@
         const current = link.getAttribute("href") === location.pathname;
         current ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
       }
-      if (document.activeElement === document.body || document.activeElement.closest(".side-bar")) {
+      const focused = document.activeElement;
+      if (arrived && (focused === document.body || focused.closest(".side-bar"))) {
         document.getElementById("page").focus({ preventScroll: true });
       }
+      arrived = true;
       const search = document.getElementById("search");
       if (search && location.pathname === "/tests" && document.activeElement !== search) {
         search.value = new URLSearchParams(location.search).get("text") || "";
@@ -148,11 +151,14 @@
     }
   });
 
-  // The switch is drawn after the theme was set.
-  new MutationObserver((_, observer) => {
-    if (document.getElementById("theme-switch")) {
-      observer.disconnect();
+  // What is drawn later: the switch has to say which theme there is, and Dash's dropdown has a hidden field that
+  // the Tab key must not reach.
+  let isSwitchSet = false;
+  new MutationObserver(() => {
+    if (!isSwitchSet && document.getElementById("theme-switch")) {
+      isSwitchSet = true;
       window.dashboardTheme.apply();
     }
+    for (const field of document.querySelectorAll(".dash-dropdown-focus-target[tabindex='0']")) field.tabIndex = -1;
   }).observe(document.body, { childList: true, subtree: true });
 })();

@@ -1,0 +1,182 @@
+"""The dashboard as its readers have it: a server of its own on the example lab, and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+
+from dashboard.pages import PAGES, Page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Request
+    from playwright.sync_api import Page as Tab
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+WAIT_MILLISECONDS = 10_000
+
+_FLAGS = (
+    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+
+SELECTIONS: dict[str, str] = {}
+"""What a page is opened with that shows nothing without a selection: its query, by its path."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The example lab in a store of its own, and the dashboard on it."""
+
+    url: str
+    """Without a slash at its end."""
+    db_uri: str
+    db_name: str
+    data_dir: Path
+    named: dict[str, str]
+    """What stands in addresses such as ``/test/<test_id>``."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What commands take to work on the same store."""
+        return "--db-uri", self.db_uri, "--db-name", self.db_name
+
+    def address(self, page: Page) -> str:
+        """Return where a page of ``PAGES`` shows something."""
+        path = re.sub(r"<(\w+)>", lambda found: self.named[found[1]], page.PATH)
+        query = SELECTIONS.get(page.PATH)
+        return f"{path}?{query}" if query else path
+
+
+@pytest.fixture(scope="session")
+def lab(server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The example lab, imported once, and ``python -m dashboard`` on it."""
+    data_dir = tmp_path_factory.mktemp("dashboard-data")
+    name = f"dashboard_{uuid.uuid4().hex[:8]}"
+    where = ("--db-uri", server_uri, "--db-name", name)
+    environment = {**os.environ, "BATTERY_DATA_DIR": str(data_dir), "BATTERY_WORKERS": "2", "PYTHONPATH": str(ROOT)}
+    demo = [sys.executable, "-m", "cli.main", "demo", *where]
+    subprocess.run(demo, cwd=ROOT, env=environment, check=True, capture_output=True)
+    with serving(environment, *where) as url:
+        yield Lab(url, server_uri, name, data_dir, {"test_id": _a_test(server_uri, name)})
+
+
+def _a_test(uri: str, name: str) -> str:
+    """Return the id of the test with the most cycles."""
+    import pymongo
+
+    with pymongo.MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=2000) as client:
+        found = client[name]["test_results"].find_one({}, {"_id": 1}, sort=[("cycle_count", -1)])
+    assert found is not None
+    return str(found["_id"])
+
+
+class serving:  # noqa: N801 - reads as what it does
+    """``python -m dashboard`` as a process, for a ``with`` block; gives its URL once it answers."""
+
+    def __init__(self, environment: dict[str, str], *options: str) -> None:
+        self.port = free_port()
+        words = [sys.executable, "-m", "dashboard", "--no-browser", "--port", str(self.port), *options]
+        self._command = {"args": words, "cwd": ROOT, "env": environment, "text": True}
+
+    def __enter__(self) -> str:
+        """Start it."""
+        self.process = subprocess.Popen(stdout=subprocess.PIPE, **self._command)
+        assert self.process.stdout is not None
+        said = [self.process.stdout.readline() for _ in range(2)]
+        assert f":{self.port}/" in said[1], said
+        url = f"http://localhost:{self.port}"
+        with urlopen(url, timeout=20) as answer:
+            assert answer.status == 200
+        return url
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it as a person would."""
+        self.process.terminate()
+        assert self.process.wait(20) == 0
+        self.process.stdout.close()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *as_root])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """What went wrong in the browser; a test that expects something clears it."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, lab: Lab, faults: list[str]) -> Iterator[Tab]:
+    """A tab of a new reader; errors in its console and requests to other hosts fail the test."""
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            faults.append(f"{message.type}: {message.text}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((lab.url, "data:", "blob:")):
+            faults.append(f"request to {request.url}")
+
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    tab = context.new_page()
+    tab.on("console", heard)
+    tab.on("pageerror", lambda error: faults.append(f"exception: {error}"))
+    tab.on("request", asked)
+    yield tab
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def visit(page: Tab, lab: Lab) -> Callable[[str], Tab]:
+    """Open an address of the dashboard, such as ``/tests?text=rate``, and wait until the page is drawn."""
+
+    def go(path: str) -> Tab:
+        page.goto(lab.url + path)
+        settled(page)
+        return page
+
+    return go
+
+
+def settled(tab: Tab) -> None:
+    """Wait until the page has its heading and nothing is under way."""
+    tab.locator("main h1").wait_for()
+    tab.wait_for_load_state("networkidle")
+
+
+@pytest.fixture(params=PAGES, ids=lambda each: each.__name__.rpartition(".")[2])
+def each_page(request: pytest.FixtureRequest) -> Page:
+    """Every page there is, one after the other."""
+    found: Page = request.param
+    return found
