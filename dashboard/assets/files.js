@@ -11,14 +11,14 @@
     },
   };
 
-  // <div data-upload="/attachments?…"> holds a field for files, a status line and a hidden button that says it is done.
-  async function send(box) {
-    const field = box.querySelector("input[type=file]");
+  // A box with data-upload="/attachments" and data-sample takes files by its button or dropped on it; its status says
+  // how far they are, and the store that data-done names is told when something has arrived.
+  async function send(box, files) {
     const status = box.querySelector("[role=status]");
     const author = document.querySelector("[data-author] input")?.value || "";
     const problems = [];
     let done = 0;
-    for (const file of field.files) {
+    for (const file of files) {
       status.textContent = `Sending ${file.name} …`;
       const query = new URLSearchParams({ sample: box.dataset.sample, name: file.name, author });
       try {
@@ -29,14 +29,25 @@
         problems.push(`${file.name}: the connection broke (${error.message})`);
       }
     }
-    field.value = "";
     status.textContent = problems.join(" · ") || `${done} file${done === 1 ? "" : "s"} attached`;
-    status.classList.toggle("tone-bad", problems.length > 0);
-    if (done) box.querySelector("button").click();
+    if (done) clientside.set_props(box.dataset.done, { data: Date.now() });
   }
 
-  document.addEventListener("change", (change) => {
-    const box = change.target.closest("[data-upload]");
-    if (box && change.target.type === "file" && change.target.files.length) send(box);
+  document.addEventListener("click", (click) => {
+    const box = click.target.closest("[data-action=choose-files]")?.closest("[data-upload]");
+    if (!box) return;
+    const field = Object.assign(document.createElement("input"), { type: "file", multiple: true });
+    field.addEventListener("change", () => send(box, field.files));
+    field.click();
   });
+
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (drag) => {
+      const box = drag.target.closest?.("[data-upload]");
+      if (!box) return;
+      drag.preventDefault();
+      box.classList.toggle("over", kind === "dragover");
+      if (kind === "drop") send(box, drag.dataTransfer.files);
+    });
+  }
 })();

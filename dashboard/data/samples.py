@@ -11,6 +11,7 @@ from battery_analysis.models import Attachment, Change, Sample, TestResult
 from battery_analysis.models.sample import CELL_TYPES
 from battery_analysis.store import attachments, history, sample_search, samples
 from battery_analysis.store.access import by_id, visible
+from battery_analysis.store.attachments import image_type_of
 from battery_analysis.store.sample_search import AGGREGATES, GROUPS, PROPERTIES, RELATIVES, SampleQuery
 from battery_analysis.store.units import spelled, unit_of
 from dashboard import links
@@ -27,6 +28,7 @@ __all__ = [
     "Change",
     "Sample",
     "SampleQuery",
+    "image_type_of",
 ]
 
 NUMBERS = samples.NUMBERS

@@ -31,7 +31,7 @@ _FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {}
+SELECTIONS: dict[str, str] = {"/sample": "sample=LG012"}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
