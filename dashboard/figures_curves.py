@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 MOST_POINTS = 1_000
 """Points of a curve."""
 
+MOST_NAMED = 8
+"""Cycles in a legend; of more, their colours tell the order."""
+
 SIGNALS = {"voltage": "Voltage", "current": "Current", "temperature": "Temperature"}
-DIRECTIONS = {"": "Charge and discharge", "charge": "Charge", "discharge": "Discharge"}
+DIRECTIONS = {"charge": "Charge", "discharge": "Discharge"}
 
 _TEMPERATURES = tuple(column.name for column in (SURFACE_TEMPERATURE, *SENSOR_TEMPERATURES))
 _UNITS = {"voltage": "V", "current": "A", "temperature": "°C"}
@@ -121,7 +124,7 @@ def differential(curves: Curves, choice: Choice, direction: str = "") -> tuple[g
             else:
                 why = found.halves.filter(pl.col("half_cycle") == row)["reason"].drop_nulls().to_list()
                 reasons += [f"cycle {cycle}, {way}: no dQ/dV, {reason}" for reason in why]
-    drawn = _figure(traces, axis_title("Voltage", "V"), axis_title("dQ/dV, discharge downwards", f"({unit}/V)"))
+    drawn = _figure(traces, axis_title("Voltage", "V"), axis_title("dQ/dV, discharge downwards", f"{unit}/V"))
     return drawn, reasons
 
 
@@ -153,7 +156,7 @@ def _figure(traces: Sequence[dict[str, Any]], x: str, y: str) -> go.Figure:
     for trace in drawn.data:  # charge and discharge of a cycle share its colour and its place in the legend
         trace.showlegend = trace.name not in named
         named.add(trace.name)
-    drawn.update_layout(showlegend=len(named) > 1)
+    drawn.update_layout(showlegend=1 < len(named) <= MOST_NAMED)
     return drawn
 
 

@@ -23,15 +23,21 @@ _HEIGHT = 400
 
 
 def per_cycle(
-    life: Life, first: Choice, second: Choice | None = None, chosen: Mapping[int, str] | None = None
+    life: Life,
+    first: Choice,
+    second: Choice | None = None,
+    chosen: Mapping[int, str] | None = None,
+    *,
+    incomplete: bool = False,
 ) -> tuple[go.Figure, list[str]]:
     """Draw one or two quantities of the cycles of a life, the second on an axis of its own at the right.
 
     Args:
-        life: What is drawn; cycles that are not complete are drawn hollow.
+        life: What is drawn.
         first: What is drawn at the left.
         second: What is drawn at the right.
         chosen: Colours of the cycles that are to be marked, by number.
+        incomplete: Whether cycles that are not complete are drawn, too, hollow.
 
     Returns:
         The figure, whose points know their cycle as ``customdata[0]``, and why a quantity is missing from it.
@@ -40,7 +46,7 @@ def per_cycle(
     reasons = []
     for choice in (first, second):
         try:
-            found += [(choice, points(life, choice))] if choice else []
+            found += [(choice, points(life, choice, incomplete=incomplete))] if choice else []
         except AnalysisError as exc:
             reasons.append(str(exc))
     along, x_unit = _scaled([table["x"] for _, table in found], first.axis_unit)
@@ -56,7 +62,7 @@ def per_cycle(
         if chosen and not place:
             traces.append(_rings(table, factor, along, chosen))
     if len(titles) > 1:
-        ticks = {"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False}
+        ticks = {"overlaying": "y", "side": "right", "tickmode": "auto", "showgrid": False, "zeroline": False}
         layout["yaxis2"] = {**ticks, "title": {"text": titles[1]}, "automargin": True}
     drawn = figure(traces, x=axis_title(AXES[first.against], x_unit), y=titles[0], height=_HEIGHT, **layout)
     if not traces:
@@ -73,8 +79,8 @@ def _escaped(texts: Sequence[str]) -> list[str]:
 
 
 def _scaled(values: Sequence[pl.Series], unit: str) -> tuple[float, str]:
-    largest = max((float(abs(each.max() or 0)) for each in values if each.len()), default=0.0)
-    return readable(unit, largest)
+    largest = [float(each.abs().cast(float).to_numpy().max()) for each in values if each.len()]
+    return readable(unit, max(largest, default=0.0))
 
 
 def _points(table: pl.DataFrame, choice: Choice, factor: float, unit: str, along: float, place: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ All is arithmetic on the cycle tables of ``Life``; figures and tables of several
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -112,8 +112,9 @@ AXES: Mapping[str, str] = {
 
 _AXIS_UNITS = {"time": "s", "throughput": "Ah"}
 
+AS_MEASURED = "As measured"
+
 DIVISORS: Mapping[str, str] = {
-    "": "As measured",
     "first": "Share of a reference cycle",
     "nominal": "Share of the nominal capacity",
     "mass": "Per active mass",
@@ -153,7 +154,7 @@ class Choice:
         """Return the unit in which ``points`` has it."""
         if self.by == "first" or (self.by == "nominal" and self.of.measured == "capacity_ah"):
             return "%"
-        return self.formula.unit if self.formula else self.of.unit
+        return _written(self.formula.unit) if self.formula else self.of.unit
 
     @property
     def formula(self) -> Formula | None:
@@ -172,8 +173,20 @@ class Choice:
         return self.by in ("", "first") or self.unit != self.of.unit
 
 
-def points(life: Life, choice: Choice) -> pl.DataFrame:
+def _written(unit: str) -> str:
+    """Return a unit with the signs that people write."""
+    for plain, sign in (("cm2", "cm²"), ("cm3", "cm³"), ("Ohm", "Ω")):
+        unit = unit.replace(plain, sign)
+    return unit
+
+
+def points(life: Life, choice: Choice, *, incomplete: bool = True) -> pl.DataFrame:
     """Return what is drawn of a life: a row for each cycle, or each half of one, that has the quantity.
+
+    Args:
+        life: The cell or test.
+        choice: What is drawn of it.
+        incomplete: Whether cycles that are not complete are among them.
 
     Returns:
         ``direction`` (empty where it is about a whole cycle), ``x``, ``y``, ``cycle_count``, ``test_cycle_count``,
@@ -199,9 +212,10 @@ def points(life: Life, choice: Choice) -> pl.DataFrame:
         )
         part = part.filter(pl.col("x").is_not_null(), pl.col("y").is_finite())
         if choice.by == "first" and part.height:
-            part = part.with_columns(100 * pl.col("y") / _reference(part, choice, life.name))
+            part = part.with_columns(pl.col("y") * (100 / _reference(part, choice, life.name)))
         parts.append(part)
     found = pl.concat(parts)
+    found = found if incomplete else found.filter(pl.col("complete").fill_null(False))
     if not found.height:
         raise AnalysisError(f"{life.name}: {_nothing(choice)}")
     return found
@@ -344,6 +358,6 @@ def cycles_named(text: str | None, known: Iterable[int]) -> tuple[list[int], str
     return sorted(named), None
 
 
-def cycles_written(cycles: Sequence[int]) -> str:
+def cycles_written(cycles: Iterable[int]) -> str:
     """Return cycles as ``cycles_named`` reads them."""
     return ", ".join(map(str, sorted(cycles)))

@@ -115,7 +115,8 @@ def cell_codes(containing: str = "", most: int = 50) -> list[str]:
 def _cycle_of_cell(store: Store, code: str, cycle: int) -> pl.DataFrame:
     dataset = load_dataset(store, code)
     table: Any = dataset.tests(form="polars")
-    tests = visible(TestResult).filter(id__in=table["test_id"].to_list()).only("columns").as_pymongo()
+    around = table.filter(pl.col("first_cycle") <= cycle, pl.col("last_cycle") >= cycle - 1)["test_id"]
+    tests = visible(TestResult).filter(id__in=around.to_list()).only("columns").as_pymongo()
     known = {name for test in tests for name in test["columns"]}
     names = [column.name for column in _FOR_CURVES if column.name in known]
     frame: Any = dataset.frame(names, cycles=(cycle - 1, cycle), form="polars")

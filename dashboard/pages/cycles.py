@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dash import Dash, Input, Output, State, ctx, html, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError, NotFoundError
 from dashboard import figures, figures_curves, links, parts, pickers, views
 from dashboard.data import lives
 from dashboard.data.lives import Life
-from dashboard.figures_curves import DIRECTIONS, SIGNALS
+from dashboard.figures_curves import DIRECTIONS, MOST_NAMED, SIGNALS
 from dashboard.figures_per_cycle import colours, per_cycle
 from dashboard.links import Given
-from dashboard.quantities import AXES, DIVISORS, QUANTITIES, Choice, cycles_named, cycles_written
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, cycles_named, cycles_written
 
 PATH = "/cycles"
 TITLE = "Cycles"
@@ -49,29 +49,34 @@ def layout(**query: Given) -> Component:
         parts.select(_id("y"), "Quantity", _TITLES, given.get("y")),
         parts.select(_id("y2"), "And at the right", _TITLES, given.get("y2"), every="Nothing"),
         parts.select(_id("x"), "Against", AXES, given.get("x")),
-        parts.select(_id("by"), "Divided by", DIVISORS, given.get("by") or ""),
+        parts.select(_id("by"), "Divided by", DIVISORS, given.get("by"), every=AS_MEASURED),
         parts.number_input(_id("reference"), "Reference cycle", links.whole(query.get("reference")), step=1, least=0),
+        parts.switch(_id("incomplete"), "Incomplete cycles", on=given.get("incomplete") == "yes"),
     )
     within = (
         parts.text_input(
             _id("cycles"), "Chosen cycles", given.get("cycles"), placeholder="1, 50, 100-200:20; or click points"
         ),
-        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half") or ""),
-        parts.select(_id("signal"), "Over time", SIGNALS, given.get("signal")),
+        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Charge and discharge"),
+        parts.select(_id("signal"), "Signal over time", SIGNALS, given.get("signal")),
         parts.button("Choose first, middle and last", "cycles-some"),
         parts.button("Choose none", "cycles-none"),
     )
     return parts.page(
         TITLE,
-        parts.toolbar(*subject, *drawn),
+        parts.toolbar(*subject),
         html.Div(id="cycles-note", role="status"),
-        figures.figure_card("per-cycle", "Quantities per cycle", height=400, wide=True),
+        figures.figure_card("per-cycle", "Quantities per cycle", None, *drawn, height=400),
         parts.toolbar(*within),
         html.Div(id="cycles-curves-note", role="status"),
-        parts.grid(
-            figures.figure_card("cycle-voltage", "Voltage over charge", height=340),
-            figures.figure_card("cycle-dqdv", "dQ/dV", height=340),
-            figures.figure_card("cycle-time", "Over time", height=340),
+        html.Div(
+            parts.grid(
+                figures.figure_card("cycle-voltage", "Voltage over charge", height=340),
+                figures.figure_card("cycle-dqdv", "dQ/dV", height=340),
+                figures.figure_card("cycle-time", "Over time", height=340, wide=True),
+            ),
+            id="cycles-curves",
+            hidden=True,
         ),
         actions=[views.menu(PATH)],
     )
@@ -91,6 +96,7 @@ def draw(
     x: str,
     by: str | None,
     reference: float | None,
+    incomplete: bool | None,
     chosen: str | None,
 ) -> tuple[Any, Any]:
     """Draw quantities per cycle, and say why one is missing."""
@@ -100,14 +106,24 @@ def draw(
     first = _choice(y, x, by, reference)
     second = _choice(y2, x, by, reference) if y2 else None
     cycles, _ = cycles_named(chosen, life.cycles["cycle_count"])
-    drawn, reasons = per_cycle(life, first, second, colours(cycles[:MOST_CHOSEN]))
-    said = [parts.note(reason, tone="warning") for reason in reasons]
+    drawn, reasons = per_cycle(life, first, second, colours(cycles[:MOST_CHOSEN]), incomplete=bool(incomplete))
+    said = [_missing(reason, life) for reason in reasons]
+    left_out = 0 if incomplete else life.cycles.height - int(life.cycles["complete"].fill_null(False).sum())
+    if left_out:
+        said.append(parts.note(f"{parts.count(left_out, 'incomplete cycle')} not shown."))
     said += [
         parts.note(f"{each.of.title} is as measured: it is nothing that can be divided {_by(each)}.")
         for each in (first, second)
         if each and not each.is_divided
     ]
     return drawn, said
+
+
+def _missing(reason: str, life: Life) -> Component:
+    """Say why something is not drawn, and where it can be mended."""
+    sample = life.traits.get("sample")
+    mend = dcc.Link("Edit the sample", href=links.sample(str(sample))) if "of the sample" in reason and sample else None
+    return parts.note(reason, ". " if mend else None, mend, tone="warning")
 
 
 def _by(choice: Choice) -> str:
@@ -119,7 +135,7 @@ def _choice(y: str | None, x: str | None, by: str | None, reference: float | Non
     return Choice(
         links.choice(y, list(QUANTITIES)),
         links.choice(x, list(AXES)),
-        links.choice(by, list(DIVISORS)),
+        links.choice(by, ["", *DIVISORS]),
         None if reference is None else int(reference),
     )
 
@@ -139,41 +155,34 @@ def draw_curves(
     chosen: str | None,
     half: str | None,
     signal: str | None,
-) -> tuple[Any, Any, Any, Any]:
+) -> tuple[Any, ...]:
     """Draw what happens within the chosen cycles."""
     life = _life(cell, test)
     if isinstance(life, str):
-        return (*_nothing(), None)
+        return _nothing(parts.note(life, tone="warning"))
     cycles, wrong = cycles_named(chosen, life.cycles["cycle_count"])
     if not cycles:
-        said = wrong or "Click points above, or write cycle numbers, to see what happens within these cycles."
-        return (*_nothing(), parts.note(said, tone="warning" if wrong else "plain"))
+        how = "Click points above, or write cycle numbers, to see what happens within these cycles."
+        return _nothing(parts.note(wrong or how, tone="warning" if wrong else "plain"))
     shown = cycles[:MOST_CHOSEN]
-    reasons = (
-        [f"{len(cycles)} cycles are chosen; the first {MOST_CHOSEN} are shown."] if len(cycles) > len(shown) else []
-    )
     curves = figures_curves.taken_apart(life, colours(shown), {each: lives.cycle(life, each) for each in shown})
-    reasons += curves.reasons
-    choice, direction = _choice(None, None, by, reference), links.choice(half, list(DIRECTIONS))
+    choice, direction = _choice(None, None, by, reference), links.choice(half, ["", *DIRECTIONS])
     try:
         voltage = figures_curves.voltage_over_charge(curves, choice, direction)
         slopes, missing = figures_curves.differential(curves, choice, direction)
-        reasons += missing
     except AnalysisError as exc:
-        voltage, slopes, _ = _nothing()
-        reasons.append(str(exc))
+        return _nothing(_missing(str(exc), life))
     time = figures_curves.over_time(curves, links.choice(signal, list(SIGNALS)))
-    return voltage, slopes, time, [parts.note(each, tone="warning") for each in reasons]
+    said = [parts.note(each, tone="warning") for each in (*curves.reasons, *missing)]
+    if len(cycles) > MOST_CHOSEN:
+        said.append(parts.note(f"{len(cycles)} cycles are chosen; the first {MOST_CHOSEN} are shown.", tone="warning"))
+    if len(shown) > MOST_NAMED:
+        said.append(parts.note(f"Colours run from cycle {shown[0]}, dark, to cycle {shown[-1]}, bright."))
+    return voltage, slopes, time, said, False
 
 
-def _nothing() -> tuple[Any, Any, Any]:
-    return (
-        figures.figure(
-            [], x=figures.axis_title("Charge moved", "Ah"), y=figures.axis_title("Voltage", "V"), height=340
-        ),
-        figures.figure([], x=figures.axis_title("Voltage", "V"), y=figures.axis_title("dQ/dV", "(Ah/V)"), height=340),
-        figures.figure([], x=figures.axis_title("Time in the cycle", "h"), y="", height=340),
-    )
+def _nothing(said: Component) -> tuple[Any, ...]:
+    return no_update, no_update, no_update, said, True
 
 
 def choose(
@@ -192,7 +201,7 @@ def choose(
         return no_update, None
     if ctx.triggered_id == "cycles-some":
         whole = life.cycles.filter(life.cycles["complete"].fill_null(False))["cycle_count"].to_list()
-        return cycles_written(sorted({whole[0], whole[len(whole) // 2], whole[-1]}) if whole else []), None
+        return cycles_written({whole[0], whole[len(whole) // 2], whole[-1]} if whole else ()), None
     clicked = [each["customdata"][0] for each in (click or {}).get("points", ()) if each.get("customdata")]
     if not clicked:
         return no_update, None
@@ -214,11 +223,12 @@ def register_callbacks(app: Dash) -> None:
         Output(figures.graph("per-cycle"), "figure"),
         Output("cycles-note", "children"),
         *subject,
-        *(Input(_id(name), "value") for name in ("y", "y2", "x", "by", "reference", "cycles")),
+        *(Input(_id(name), "value") for name in ("y", "y2", "x", "by", "reference", "incomplete", "cycles")),
     )(draw)
     app.callback(
         *(Output(figures.graph(name), "figure") for name in ("cycle-voltage", "cycle-dqdv", "cycle-time")),
         Output("cycles-curves-note", "children"),
+        Output("cycles-curves", "hidden"),
         *subject,
         *(Input(_id(name), "value") for name in ("by", "reference", "cycles", "half", "signal")),
     )(draw_curves)
