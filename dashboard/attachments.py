@@ -61,6 +61,7 @@ def show(attachment_id: str) -> Response:
     headers = {
         "Content-Disposition": f"{placed}; filename*=UTF-8''{quote(found.name, safe='')}",
         "Content-Length": str(found.size),
+        "Content-Encoding": "identity",  # or it would be compressed on its way, and lose its length
         "Cache-Control": "private, max-age=86400",
     }
     body = itertools.chain([head], chunks)

@@ -6,7 +6,7 @@
   clientside.files = {
     // The answer is an attachment: the page stays.
     fetch(address) {
-      if (typeof address === "string" && address.startsWith("/downloads/")) window.location.assign(address);
+      if (typeof address === "string" && address.startsWith("/prepared/")) window.location.assign(address);
       return clientside.no_update;
     },
   };

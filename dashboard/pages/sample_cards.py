@@ -21,9 +21,7 @@ METADATA = "further"
 
 def author() -> Component:
     """Return the field for the reader's name, which the browser remembers: there are no accounts."""
-    field = dcc.Input(
-        id="author", type="text", persistence="author", persistence_type="local", autoComplete="name", debounce=0.4
-    )
+    field = dcc.Input(id="author", type="text", persistence="author", persistence_type="local", autoComplete="name")
     return html.Div(parts.labelled("Your name, for the history", field), **{"data-author": ""})
 
 
@@ -91,7 +89,7 @@ def _field(name: str, value: str) -> Component:
     if name == "cell_type":
         return parts.select({FIELD: name}, label, samples.CELL_TYPES, value or None, every="Not stated")
     places = {"tags": "with commas between", **dict.fromkeys(samples.RELATIVES, "name of a sample")}
-    return parts.text_input({FIELD: name}, label, value, placeholder=places.get(name, ""))
+    return parts.text_input({FIELD: name}, label, value, placeholder=places.get(name, ""), at_once=True)
 
 
 def typed(ids: Sequence[Mapping[str, str]], values: Sequence[str | None]) -> dict[str, str]:
@@ -114,7 +112,7 @@ def typed(ids: Sequence[Mapping[str, str]], values: Sequence[str | None]) -> dic
 
 
 def save(
-    _: int,
+    clicks: int | None,
     values: Sequence[str | None],
     ids: Sequence[Mapping[str, str]],
     loaded: Mapping[str, str],
@@ -122,6 +120,8 @@ def save(
     who: str | None,
 ) -> tuple[Any, ...]:
     """Store what differs from what the form was filled with, so that nobody's other changes are undone."""
+    if not clicks:  # the page has only just come
+        return (no_update,) * 6
     try:
         given = typed(ids, values)
         cleared = {key: "" for key in loaded if key.startswith("metadata.") and key not in given}

@@ -76,7 +76,7 @@ def layout(**query: Given) -> Component:
     """Return the page with the filters and the grouping that the address holds."""
     new = parts.menu(
         "New sample",
-        parts.text_input("samples-new-name", "Name", placeholder="as the lab calls it"),
+        parts.text_input("samples-new-name", "Name", placeholder="as the lab calls it", at_once=True),
         parts.button("Make sample", "samples-new"),
         html.Div(id="samples-new-said"),
     )
@@ -182,8 +182,10 @@ def _percent(ratio: float | None) -> str:
     return parts.UNKNOWN if ratio is None else f"{ratio * 100:.2f}"
 
 
-def make(_: int, name: str | None) -> tuple[Any, Any]:
+def make(clicks: int | None, name: str | None) -> tuple[Any, Any]:
     """Make a sample and go to its page."""
+    if not clicks:  # the page has only just come
+        return no_update, no_update
     try:
         made = samples.create(name or "", None)
     except BatteryAnalysisError as exc:

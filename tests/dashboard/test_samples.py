@@ -79,7 +79,7 @@ def test_a_property_is_edited_and_the_history_tells_by_whom(visit: Visit) -> Non
     assert "rig: 7" in latest
 
 
-def test_a_note_and_a_photograph_stay_with_the_sample(visit: Visit, tmp_path: Path) -> None:
+def test_a_note_and_a_photograph_stay_with_the_sample(lab: Lab, visit: Visit, tmp_path: Path) -> None:
     (tmp_path / "opened.png").write_bytes(PIXEL)
     (tmp_path / "page.html").write_bytes(b"<script>alert(1)</script>")
     tab = visit("/sample?sample=ZN031")
@@ -93,7 +93,8 @@ def test_a_note_and_a_photograph_stay_with_the_sample(visit: Visit, tmp_path: Pa
     picture = tab.get_by_role("img", name="opened.png")
     picture.wait_for()
     tab.wait_for_function("document.querySelector('.photograph img').naturalWidth === 1")
-    answer = tab.request.get(tab.get_by_role("link", name="page.html").get_attribute("href") or "")
+    href = tab.get_by_role("link", name="page.html").get_attribute("href")
+    answer = tab.request.get(f"{lab.url}{href}")
     assert answer.body() == b"<script>alert(1)</script>"
     assert answer.headers["content-disposition"].startswith("attachment")
     tab.on("dialog", lambda dialog: dialog.accept())
