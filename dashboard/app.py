@@ -50,13 +50,15 @@ class ThreadedDash(Dash):
         register = super().callback(*wiring, **options)
 
         def off_the_loop(function: Callable[..., Any]) -> Callable[..., Any]:
-            register(function if inspect.iscoroutinefunction(function) else _threaded(function))
+            register(function if inspect.iscoroutinefunction(function) else threaded(function))
             return function
 
         return off_the_loop
 
 
-def _threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+def threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a plain function as one that an event loop can wait for while others go on."""
+
     @functools.wraps(function)
     async def run(*args: Any, **options: Any) -> Any:
         return await run_in_threadpool(function, *args, **options)
