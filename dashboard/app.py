@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from battery_analysis import __version__
-from dashboard import data, figures, links, routing, security, shell
+from dashboard import data, figures, links, routing, security, shell, views
 from dashboard.pages import PAGES
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     )
     app.backend.websocket_capability = False  # browsers would hold a connection open that nothing here uses
     app.layout = shell.layout(PAGES)
-    wired: tuple[Any, ...] = (routing, links, figures, *PAGES)
+    wired: tuple[Any, ...] = (routing, links, figures, views, *PAGES)
     for each in wired:
         each.register_callbacks(app)
+    # Dash gathers its scripts at the first request for "/"; whoever opens a deep link first would get a page without.
+    app._setup_server()
     server.add_api_route("/figure-templates", _figure_templates, include_in_schema=False)
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     server.add_middleware(
