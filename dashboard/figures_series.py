@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 STRIP_HEIGHT = 190
 LEAST_HEIGHT = 420
 _GAP_PIXELS = 22
+_LABEL_PIXELS = 16
 _FEW_POINTS = 150
+_MARK = "#868f9c"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def series_figure(strips: Sequence[Strip], view: View) -> go.Figure:
     window = list(view.window) if view.window else None
     # A reader's own zoom of the values stays as long as the same signals are shown; the window is the server's word.
     time = {
-        "anchor": "y",
+        "anchor": _axis(len(strips) - 1),
         "domain": [0, 1],
         "uirevision": str(window),
         **({"range": window} if window else {"autorange": True}),
@@ -70,8 +72,14 @@ def series_figure(strips: Sequence[Strip], view: View) -> go.Figure:
     first = strips[0]
     layout = axes | {"xaxis": time, "hovermode": "x unified", "hoversubplots": "axis", "dragmode": "zoom"}
     drawn = figures.figure(traces, x=view.axis, y=axis_title(first.title, first.unit), height=height, **layout)
-    shown_once = len({name for strip in strips for name, _, _ in strip.curves}) > 1
-    return drawn.update_layout(showlegend=shown_once, **_marks(view.marks))
+    several = len({name for strip in strips for name, _, _ in strip.curves}) > 1
+    above = _LABEL_PIXELS if view.marks else 0
+    return drawn.update_layout(
+        showlegend=several,
+        legend_y=1 + (above + 4) / height,
+        margin_t=12 + above + 28 * several,
+        **_marks(view.marks),
+    )
 
 
 def _value_axes(strips: Sequence[Strip], height: int) -> Mapping[str, Any]:
@@ -125,33 +133,11 @@ def _traces(strips: Sequence[Strip]) -> Any:
 
 
 def _marks(marks: Sequence[tuple[Any, str]]) -> Mapping[str, Any]:
-    lines = [
-        {
-            "type": "line",
-            "xref": "x",
-            "yref": "paper",
-            "x0": place,
-            "x1": place,
-            "y0": 0,
-            "y1": 1,
-            "line": {"width": 1, "dash": "dot", "color": "#868f9c"},
-            "layer": "below",
-        }
-        for place, _ in marks
-    ]
-    labels = [
-        {
-            "text": text,
-            "x": place,
-            "xref": "x",
-            "y": 1,
-            "yref": "paper",
-            "xanchor": "left",
-            "yanchor": "top",
-            "textangle": 90,
-            "showarrow": False,
-            "font": {"size": 10},
-        }
-        for place, text in marks
-    ]
-    return {"shapes": lines, "annotations": labels}
+    line = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    look = {"line": {"width": 1, "dash": "dot", "color": _MARK}}
+    label = {"xref": "x", "yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "left", "showarrow": False}
+    small = {"font": {"size": 10}, "xshift": -4, "borderpad": 0}
+    return {
+        "shapes": [{**line, **look, "x0": place, "x1": place} for place, _ in marks],
+        "annotations": [{**label, **small, "x": place, "text": text} for place, text in marks],
+    }

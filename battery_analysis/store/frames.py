@@ -229,6 +229,35 @@ def select(
     return gather(store.database[SEGMENTS], [segment.id for segment in segments], moved, decode)
 
 
+def in_parts(store: Store, test: TestResult, names: Sequence[str], time: Range | None = None) -> Iterator[pl.DataFrame]:
+    """Yield records of a test in order, a segment at a time, without ever holding all of them.
+
+    Args:
+        store: An open store.
+        test: The test.
+        names: Columns that it has, in the order wanted.
+        time: First and last test time in s, both included; None yields all.
+
+    Raises:
+        ArchiveError: A segment that the test names is missing.
+    """
+    moved = list(dict.fromkeys([*names, *([canonical.TEST_TIME.name] if time else [])]))
+    condition = within(canonical.TEST_TIME.name, time) if time else pl.lit(True)
+
+    def load(segment: SegmentRef) -> pl.DataFrame:
+        def decode(data: dict[str, bytes]) -> pl.DataFrame:
+            return pl.DataFrame([columnar.decode_column(data[name]) for name in moved])
+
+        return gather(store.database[SEGMENTS], [segment.id], moved, decode).filter(condition).select(names)
+
+    yield from in_order(load, segments_between(test, None, time))
+
+
+def schema(test: TestResult, names: Sequence[str]) -> dict[str, pl.DataType]:
+    """Return the types of those columns that a test has."""
+    return {name: _dtype(test, name) for name in names if name in test.columns}
+
+
 def within(name: str, bounds: Range) -> pl.Expr:
     """Return the condition that a column lies in a range."""
     first, last = bounds

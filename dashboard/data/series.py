@@ -27,7 +27,7 @@ Span = tuple[float | None, float | None]
 
 POINTS = windows.POINTS
 
-MOST_STEPS = 60
+MOST_STEPS = 24
 MOST_STEP_RECORDS = 600_000
 """Steps are looked for in windows of so many records at most."""
 
@@ -137,7 +137,7 @@ def curves(test: Test, names: Sequence[str], span: Span, points: int = POINTS) -
 
 
 @asked
-def cycle_marks(test: Test, span: Span, most: int = 25) -> list[Mark]:
+def cycle_marks(test: Test, span: Span, most: int = 14) -> list[Mark]:
     """Return where cycles begin within a span: all of them, or of many every second, fifth, tenth and so on."""
     table = frames.cycle_table(store(), test)
     if not table.height:
@@ -145,7 +145,7 @@ def cycle_marks(test: Test, span: Span, most: int = 25) -> list[Mark]:
     within = table.filter(frames.within("start_time_second", span)).select("cycle_count", "start_time_second")
     step = _round_step(within.height / most)
     chosen = within.filter(pl.col("cycle_count") % step == 0)
-    return [Mark(second, f"cycle {cycle}") for cycle, second in chosen.rows() if second is not None]
+    return [Mark(second, str(cycle)) for cycle, second in chosen.rows() if second is not None]
 
 
 def _round_step(least: float) -> int:

@@ -79,26 +79,20 @@ def draw(
     marks: str,
     first: str | None,
     last: str | None,
-) -> tuple[Any, Any, Any]:
-    """Draw the window that the controls say, and return the figure, what is to be said of it, and its files."""
+) -> tuple[Any, ...]:
+    """Draw the window that the controls say: figure, its height, whether to hide it, what is to be said, its files."""
     if not chosen:
-        return (
-            no_update,
-            parts.empty("No test is chosen.", "Choose one above: type a part of its name, cell or tag."),
-            [],
-        )
+        said = parts.empty("No test is chosen.", "Choose one above: type a part of its name, cell or tag.")
+        return no_update, no_update, True, said, []
     try:
         wanted = Wanted(series.some(chosen[:MOST_TESTS]), names or (), axis, first or "", last or "")
         drawn, remarks = wanted.figure(marks)
     except BatteryAnalysisError as exc:
-        return no_update, parts.problem(exc), []
+        return no_update, no_update, True, parts.problem(exc), []
     if len(chosen) > MOST_TESTS:
         remarks.append(f"The first {MOST_TESTS} of {len(chosen)} tests are shown.")
-    return (
-        drawn,
-        [parts.note(each) for each in remarks],
-        series_files.menu_lines(chosen, wanted.names, axis, first, last),
-    )
+    files = series_files.menu_lines(chosen, wanted.names, axis, first, last)
+    return drawn, {"height": height_of(len(wanted.names))}, False, [parts.note(each) for each in remarks], files
 
 
 def register_callbacks(app: Dash) -> None:
@@ -119,6 +113,8 @@ def register_callbacks(app: Dash) -> None:
     )
     app.callback(
         Output(figures.graph(_FIGURE), "figure"),
+        Output(figures.graph(_FIGURE), "style"),
+        Output("series-shown", "hidden"),
         Output("series-note", "children"),
         Output("series-files", "children"),
         *(Input(_id(name), "value") for name in ("test", "signal", "axis", "marks", "from", "to")),

@@ -99,7 +99,9 @@ def people(test: Test) -> Component:
         [
             html.Div(parts.badges(test.tags), id="test-tags"),
             parts.toolbar(
-                parts.text_input("test-tags-text", "Tags", ", ".join(test.tags), placeholder="with commas between"),
+                parts.text_input(
+                    "test-tags-text", "Tags", ", ".join(test.tags), placeholder="with commas between", at_once=True
+                ),
                 parts.button("Save tags", "test-tags-save"),
             ),
             html.Div(id="test-tags-said", role="status"),
@@ -110,7 +112,10 @@ def people(test: Test) -> Component:
     form = html.Div(
         [
             parts.labelled("New note", words),
-            parts.toolbar(parts.text_input("test-note-author", "Your name"), parts.button("Add note", "test-note-add")),
+            parts.toolbar(
+                parts.text_input("test-note-author", "Your name", at_once=True),
+                parts.button("Add note", "test-note-add"),
+            ),
             html.Div(id="test-note-said", role="status"),
         ],
         className="stack",
