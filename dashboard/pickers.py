@@ -1,4 +1,4 @@
-"""Choosing tests among any number of them: the server searches while the reader types."""
+"""Choices of cells and tests out of as many as there are: what is offered is searched by the server while one types."""
 
 from __future__ import annotations
 
@@ -9,59 +9,75 @@ from dash import Dash, Input, Output, State, dcc, no_update
 from dash.development.base_component import Component
 
 from dashboard import links, parts
-from dashboard.data import tests
-
-MOST = 30
-"""How many tests are offered at once; more words find the others."""
+from dashboard.data import lives
 
 
-def test_picker(page: str, chosen: Sequence[str], *, label: str = "Tests", several: bool = True) -> Component:
-    """Return a choice of tests that the address holds as ``?test=…``; its value is a list of ids, or one id.
+def cell(page: str, chosen: str | None) -> Component:
+    """Return a choice of one cell, which the address of the page holds as ``?cell=``."""
+    options = list(dict.fromkeys([*([chosen] if chosen else []), *lives.cells()]))
+    control = dcc.Dropdown(
+        id=links.control(page, "cell"), options=options, value=chosen, clearable=False, placeholder="Type a cell code"
+    )
+    return parts.labelled("Cell", control)
+
+
+def cells(page: str, chosen: Sequence[str]) -> Component:
+    """Return a choice of several cells, which the address of the page holds as ``?cell=…&cell=…``."""
+    options = list(dict.fromkeys([*chosen, *lives.cells()]))
+    control = dcc.Dropdown(
+        id=links.control(page, "cell"), options=options, value=list(chosen), multi=True, placeholder="Type cell codes"
+    )
+    return parts.labelled("Cells", control)
+
+
+def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with_cycles: bool = True) -> Component:
+    """Return a choice of several tests, which the address of the page holds as ``?test=…&test=…``."""
+    options = _options(lives.names(chosen) | lives.tests(with_cycles=with_cycles))
+    control = dcc.Dropdown(
+        id=links.control(page, "test"), options=options, value=list(chosen), multi=True, placeholder="Type words"
+    )
+    return parts.labelled(label, control)
+
+
+def _options(named: dict[str, str]) -> list[dict[str, str]]:
+    return [{"label": label, "value": value} for value, label in named.items()]
+
+
+def offer_cells(typed: str | None, chosen: Any) -> Any:
+    """Offer cells whose code holds what is typed; those that are chosen stay among them."""
+    if typed is None:
+        return no_update
+    return list(dict.fromkeys([*links.texts(chosen), *lives.cells(typed)]))
+
+
+def offer_tests(typed: str | None, chosen: Any) -> Any:
+    """Offer tests in which words begin as is typed; those that are chosen stay among them."""
+    if typed is None:
+        return no_update
+    return _options(lives.names(links.texts(chosen)) | lives.tests(typed))
+
+
+def offer_any_tests(typed: str | None, chosen: Any) -> Any:
+    """Offer tests as ``offer_tests`` does, also those without cycles."""
+    if typed is None:
+        return no_update
+    return _options(lives.names(links.texts(chosen)) | lives.tests(typed, with_cycles=False))
+
+
+def register_callbacks(app: Dash, page: str, *names: str) -> None:
+    """Wire the choices of a page.
 
     Args:
-        page: The page's word, as for ``links.control``.
-        chosen: Ids of what is chosen at first; those of no test are left out.
-        label: What is chosen.
-        several: Whether more than one can be.
+        app: The application.
+        page: The page's word.
+        names: ``cell`` and ``test``, or ``any test`` for those without cycles, too.
     """
-    offered = _options("", chosen)
-    known = [each["value"] for each in offered]
-    kept = [each for each in chosen if each in known]
-    control = dcc.Dropdown(
-        id=links.control(page, "test"),
-        options=offered,
-        value=kept if several else next(iter(kept), None),
-        multi=several,
-        placeholder="Name, cell, sample, tag …",
-        optionHeight=32,
-        maxHeight=400,
-    )
-    shown = parts.labelled(label, control)
-    shown.className = "control grow"
-    return shown
-
-
-def register_test_picker(app: Dash, page: str) -> None:
-    """Wire the test picker of a page to the search."""
-    picker = links.control(page, "test")
-    app.callback(
-        Output(picker, "options"),
-        Input(picker, "search_value"),
-        State(picker, "value"),
-        State(picker, "options"),
-        prevent_initial_call=True,
-    )(search)
-
-
-def search(typed: str | None, value: Sequence[str] | str | None, offered: Sequence[dict[str, Any]]) -> Any:
-    """Offer the tests that fit what was typed, and keep those that are chosen."""
-    if not typed and offered:
-        return no_update
-    return _options(typed or "", links.texts(value))  # type: ignore[arg-type]
-
-
-def _options(typed: str, chosen: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {"value": each.id, "label": each.label, "title": each.label, "search": f"{each.label} {typed}"}
-        for each in tests.offered(typed, chosen, MOST)
-    ]
+    for name, offer in (("cell", offer_cells), ("test", offer_tests), ("any test", offer_any_tests)):
+        if name in names:
+            control = links.control(page, name.removeprefix("any "))
+            app.callback(
+                Output(control, "options"),
+                Input(control, "search_value"),
+                State(control, "value"),
+                prevent_initial_call=True,
+            )(offer)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import polars as pl
-from bson import ObjectId
 
 from battery_analysis.models import TestResult
 from battery_analysis.models.test_result import TEST_TYPES
@@ -60,32 +59,6 @@ def plain(found: search.Found) -> dict[str, Any]:
     """Return a found test as a row of a table."""
     started = found.started_at.isoformat() if found.started_at else None
     return {**asdict(found), "id": str(found.id), "started_at": started}
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A test to choose."""
-
-    id: str
-    label: str
-    """Its name, and what tells it from others of that name."""
-
-
-@asked
-def offered(typed: str, chosen: Sequence[str], most: int) -> list[Offered]:
-    """Return the tests among ``chosen`` that exist, and up to ``most`` that have these words, the newest first."""
-    kept = [ObjectId(each) for each in chosen if ObjectId.is_valid(each)]
-    first = list(search.search(search.Query(ids=kept, limit=len(kept)))) if kept else []
-    found = search.search(search.Query(text=typed or None, limit=most))
-    each_once = {each.id: each for each in (*first, *found)}
-    return [Offered(str(each.id), label_of(each)) for each in each_once.values()]
-
-
-def label_of(found: search.Found) -> str:
-    """Return how a test is called among others."""
-    started = f"{found.started_at:%Y-%m-%d}" if found.started_at else None
-    cell = found.cell_code if found.cell_code not in found.name else None
-    return " · ".join(each for each in (found.name, cell, found.tester, started) if each)
 
 
 @asked

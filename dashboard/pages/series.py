@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
 from dashboard import figures, links, parts, pickers, views
-from dashboard.data import series, tests
+from dashboard.data import lives, series
 from dashboard.figures_series import height_of
 from dashboard.links import Given
 from dashboard.pages import series_files
@@ -31,14 +31,14 @@ def layout(**query: Given) -> Component:
     """Return the page with the tests, signals and window that the address holds."""
     given = links.texts(query.get("test"))
     found = series.some(given)
-    if not found and not tests.offered("", [], 1):
+    if not found and not lives.tests(with_cycles=False):
         step = ["Import a folder: ", html.Code("battery-analysis import FOLDER")]
         return parts.page(TITLE, parts.empty("There are no tests yet.", step))
     known = series.signals(found)
     asked = [name for name in links.texts(query.get("signal")) if name in known]
     text = links.text
     controls = parts.toolbar(
-        pickers.test_picker("series", given),
+        _wide(pickers.tests("series", given, label="Tests", with_cycles=False)),
         _signals(_options(known), asked),
         parts.select(_id("axis"), "Axis", AXES, links.choice(query.get("axis"), tuple(AXES))),
         parts.select(_id("marks"), "Marks", MARKS, links.choice(query.get("marks"), tuple(MARKS))),
@@ -53,9 +53,12 @@ def layout(**query: Given) -> Component:
 
 
 def _signals(options: dict[str, str], chosen: Sequence[str]) -> Component:
-    shown = parts.multi_select(_id("signal"), "Signals", options, chosen, placeholder="Voltage and current")
-    shown.className = "control grow"
-    return shown
+    return _wide(parts.multi_select(_id("signal"), "Signals", options, chosen, placeholder="Voltage and current"))
+
+
+def _wide(control: Component) -> Component:
+    control.className = "control grow"
+    return control
 
 
 def _id(name: str) -> dict[str, str]:
@@ -97,7 +100,7 @@ def draw(
 
 def register_callbacks(app: Dash) -> None:
     """Wire tests, signals and window to the figure, and zooming in the figure to the window."""
-    pickers.register_test_picker(app, "series")
+    pickers.register_callbacks(app, "series", "any test")
     series_files.register(app)
     app.callback(Output(_id("signal"), "options"), Input(_id("test"), "value"), prevent_initial_call=True)(offer)
     app.clientside_callback(
