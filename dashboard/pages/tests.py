@@ -17,7 +17,7 @@ GROUP = "Find"
 COLUMNS = (
     Column("name", "Test", link="/test/", width=260),
     Column("cell_code", "Cell", sort="cell", link="/cell?cell=", link_field="cell_code", width=110),
-    Column("sample", "Sample", sort="sample", link="/samples?sample=", link_field="sample", width=150),
+    Column("sample", "Sample", sort="sample", link="/sample?sample=", link_field="sample", width=150),
     Column("chemistry", "Chemistry", sort="chemistry", width=110),
     Column("tester", "Tester", sort="tester", width=110),
     Column("type", "Type", sort="type", width=100),
