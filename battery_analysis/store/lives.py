@@ -70,7 +70,7 @@ def load_lives(store: Store, cells: Sequence[str], tests: Sequence[str] = ()) ->
         ArchiveError: A block of a cycle table is missing.
     """
     found = {each["cell_code"]: each for each in _newest_datasets(store, cells)}
-    known = {str(each["_id"]): each for each in _tests(_object_ids(tests))}
+    known = {str(each["_id"]): each for each in _tests(object_ids(tests))}
     absent = [f"cell {code!r} has no tests" for code in cells if code not in found]
     absent += [f"there is no test {identity!r}" for identity in tests if identity not in known]
     chosen = [found[code] for code in dict.fromkeys(cells) if code in found]
@@ -115,7 +115,8 @@ def cell_codes(containing: str = "", most: int = 50) -> list[str]:
 def _cycle_of_cell(store: Store, code: str, cycle: int) -> pl.DataFrame:
     dataset = load_dataset(store, code)
     table: Any = dataset.tests(form="polars")
-    tests = visible(TestResult).filter(id__in=table["test_id"].to_list()).only("columns").as_pymongo()
+    around = table.filter(pl.col("first_cycle") <= cycle, pl.col("last_cycle") >= cycle - 1)["test_id"]
+    tests = visible(TestResult).filter(id__in=around.to_list()).only("columns").as_pymongo()
     known = {name for test in tests for name in test["columns"]}
     names = [column.name for column in _FOR_CURVES if column.name in known]
     frame: Any = dataset.frame(names, cycles=(cycle - 1, cycle), form="polars")
@@ -167,7 +168,8 @@ def _tests(ids: Sequence[ObjectId]) -> list[dict[str, Any]]:
     return list(visible(TestResult).filter(id__in=list(ids)).only(*shown).as_pymongo()) if ids else []
 
 
-def _object_ids(given: Iterable[str]) -> list[ObjectId]:
+def object_ids(given: Iterable[str]) -> list[ObjectId]:
+    """Return those of some texts that are ids."""
     ids = []
     for each in given:
         try:
