@@ -120,11 +120,19 @@ def residuals(tables: Mapping[str, pl.DataFrame], limit: float | None = None, he
     return drawn
 
 
-def relaxation(distribution: pl.DataFrame, peaks: pl.DataFrame, height: int = 340) -> go.Figure:
-    """Draw a distribution of relaxation times with its peaks, and the standard deviation where it is known."""
+def relaxation(
+    distribution: pl.DataFrame, peaks: pl.DataFrame, *, single: bool = False, height: int = 340
+) -> go.Figure:
+    """Draw relaxation times.
+
+    Args:
+        distribution: ``tau_second``, ``gamma_ohm``, ``gamma_error_ohm`` (drawn where it is known).
+        peaks: Of ``relaxation_times``.
+        single: Whether the distribution holds single time constants, each with its resistance.
+        height: In pixels.
+    """
     by, unit = _unit(float(distribution["gamma_ohm"].abs().max() or 0.0))  # type: ignore[arg-type]
     color, second = PALETTES[theme()][:2]
-    single = distribution.height < 2 * peaks.height + 2 or distribution["tau_second"].n_unique() < 12
     traces: list[dict[str, Any]] = []
     if distribution["gamma_error_ohm"].null_count() < distribution.height:
         low = (distribution["gamma_ohm"] - distribution["gamma_error_ohm"].fill_null(0.0)) * by
@@ -147,11 +155,17 @@ def relaxation(distribution: pl.DataFrame, peaks: pl.DataFrame, height: int = 34
         {
             "type": "scatter",
             "mode": "markers" if single else "lines",
-            "name": "γ",
+            "name": "resistance" if single else "γ",
             "x": distribution["tau_second"].to_list(),
             "y": (distribution["gamma_ohm"] * by).to_list(),
             "line": {"width": 2, "color": color},
             "marker": {"color": color},
+            "error_y": {
+                "visible": single,
+                "width": 0,
+                "array": [0.0] * distribution.height,
+                "arrayminus": (distribution["gamma_ohm"] * by).to_list(),
+            },
             "hovertemplate": "τ = %{x:.3g} s: %{y:.4g} " + unit,
         }
     )
@@ -167,9 +181,8 @@ def relaxation(distribution: pl.DataFrame, peaks: pl.DataFrame, height: int = 34
             "hovertemplate": "τ = %{x:.3g} s, %{customdata[0]:.3g} Hz<br>%{customdata[1]:.4g} Ω",
         }
     )
-    return figure(
-        traces, x=axis_title("Relaxation time", "s"), y=axis_title("γ(ln τ)", unit), height=height, xaxis=dict(_DECADES)
-    )
+    y = axis_title("Resistance" if single else "γ(ln τ)", unit)
+    return figure(traces, x=axis_title("Relaxation time", "s"), y=y, height=height, xaxis=dict(_DECADES))
 
 
 def colours(count: int) -> list[str]:

@@ -107,7 +107,6 @@ def _compared(fits: Mapping[str, CircuitFit | AnalysisError]) -> Component:
         "delta": "ΔAICc →",
         "weight": "Evidence / % →",
         "undetermined": "Undetermined →",
-        "reason": "",
     }
     rows = [
         {
@@ -117,7 +116,6 @@ def _compared(fits: Mapping[str, CircuitFit | AnalysisError]) -> Component:
             "delta": parts.quantity(row["delta_aicc"], digits=4),
             "weight": _percent(row["weight"]),
             "undetermined": row["undetermined"],
-            "reason": row["reason"],
         }
         for row in ranked.to_dicts()
     ]
@@ -201,7 +199,7 @@ def _relaxation(found: Relaxation | AnalysisError) -> list[Component]:
         "Capacitance": parts.quantity(found.capacitance_farad, "F"),
         "RMS residual": f"{found.rms_residual:.3%}",
     }
-    drawn = relaxation(found.distribution, found.peaks)
+    drawn = relaxation(found.distribution, found.peaks, single=found.method == "lm")
     return [
         figures.figure_card("eis-drt", title, drawn, height=340),
         parts.card("Relaxations", parts.facts(known), parts.table("Relaxations", columns, peaks)),
