@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Theme = Literal["light", "dark"]
 
 PALETTES: Mapping[Theme, tuple[str, ...]] = {
-    "light": ("#0072B2", "#D55E00", "#009E73", "#B8578F", "#B87A00", "#2E9BD6", "#5B6472", "#857500"),
-    "dark": ("#4FA8E0", "#F0803C", "#2BC496", "#E39CC6", "#F2B84B", "#8CD0F5", "#A9B2BF", "#F0E442"),
+    "light": ("#0072B2", "#D55E00", "#009E73", "#8E3B73", "#2B2F36", "#2E9BD6", "#A88400", "#7D8694"),
+    "dark": ("#4FA8E0", "#F0803C", "#2BC496", "#F3C2DE", "#F2B84B", "#8CD0F5", "#A9B2BF", "#F0E442"),
 }
 """After Okabe and Ito, told apart with any colour vision; darker or lighter where the ground asks for it."""
 

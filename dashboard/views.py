@@ -24,7 +24,7 @@ def menu(page: str) -> Component:
     return parts.menu(
         "Saved views",
         html.Div(_listed(page), id=_id("list", page), className="views"),
-        parts.text_input(_id("name", page), "Keep this selection as", placeholder="name"),
+        parts.text_input(_id("name", page), "Keep this selection as", placeholder="name", at_once=True),
         parts.button("Save view", _id("save", page)),
         html.Div(id=_id("problem", page)),
     )

@@ -13,7 +13,7 @@ from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
 from dashboard.grid import Column, Rows, Wanted
-from dashboard.pages import test_cards as cards
+from dashboard.pages import one_test_cards as cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT_MILLISECONDS = 5_000
 
-_FLAGS = (
+FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {}
+SELECTIONS: dict[str, str] = {"/sample": "sample=LG012"}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
@@ -62,14 +63,20 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab(server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The example lab, imported once, and ``python -m dashboard`` on it."""
-    data_dir = tmp_path_factory.mktemp("dashboard-data")
+    with lab_in(server_uri, tmp_path_factory.mktemp("dashboard-data")) as made:
+        yield made
+
+
+@contextmanager
+def lab_in(uri: str, data_dir: Path) -> Iterator[Lab]:
+    """Import the example lab into a database of its own and open the dashboard on it, for a ``with`` block."""
     name = f"dashboard_{uuid.uuid4().hex[:8]}"
-    where = ("--db-uri", server_uri, "--db-name", name)
+    where = ("--db-uri", uri, "--db-name", name)
     environment = {**os.environ, "BATTERY_DATA_DIR": str(data_dir), "BATTERY_WORKERS": "2", "PYTHONPATH": str(ROOT)}
     demo = [sys.executable, "-m", "cli.main", "demo", *where]
     subprocess.run(demo, cwd=ROOT, env=environment, check=True, capture_output=True)
     with serving(environment, *where) as url:
-        yield Lab(url, server_uri, name, data_dir, {"test_id": _a_test(server_uri, name)})
+        yield Lab(url, uri, name, data_dir, {"test_id": _a_test(uri, name)})
 
 
 def _a_test(uri: str, name: str) -> str:
@@ -97,8 +104,9 @@ class serving:  # noqa: N801 - reads as what it does
         said = [self.process.stdout.readline() for _ in range(2)]
         assert f":{self.port}/" in said[1], said
         url = f"http://localhost:{self.port}"
-        with urlopen(url, timeout=20) as answer:
-            assert answer.status == 200
+        with urlopen(f"{url}/tests", timeout=20) as answer:
+            # The very first request may be for a deep link, and must get a whole page.
+            assert b"/assets/dashboard.js" in answer.read()
         return url
 
     def __exit__(self, *_: object) -> None:
@@ -123,7 +131,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"no browser at {CHROMIUM}")
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *as_root])
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *as_root])
         yield launched
         launched.close()
 
