@@ -107,8 +107,8 @@ def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout
     import plotly.graph_objects as go
 
     shown = go.Figure(data=list(traces), layout={"template": template(theme()), "height": height})
-    several = len(shown.data) > 1
-    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, showlegend=several, uirevision="kept", **layout)
+    layout = {"showlegend": len(shown.data) > 1, "uirevision": "kept", **layout}
+    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, **layout)
     return shown
 
 

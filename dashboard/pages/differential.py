@@ -68,7 +68,12 @@ def layout(**query: Given) -> Component:
         _number("shift", _SHIFT[kind], number["shift"]),
         parts.number_input(_id("reference"), "Difference to cycle", whole["reference"], step=1),
     )
-    of_peaks = parts.select(_id("property"), "Property", {**shown.PROPERTIES}, given.get("property"))
+    of_peaks = parts.select(
+        _id("property"),
+        "Property",
+        {str(name): label for name, label in shown.PROPERTIES.items()},
+        given.get("property"),
+    )
     return parts.page(
         TITLE,
         subject,

@@ -167,4 +167,4 @@ def _with_error(row: Mapping[str, Any], column: str, error: str | None) -> str:
 
 def property_of(given: str | None) -> Property:
     """Return a property of peaks by its word; the position otherwise."""
-    return cast("Property", given) if given in PROPERTIES else "position"
+    return next((each for each in PROPERTIES if each == given), "position")

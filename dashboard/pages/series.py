@@ -57,7 +57,7 @@ def _signals(options: dict[str, str], chosen: Sequence[str]) -> Component:
 
 
 def _wide(control: Component) -> Component:
-    control.className = "control grow"
+    control.className = "control roomy"
     return control
 
 
