@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test bench bench-peers fuzz faults lint clean
+.PHONY: help run test bench bench-peers fuzz faults lint screenshots clean
 
 help:
 	@echo "make run              set up, import the example data set, say what to type next"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-peers      install peers that need an environment of their own, into the user's cache folder"
 	@echo "make fuzz             read 20,000 damaged files, see docs/reliability.md"
 	@echo "make faults           kill, fill and crowd importers and servers, see docs/reliability.md (hours)"
+	@echo "make screenshots      write pictures of every page of the dashboard to docs/screenshots"
 	@echo "make clean            remove .venv"
 
 run: .venv/.installed
@@ -39,6 +40,9 @@ fuzz: .venv/.installed-dev
 
 faults: .venv/.installed-dev
 	$(BIN)/python -m benchmarks.faults
+
+screenshots: .venv/.installed-dev
+	$(BIN)/python -m tests.dashboard.screenshots
 
 clean:
 	rm -rf .venv

@@ -79,7 +79,7 @@ def _serve(settings: Settings, config: Path | None, *, open_browser: bool) -> No
                     timeout_graceful_shutdown=GOODBYE_SECONDS,
                 )
             )
-            _announce(settings.host, listener.getsockname()[1], store.where, open_browser=open_browser)
+            announce(settings.host, listener.getsockname()[1], store.where, open_browser=open_browser)
             # The server hands signals on once it has stopped; the store is still to be closed then.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: None)
@@ -99,7 +99,8 @@ def _listening(host: str, port: int) -> socket.socket:
         raise SettingsError(f"port {port} on {host} cannot be used: {exc.strerror}; --port names another") from exc
 
 
-def _announce(host: str, port: int, where: str, *, open_browser: bool) -> None:
+def announce(host: str, port: int, where: str, *, open_browser: bool) -> None:
+    """Say where the dashboard is, and what it means if others can reach it."""
     shown = "localhost" if _is_loopback(host) else socket.gethostname()
     url = f"http://{shown}:{port}/"
     print(f"database:  {where}\ndashboard: {url}  (Ctrl-C stops it)", flush=True)

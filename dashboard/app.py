@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from battery_analysis import __version__
-from dashboard import data, figures, links, routing, security, shell
+from dashboard import attachments, data, figures, links, prepared, routing, security, shell, views
 from dashboard.pages import PAGES
 
 if TYPE_CHECKING:
@@ -50,13 +50,15 @@ class ThreadedDash(Dash):
         register = super().callback(*wiring, **options)
 
         def off_the_loop(function: Callable[..., Any]) -> Callable[..., Any]:
-            register(function if inspect.iscoroutinefunction(function) else _threaded(function))
+            register(function if inspect.iscoroutinefunction(function) else threaded(function))
             return function
 
         return off_the_loop
 
 
-def _threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+def threaded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a plain function as one that an event loop can wait for while others go on."""
+
     @functools.wraps(function)
     async def run(*args: Any, **options: Any) -> Any:
         return await run_in_threadpool(function, *args, **options)
@@ -85,9 +87,11 @@ def create_app(store: Store, settings: Settings, config: Path | None = None) -> 
     )
     app.backend.websocket_capability = False  # browsers would hold a connection open that nothing here uses
     app.layout = shell.layout(PAGES)
-    wired: tuple[Any, ...] = (routing, links, figures, *PAGES)
+    wired: tuple[Any, ...] = (routing, links, figures, views, attachments, prepared, *PAGES)
     for each in wired:
         each.register_callbacks(app)
+    # Dash gathers its scripts at the first request for "/"; whoever opens a deep link first would get a page without.
+    app._setup_server()
     server.add_api_route("/figure-templates", _figure_templates, include_in_schema=False)
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     server.add_middleware(

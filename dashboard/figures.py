@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 Theme = Literal["light", "dark"]
 
 PALETTES: Mapping[Theme, tuple[str, ...]] = {
-    "light": ("#0072B2", "#D55E00", "#009E73", "#B8578F", "#B87A00", "#2E9BD6", "#5B6472", "#857500"),
-    "dark": ("#4FA8E0", "#F0803C", "#2BC496", "#E39CC6", "#F2B84B", "#8CD0F5", "#A9B2BF", "#F0E442"),
+    "light": ("#0072B2", "#D55E00", "#009E73", "#8E3B73", "#2B2F36", "#2E9BD6", "#A88400", "#7D8694"),
+    "dark": ("#4FA8E0", "#F0803C", "#2BC496", "#F3C2DE", "#F2B84B", "#8CD0F5", "#A9B2BF", "#F0E442"),
 }
 """After Okabe and Ito, told apart with any colour vision; darker or lighter where the ground asks for it."""
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 """A second sign beside the colour, for more traces than colours."""
+
+# Without a word, plotly shows a button that uploads the figure to its maker.
+_CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False, "plotlyServerURL": "", "showTips": False}
 
 _INK: Mapping[Theme, Mapping[str, str]] = {
     "light": {"text": "#14181f", "muted": "#566070", "line": "#dfe3e9", "surface": "#ffffff"},
@@ -104,8 +107,8 @@ def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout
     import plotly.graph_objects as go
 
     shown = go.Figure(data=list(traces), layout={"template": template(theme()), "height": height})
-    several = len(shown.data) > 1
-    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, showlegend=several, uirevision="kept", **layout)
+    layout = {"showlegend": len(shown.data) > 1, "uirevision": "kept", **layout}
+    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, **layout)
     return shown
 
 
@@ -129,12 +132,12 @@ def figure_card(
         title: What it shows; also the name of exported files.
         drawn: The figure, where it is known already.
         controls: What chooses what is drawn.
-        height: In pixels, kept free until the figure comes.
+        height: In pixels; it counts, not that of the figure.
         wide: Whether it takes a whole row.
     """
     empty = {"data": [], "layout": {"template": template(theme()), "height": height}}
-    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
-    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"minHeight": height}, responsive=True)
+    config = _CONFIG | {"modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
+    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"height": height}, responsive=True)
     shown = html.Div(
         [
             parts.toolbar(*controls) if controls else None,
@@ -174,7 +177,7 @@ def standalone(drawn: Mapping[str, Any], title: str) -> str:
 
     shown = go.Figure(drawn, skip_invalid=True)
     shown.update_layout(template=template("light"), paper_bgcolor="#ffffff", title_text=title, margin_t=56)
-    return str(plotly.io.to_html(shown, include_plotlyjs=True, full_html=True))
+    return str(plotly.io.to_html(shown, include_plotlyjs=True, full_html=True, config=_CONFIG))
 
 
 def numbers(drawn: Mapping[str, Any]) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import dash_ag_grid as dag
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboard import parts, tables
@@ -176,7 +176,7 @@ def register_server_grid(
     )(functools.partial(_answer, fetch, {column.field: column.sort for column in columns}, names, word))
     app.callback(
         Output(f"{id}-download", "data"),
-        [Input({"type": "grid-export", "grid": id, "form": form}, "n_clicks") for form in tables.FORMS],
+        Input({"type": "grid-export", "grid": id, "form": ALL}, "n_clicks"),
         State(id, "getRowsRequest"),
         *states,
         prevent_initial_call=True,

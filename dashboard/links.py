@@ -49,8 +49,8 @@ def cell(code: str) -> str:
 
 
 def sample(name: str) -> str:
-    """Return the address of a sample in the list of samples."""
-    return href("/samples", sample=name)
+    """Return the address of a sample's page; names may hold what no path can, such as ``..``."""
+    return href("/sample", sample=name)
 
 
 def raw_file(raw_id: object) -> str:

@@ -129,17 +129,33 @@ def table(caption: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, 
 # Controls: each stands inside its label, so that none can be without one.
 
 
-def labelled(label: str, control: Component, hint: str | None = None) -> Component:
-    """Return a control inside its label."""
+def labelled(label: str, control: Component, hint: str | None = None, *, roomy: bool = False) -> Component:
+    """Return a control inside its label; ``roomy`` gives it the width that long names need."""
     explained = html.Span(hint, className="hint") if hint else None
-    return html.Label([html.Span(label, className="label"), control, explained], className="control")
+    return html.Label([html.Span(label, className="label"), control, explained], className="control" + " roomy" * roomy)
 
 
 def text_input(
-    id: Any, label: str, value: str | None = None, *, placeholder: str = "", hint: str | None = None
+    id: Any,
+    label: str,
+    value: str | None = None,
+    *,
+    placeholder: str = "",
+    hint: str | None = None,
+    at_once: bool = False,
 ) -> Component:
-    """Return a field for text; its value arrives 0.4 s after the last key."""
-    field = dcc.Input(id=id, type="text", value=value, placeholder=placeholder, debounce=0.4, autoComplete="off")
+    """Return a field for text.
+
+    Args:
+        id: Its id.
+        label: What to type.
+        value: What stands there at first.
+        placeholder: An example, shown while it is empty.
+        hint: What else to know.
+        at_once: Whether every letter arrives, for fields that wait for a button; else they do 0.4 s after the last key.
+    """
+    wait = False if at_once else 0.4
+    field = dcc.Input(id=id, type="text", value=value, placeholder=placeholder, debounce=wait, autoComplete="off")
     return labelled(label, field, hint)
 
 

@@ -3,6 +3,7 @@
 from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import AddedLabels, Note, StoredDocument, checked, now
 from battery_analysis.models.cell_dataset import BuiltFrom, CellDataset, DatasetTest
+from battery_analysis.models.change import Change
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.notice import Notice
 from battery_analysis.models.plan import ExperimentPlan, PlanCell, PlanFactor, PlanLink, PlanProgress
@@ -36,6 +37,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     TestProtocol,
     ExperimentPlan,
     SavedView,
+    Change,
 )
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "BlockRef",
     "BuiltFrom",
     "CellDataset",
+    "Change",
     "DatasetTest",
     "ExperimentPlan",
     "Extent",

@@ -1,4 +1,4 @@
-"""A file that belongs to tests and holds no records: settings of a tester, a log."""
+"""A file that belongs to tests or a sample and holds no records: settings, a log, a photograph, a document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mongoengine import (
 from battery_analysis.models.base import StoredDocument, now
 from battery_analysis.models.raw_file import SHA256, Extent
 
-ATTACHMENT_KINDS = ("settings", "log")
+ATTACHMENT_KINDS = ("settings", "log", "photograph", "document")
 
 
 class AttachmentSource(EmbeddedDocument):

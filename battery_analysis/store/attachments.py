@@ -1,5 +1,7 @@
 """Settings and logs that lie beside data: kept once, and attached to the tests they belong to in any order of arrival.
 
+Photographs and documents that people attach to a sample are kept here, too.
+
 Whoever stores a file writes it first and looks for its counterpart then: of settings and data that arrive at the same
 time, at least one finds the other.
 """
@@ -9,17 +11,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, cast
 
 from bson import ObjectId
+from bson.errors import BSONError
 from mongoengine import NotUniqueError
 from pymongo.errors import DuplicateKeyError
 
-from battery_analysis.errors import ConflictError, NotFoundError
-from battery_analysis.models import Attachment, AttachmentSource, Extent, RawDataFile, TestResult, checked, now
+from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError
+from battery_analysis.models import Attachment, AttachmentSource, Extent, RawDataFile, Sample, TestResult, checked, now
 from battery_analysis.readers.beside import BesideFormat, links_of_data
-from battery_analysis.store.access import visible
+from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_archive import RawArchive
 from battery_analysis.store.raw_files import Arrival, Labels
@@ -30,6 +33,13 @@ if TYPE_CHECKING:
 
 COLLECTION = "attached"
 """Their bytes, in GridFS."""
+
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
 
 
 def sizes_at(source: str) -> set[int]:
@@ -85,6 +95,80 @@ def delete_waiting(store: Store, job: ObjectId) -> None:
 def of_test(test_id: ObjectId) -> list[Attachment]:
     """Return what is attached to a test, by name."""
     return list(visible(Attachment).filter(test_results=test_id).order_by("name", "created_at"))
+
+
+def add_by_hand(store: Store, path: Path, name: str, sample: Sample, author: str | None = None) -> Attachment:
+    """Attach a file to a sample and return it; bytes that are attached to it already stay under their first name.
+
+    Args:
+        store: Where it is kept.
+        path: The bytes.
+        name: What the file was called.
+        sample: What it shows or describes.
+        author: Who attached it.
+
+    Raises:
+        InvalidDocumentError: It has no bytes, or its name cannot be stored.
+    """
+    if not path.stat().st_size:
+        raise InvalidDocumentError(f"{name}: the file is empty")
+    extent = _archive(store).put(path)
+    attachment = Attachment(
+        name=name,
+        kind="photograph" if image_type(path) else "document",
+        sha256=extent.sha256,
+        size=extent.length,
+        extent=extent,
+        sample=sample.id,
+        owner=sample.id,
+        created_by=author,
+    )
+    try:
+        checked(attachment).save(force_insert=True, validate=False)
+    except NotUniqueError:
+        _drop(store, extent)
+        return cast(Attachment, visible(Attachment).filter(sha256=extent.sha256, owner=sample.id).get())
+    except (BSONError, UnicodeError, InvalidDocumentError) as exc:
+        _drop(store, extent)
+        raise InvalidDocumentError(f"{name!r}: cannot be stored: {exc}") from exc
+    return attachment
+
+
+def of_owner(owner: ObjectId) -> list[Attachment]:
+    """Return what people attached to a sample, by name."""
+    return list(visible(Attachment).filter(owner=owner).order_by("name", "created_at"))
+
+
+def remove_by_hand(store: Store, identity: str) -> Attachment:
+    """Remove what a person attached and return it.
+
+    Raises:
+        NotFoundError: There is no such attachment.
+        InvalidDocumentError: An import brought it.
+    """
+    attachment = by_id(Attachment, identity)
+    if attachment.owner is None:
+        raise InvalidDocumentError(f"{attachment.name}: came with an import and goes with its tests")
+    attachment.delete()
+    _drop(store, attachment.extent)
+    return attachment
+
+
+def image_type(path: Path) -> str | None:
+    """Return the media type of an image that browsers show, by its first bytes; None for anything else."""
+    with path.open("rb") as file:
+        return image_type_of(file.read(16))
+
+
+def image_type_of(head: bytes) -> str | None:
+    """Return the media type of an image by its first bytes.
+
+    >>> image_type_of(b"GIF89a..."), image_type_of(b"<svg onload=...>")
+    ('image/gif', None)
+    """
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for begin, kind in _IMAGES.items() if head.startswith(begin)), None)
 
 
 def by_ids(identities: Iterable[ObjectId]) -> list[Attachment]:

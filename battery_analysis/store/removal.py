@@ -86,6 +86,8 @@ def why_kept(sample: Sample) -> str | None:
     if count := tests.count():
         shown = ", ".join(str(test.id) for test in tests.only("id").limit(SHOWN))
         return f"has {count} {'test' if count == 1 else 'tests'} ({shown}{', …' if count > SHOWN else ''})"
+    if attached := attachments.of_owner(sample.id):
+        return f"has {attached[0].name!r} attached to it"
     for role in ("parent", *COMPONENTS):
         other: Sample | None = visible(Sample).filter(**{role: sample.id}).only("name").first()
         if other is not None:

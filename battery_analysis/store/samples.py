@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from math import isfinite, nan
 from typing import Any
 
@@ -12,8 +13,8 @@ from mongoengine import FloatField, NotUniqueError, ReferenceField
 from mongoengine.base import BaseField
 
 from battery_analysis.errors import InvalidDocumentError, NotFoundError, StoreError
-from battery_analysis.models import Sample, SampleAggregates, TestResult, checked, now
-from battery_analysis.store import tests
+from battery_analysis.models import Note, Sample, SampleAggregates, TestResult, checked, now
+from battery_analysis.store import history, tests
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_files import Labels
@@ -124,8 +125,8 @@ def _label(sample: Sample, labels: Labels) -> None:
     )
 
 
-def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
-    """Set fields of a sample, made if it does not exist; its tests follow.
+def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str | None = None) -> Sample:
+    """Set fields of a sample, made if it does not exist; its tests follow, and its history tells who changed what.
 
     Keys are field names or their aliases; ``metadata.KEY`` sets an entry of the metadata. An empty
     value clears the field. ``parent``, ``anode``, ``cathode``, ``separator`` and ``electrolyte`` take
@@ -137,9 +138,11 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
     """
     try:
         existing: Sample | None = visible(Sample).filter(name=name).first()
-        sample = existing or Sample(name=name)
+        sample = existing or Sample(name=name, created_by=author)
+        before = _state(sample, values) if existing else {}
         for key, value in values.items():
             _set_field(sample, key, value)
+        after = _state(sample, values)
         sample.updated_at = now()
         checked(sample)
         sample.save(validate=False)
@@ -147,7 +150,35 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any]) -> Sample:
         raise InvalidDocumentError(f"Sample {name!r}: another sample is already named {sample.name!r}") from exc
     except (BSONError, OverflowError, UnicodeEncodeError) as exc:  # a number or text that no database holds
         raise InvalidDocumentError(f"Sample {name!r}: cannot be stored: {exc}") from exc
+    history.record(sample.id, before, after, author)
     tests.follow_sample(store, sample)
+    return sample
+
+
+def create(store: Store, name: str, author: str | None = None) -> Sample:
+    """Make a sample.
+
+    Raises:
+        InvalidDocumentError: A sample has this name already, or it cannot be that of a sample.
+    """
+    name = name.strip()
+    if visible(Sample).filter(name=name).first() is not None:
+        raise InvalidDocumentError(f"Sample {name!r}: there is a sample of this name already")
+    return set_fields(store, name, {}, author)
+
+
+def add_note(name: str, text: str, author: str | None = None) -> Sample:
+    """Add a note to a sample.
+
+    Raises:
+        NotFoundError: There is no such sample.
+        InvalidDocumentError: The note is empty.
+    """
+    sample = by_name(name)
+    sample.notes_log.append(Note(text=text.strip() or None, author=author))
+    sample.updated_at = now()
+    checked(sample)
+    sample.save(validate=False)
     return sample
 
 
@@ -250,6 +281,18 @@ def _aggregates(rows: list[dict[str, Any]]) -> SampleAggregates:
         mean_energy_efficiency=mean("mean_energy_efficiency"),
         median_internal_resistance_ohm=median(resistances) if resistances else None,
     )
+
+
+def _state(sample: Sample, keys: Iterable[str]) -> dict[str, Any]:
+    """Return what fields hold, as a history tells it."""
+    state: dict[str, Any] = {}
+    for name in map(field_name, keys):
+        if name.startswith("metadata."):
+            state[name] = sample.metadata.get(name.removeprefix("metadata."))
+        elif name in EDITABLE:
+            value = getattr(sample, name)
+            state[name] = value.name if isinstance(value, Sample) else value
+    return deepcopy(state)
 
 
 def _set_field(sample: Sample, key: str, value: Any) -> None:

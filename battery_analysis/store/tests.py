@@ -36,7 +36,7 @@ from battery_analysis.models import (
     checked,
     now,
 )
-from battery_analysis.store import columnar, datasets, frames
+from battery_analysis.store import columnar, datasets, frames, history
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
@@ -290,16 +290,21 @@ def _swap(current: TestResult, fields: dict[str, Any], gone: Sequence[str] = ())
         raise ConflictError(f"test {current.id} was changed by another process at revision {current.revision}")
 
 
-def tag(test_id: str | ObjectId, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> TestResult:
-    """Add and remove tags of a test.
+def tag(
+    test_id: str | ObjectId, *, add: Sequence[str] = (), remove: Sequence[str] = (), author: str | None = None
+) -> TestResult:
+    """Add and remove tags of a test; its history tells who did.
 
     Raises:
         NotFoundError: No such test.
         InvalidDocumentError: A tag is empty or too long.
     """
     test = by_id(TestResult, test_id)
+    before = list(test.tags)
     test.tags = [each for each in dict.fromkeys([*test.tags, *add]) if each not in set(remove)]
-    return _save_by_hand(test)
+    _save_by_hand(test)
+    history.record(test.id, {"tags": before}, {"tags": list(test.tags)}, author)
+    return test
 
 
 def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> TestResult:
@@ -329,7 +334,9 @@ def follow_sample(store: Store, sample: Sample) -> int:
     return len(rows)
 
 
-def move(store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str) -> TestResult:
+def move(
+    store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str, author: str | None = None
+) -> TestResult:
     """Give a test to another sample; importers leave it there and still find it when its file grows.
 
     The datasets of both cells follow.
@@ -342,6 +349,8 @@ def move(store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str) 
     by_hand = {"sample": sample.id, "cell_code": cell_code, "sample_rule": "by hand", "edited_at": now()}
     _follow(store, sample, test.id, by_hand)
     RawDataFile.objects(test_result=test.id).update(set__sample=sample.id)
+    before = {"sample": test.sample_name, "cell_code": test.cell_code}
+    history.record(test.id, before, {"sample": sample.name, "cell_code": cell_code}, author)
     datasets.refresh(store, {test.cell_code, cell_code})
     return by_id(TestResult, test_id)
 

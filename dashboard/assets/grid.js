@@ -9,7 +9,7 @@
   functions.number = (value, digits) =>
     value === null || value === undefined ? UNKNOWN : String(Number(value.toPrecision(digits)));
   functions.whole = (value) => (value === null || value === undefined ? UNKNOWN : value.toLocaleString("en"));
-  functions.percent = (value) => (value === null || value === undefined ? UNKNOWN : (value * 100).toFixed(1));
+  functions.percent = (value) => (value === null || value === undefined ? UNKNOWN : (value * 100).toFixed(2));
   functions.moment = (value) => (value ? value.slice(0, 16).replace("T", " ") : UNKNOWN);
   functions.text = (value) => (value === null || value === undefined || value === "" ? UNKNOWN : value);
 

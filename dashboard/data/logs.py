@@ -82,7 +82,7 @@ def lines(source: str | None, level: str, text: str | None) -> list[Line]:
         for line in _read(path)
         if LEVELS.index(line.level) >= least and wanted in f"{line.source} {line.text}".casefold()
     ]
-    return sorted(reversed(found), key=lambda line: line.at, reverse=True)[:MOST]
+    return sorted(found, key=lambda line: line.at)[: -MOST - 1 : -1]
 
 
 def _files() -> list[Path]:

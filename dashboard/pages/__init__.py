@@ -7,7 +7,22 @@ from typing import Any, Protocol, cast
 from dash import Dash
 from dash.development.base_component import Component
 
-from dashboard.pages import import_, logs, overview, raw_files, test, tests, watchers
+from dashboard.pages import (
+    cell,
+    cycles,
+    differential,
+    eis,
+    import_,
+    logs,
+    overview,
+    raw_files,
+    sample,
+    samples,
+    series,
+    test,
+    tests,
+    watchers,
+)
 
 WATCH, FIND, LOOK, THINK = GROUPS = ("Watch", "Find", "Look", "Think")
 
@@ -30,4 +45,22 @@ class Page(Protocol):
         ...
 
 
-PAGES = cast("tuple[Page, ...]", (overview, import_, watchers, logs, tests, raw_files, test))
+PAGES = cast(
+    "tuple[Page, ...]",
+    (
+        overview,
+        import_,
+        watchers,
+        logs,
+        samples,
+        tests,
+        cell,
+        raw_files,
+        cycles,
+        series,
+        differential,
+        eis,
+        test,
+        sample,
+    ),
+)

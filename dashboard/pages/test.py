@@ -2,23 +2,125 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dash import Dash
+from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard import parts
+from battery_analysis.errors import BatteryAnalysisError
+from dashboard import figures, grid, parts
 from dashboard.data import tests
+from dashboard.figures_cycles import capacity_by_cycle
+from dashboard.figures_records import voltage_and_current
+from dashboard.grid import Column, Rows, Wanted
+from dashboard.pages import one_test_cards as cards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PATH = "/test/<test_id>"
 TITLE = "Test"
 GROUP = None
 
+CYCLES = (
+    Column("cycle_count", "Cycle", kind="whole", sort="cycle_count", width=80),
+    Column("charge_capacity_ah", "Charge", "Ah", kind="number", sort="charge_capacity_ah"),
+    Column("discharge_capacity_ah", "Discharge", "Ah", kind="number", sort="discharge_capacity_ah"),
+    Column("coulombic_efficiency", "Coulombic eff.", "%", kind="percent", sort="coulombic_efficiency", width=165),
+    Column("charge_energy_wh", "Charge", "Wh", kind="number", sort="charge_energy_wh"),
+    Column("discharge_energy_wh", "Discharge", "Wh", kind="number", sort="discharge_energy_wh", width=135),
+    Column("energy_efficiency", "Energy eff.", "%", kind="percent", sort="energy_efficiency", width=130),
+    Column("mean_charge_voltage_volt", "Mean charge", "V", kind="number", hidden=True, width=140),
+    Column("mean_discharge_voltage_volt", "Mean discharge", "V", kind="number", hidden=True, width=150),
+    Column("internal_resistance_ohm", "Resistance", "ohm", kind="number", sort="internal_resistance_ohm", hidden=True),
+    Column("max_temperature_celsius", "Max. temperature", "°C", kind="number", hidden=True, width=160),
+    Column("records", "Records", kind="whole", hidden=True),
+    Column("remarks", "Remarks", kind="flags", width=200),
+)
+
 
 def layout(test_id: str, **_: Any) -> Component:
     """Return the page of a test."""
-    return parts.page(tests.one(test_id).name)
+    test = tests.one(test_id)
+    cycles, overview = tests.cycles(test_id), tests.overview(test_id)
+    drawn = []
+    if overview.height:
+        drawn.append(figures.figure_card("records", "Voltage and current", voltage_and_current(overview), height=320))
+    if cycles.height:
+        drawn.append(figures.figure_card("capacity", "Capacity by cycle", capacity_by_cycle(cycles), height=320))
+    table = grid.server_grid("test-cycles", CYCLES, height="420px") if cycles.height else None
+    return parts.page(
+        test.name,
+        cards.numbers(test),
+        parts.grid(*drawn) if drawn else None,
+        parts.grid(
+            cards.facts(test),
+            html.Div([cards.quality(test), cards.people(test)], className="page"),
+        ),
+        parts.card("Cycles", table) if table else None,
+        parts.grid(cards.columns(test), cards.header(test)),
+        dcc.Input(id="test-id", type="hidden", value=test_id),
+        subtitle=cards.subtitle(test),
+    )
+
+
+def fetch_cycles(wanted: Wanted) -> Rows:
+    """Return the cycles that the table asks for."""
+    table = tests.cycles(wanted.chosen["test"])
+    if wanted.sort:
+        table = table.sort(wanted.sort.removeprefix("-"), descending=wanted.sort.startswith("-"), nulls_last=True)
+    rows = [cycle_row(row) for row in table[wanted.first : wanted.last].to_dicts()]
+    return Rows(rows, table.height)
+
+
+def cycle_row(cycle: dict[str, Any]) -> dict[str, Any]:
+    """Return a cycle as a row of the table, with what is to be remarked of it in words."""
+    remarks = {"incomplete": not cycle["complete"], "gap": cycle["has_gap"]}
+    said = [word for word, holds in remarks.items() if holds]
+    return {**cycle, "id": str(cycle["cycle_count"]), "remarks": said}
+
+
+def save_tags(_: int, text: str | None, test_id: str) -> tuple[Component | str, Any]:
+    """Make the words that the reader typed the tags of the test."""
+    wanted = list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+    return _said(lambda: (parts.badges(tests.set_tags(test_id, wanted)), parts.note("Saved.", tone="good")))
+
+
+def add_note(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:
+    """Add what the reader typed to the notes of the test, and empty the field."""
+    if not (text or "").strip():
+        return cards.notes(tests.one(test_id)), parts.problem("A note needs some words."), text
+    changed = tests.add_note(test_id, str(text).strip(), (author or "").strip() or None)
+    return cards.notes(changed), None, ""
+
+
+def _said(change: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Return what a change gives, or why it was refused, in the place where it was asked for."""
+    try:
+        return change()
+    except BatteryAnalysisError as exc:
+        return no_update, parts.problem(exc)
 
 
 def register_callbacks(app: Dash) -> None:
-    """Nothing to wire yet."""
+    """Wire the table of cycles, the tags and the notes."""
+    grid.register_server_grid(app, "test-cycles", CYCLES, fetch_cycles, {"test": "test-id"}, word="cycle")
+    test_id = State("test-id", "value")
+    app.callback(
+        Output("test-tags", "children"),
+        Output("test-tags-said", "children"),
+        Input("test-tags-save", "n_clicks"),
+        State("test-tags-text", "value"),
+        test_id,
+        prevent_initial_call=True,
+    )(save_tags)
+    app.callback(
+        Output("test-notes", "children"),
+        Output("test-note-said", "children"),
+        Output("test-note-text", "value"),
+        Input("test-note-add", "n_clicks"),
+        State("test-note-text", "value"),
+        State("test-note-author", "value"),
+        test_id,
+        prevent_initial_call=True,
+    )(add_note)

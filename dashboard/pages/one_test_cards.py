@@ -1,0 +1,164 @@
+"""The cards of a test's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from battery_analysis.columns import BY_NAME
+from dashboard import parts
+
+if TYPE_CHECKING:
+    from dashboard.data.tests import Test
+
+_quantity = parts.quantity
+
+
+def subtitle(test: Test) -> list[Any]:
+    """Return whose test it is and where it ran."""
+    where = " ".join(filter(None, (test.tester, test.device, f"channel {test.channel}" if test.channel else None)))
+    return [parts.sample_link(test.sample_name), " · cell ", parts.cell_link(test.cell_code), f" · {where}"]
+
+
+def numbers(test: Test) -> Component:
+    """Return the numbers one looks for first."""
+    return parts.stats(
+        parts.stat("Cycles", f"{test.cycle_count:,}"),
+        parts.stat("Records", f"{test.record_count:,}"),
+        parts.stat("Initial capacity", _quantity(test.initial_capacity_ah, "Ah", 4)),
+        parts.stat("Final capacity", _quantity(test.final_capacity_ah, "Ah", 4)),
+        parts.stat("Retention", _quantity(test.capacity_retention, "%", 3)),
+        parts.stat("Coulombic efficiency", _quantity(test.mean_coulombic_efficiency, "%", 4), "mean"),
+    )
+
+
+def facts(test: Test) -> Component:
+    """Return what the file and its import say."""
+    limits = [_quantity(limit, "V") for limit in test.voltage_limits_volt or ()]
+    files = [parts.raw_file_link(part.raw_file, part.filename) for part in test.raw_files]
+    known: dict[str, Any] = {
+        "Type": " · ".join(filter(None, (test.test_type, test.technique))),
+        "Chemistry": test.chemistry,
+        "Project": test.project,
+        "Started": _utc(test.started_at),
+        "Ended": _utc(test.ended_at),
+        "Finished": {True: "yes", False: "no", None: None}[test.finished],
+        "Duration": parts.duration(test.duration_second),
+        "Protocol": test.protocol,
+        "C-rates": ", ".join(f"{rate:.3g}" for rate in test.c_rates or ()),
+        "Operator": test.operator,
+        "Comment": test.comment,
+        "Software": test.software,
+        "Temperature": _quantity(test.temperature_celsius, "°C", 3),
+        "Voltage limits": " to ".join(limits),
+        "Nominal capacity": _quantity(test.nominal_capacity_ah, "Ah", 4),
+        "Active mass": _quantity(test.active_mass_gram, "g", 4),
+        "Throughput": _quantity(test.throughput_ah, "Ah", 4),
+        "Resistance": _quantity(test.median_internal_resistance_ohm, "ohm", 4),
+        "Cycle life (80 %)": f"{test.cycle_life_80:,}" if test.cycle_life_80 else None,
+        "Cycle numbers": {"tester": "the tester's own", "derived": "derived"}.get(test.cycle_method or ""),
+        "Efficiency": (test.efficiency_convention or "").replace("_", " "),
+        "Raw files": html.Ul([html.Li(file) for file in files]) if files else None,
+        "Import": parts.job_link(test.import_job),
+        "Read by": f"{test.reader} {test.reader_version}, revision {test.revision}",
+        "Sample from": test.sample_rule,
+        "SHA-256": html.Code(test.sha256),
+        **{str(key): str(value) for key, value in (test.metadata or {}).items()},
+    }
+    return parts.card("Facts", parts.facts(known))
+
+
+def _utc(at: Any) -> Any:
+    return html.Span([parts.moment(at), " UTC"]) if at else None
+
+
+def quality(test: Test) -> Component:
+    """Return the checks that failed, with the records they mean, and what the reader warned of."""
+    flags = [
+        parts.note(html.Strong(flag["name"]), " ", flag["message"], _ranges(flag.get("records") or ()), tone="warning")
+        for flag in test.quality_flags
+    ]
+    gaps = f"{parts.count(test.gap_cycles, 'cycle')} with a gap: what flowed there is unknown."
+    warnings = [parts.note(warning) for warning in test.warnings]
+    said = [*flags, parts.note(gaps, tone="warning") if test.gap_cycles else None, *warnings]
+    shown = [each for each in said if each is not None]
+    return parts.card("Quality", *(shown or [parts.empty("No check failed, and the reader warned of nothing.")]))
+
+
+def _ranges(records: Any) -> str:
+    """Return spans of records, counted from 1 as people do."""
+    spans = [f"{first + 1:,} to {last + 1:,}" if last > first else f"{first + 1:,}" for first, last in records]
+    return f" (record {', '.join(spans[:5])}{' …' if len(spans) > 5 else ''})" if spans else ""
+
+
+def people(test: Test) -> Component:
+    """Return tags and notes, and where to change them."""
+    tags = html.Div(
+        [
+            html.Div(parts.badges(test.tags), id="test-tags"),
+            parts.toolbar(
+                parts.text_input(
+                    "test-tags-text", "Tags", ", ".join(test.tags), placeholder="with commas between", at_once=True
+                ),
+                parts.button("Save tags", "test-tags-save"),
+            ),
+            html.Div(id="test-tags-said", role="status"),
+        ],
+        className="stack",
+    )
+    words = dcc.Textarea(id="test-note-text", placeholder="What was seen, done or decided")
+    form = html.Div(
+        [
+            parts.labelled("New note", words),
+            parts.toolbar(
+                parts.text_input("test-note-author", "Your name", at_once=True),
+                parts.button("Add note", "test-note-add"),
+            ),
+            html.Div(id="test-note-said", role="status"),
+        ],
+        className="stack",
+    )
+    written = html.Div(notes(test), id="test-notes")
+    return parts.card("Tags and notes", html.Div([tags, written, form], className="stack"))
+
+
+def notes(test: Test) -> Component:
+    """Return the notes, newest first."""
+    if not test.notes_log:
+        return html.P("No notes yet.", className="hint")
+    lines = [
+        html.Li([html.Div([parts.moment(note.written_at), " ", note.author or ""], className="hint"), note.text])
+        for note in reversed(test.notes_log)
+    ]
+    return html.Ul(lines, className="notes")
+
+
+def columns(test: Test) -> Component:
+    """Return the columns of the records with what they span."""
+    heads = {"name": "Column", "unit": "Unit", "least": "Minimum →", "most": "Maximum →", "source": "In the file"}
+    rows = [
+        {
+            "name": html.Code(name),
+            "unit": BY_NAME[name].unit if name in BY_NAME else fact.get("unit", ""),
+            "least": _plain(fact["minimum"]),
+            "most": _plain(fact["maximum"]),
+            "source": fact.get("source"),
+        }
+        for name, fact in test.columns.items()
+    ]
+    return parts.card("Columns", parts.table("Columns of the records", heads, rows))
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value if value is not None else parts.UNKNOWN)
+
+
+def header(test: Test) -> Component | None:
+    """Return the file's own header, line by line."""
+    if not test.header:
+        return None
+    lines = [{"key": line.key, "value": line.value} for line in test.header]
+    table = parts.table("Header of the file", {"key": "Key", "value": "Value"}, lines)
+    return parts.card("Header of the file", html.Div(table, className="tall"))

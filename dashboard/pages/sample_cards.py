@@ -1,0 +1,317 @@
+"""What the pages of samples and cells have in common: properties, files, notes and history, all of them editable."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+
+from battery_analysis.errors import BatteryAnalysisError
+from dashboard import links, parts
+from dashboard.data import samples
+from dashboard.data.samples import Sample
+
+FIELD = "sample-field"
+METADATA = "further"
+
+
+def author() -> Component:
+    """Return the field for the reader's name, which the browser remembers: there are no accounts."""
+    field = dcc.Input(id="author", type="text", persistence="author", persistence_type="local", autoComplete="name")
+    return html.Div(parts.labelled("Your name, for the history", field), **{"data-author": ""})
+
+
+def hidden(sample: Sample) -> Component:
+    """Return what the callbacks of the cards need to know."""
+    return html.Div(
+        [
+            dcc.Store(id="sample-name", data=sample.name),
+            dcc.Store(id="sample-loaded", data=samples.values(sample)),
+            dcc.Store(id="sample-files-stale"),
+        ]
+    )
+
+
+# Properties
+
+
+def properties(sample: Sample) -> Component:
+    """Return what is known of a sample, and the form to change it."""
+    shown = html.Div(known(sample), id="sample-properties")
+    form = html.Details(
+        [html.Summary("Edit", className="button plain"), _form(samples.values(sample))], className="disclosure"
+    )
+    return parts.card("Properties", html.Div([shown, form], className="stack"))
+
+
+def known(sample: Sample) -> Component:
+    """Return what is known of a sample."""
+    facts: dict[str, parts.Children] = {}
+    for field in samples.PROPERTIES:
+        title, unit = samples.title(field)
+        value = getattr(sample, field)
+        facts[title] = parts.quantity(value, unit) if isinstance(value, float) else value
+    for role in samples.RELATIVES:
+        other = getattr(sample, role)
+        facts[samples.title(role)[0]] = parts.sample_link(other.name) if other else None
+    facts["Tags"] = parts.badges(sample.tags) if sample.tags else None
+    facts |= {str(key): samples.written(value) for key, value in sample.metadata.items()}
+    if not any(value not in (None, "") for value in facts.values()):
+        return parts.empty("Nothing is known of this sample yet.", "Edit tells the store what it is.")
+    return parts.facts(facts)
+
+
+def _form(values: Mapping[str, str]) -> Component:
+    fields = [_field(name, values.get(name, "")) for name in ("name", *samples.PROPERTIES, *samples.RELATIVES, "tags")]
+    lines = "\n".join(
+        f"{name.removeprefix('metadata.')} = {value}" for name, value in values.items() if name.startswith("metadata.")
+    )
+    further = parts.labelled(
+        "Further properties, one a line: name = value", dcc.Textarea(id={FIELD: METADATA}, value=lines)
+    )
+    return html.Div(
+        [
+            html.Div([*fields, html.Div(further, className="wide")], className="form"),
+            parts.toolbar(parts.button("Save", "sample-save", kind="primary")),
+            html.Div(id="sample-said", role="status"),
+        ],
+        className="stack",
+    )
+
+
+def _field(name: str, value: str) -> Component:
+    title, unit = samples.title(name)
+    label = f"{title} / {unit}" if unit else title
+    if name == "cell_type":
+        return parts.select({FIELD: name}, label, samples.CELL_TYPES, value or None, every="Not stated")
+    places = {"tags": "with commas between", **dict.fromkeys(samples.RELATIVES, "name of a sample")}
+    return parts.text_input({FIELD: name}, label, value, placeholder=places.get(name, ""), at_once=True)
+
+
+def typed(ids: Sequence[Mapping[str, str]], values: Sequence[str | None]) -> dict[str, str]:
+    """Return what stands in the form, by field.
+
+    Raises:
+        BatteryAnalysisError: A line of the further properties has no name.
+    """
+    given: dict[str, str] = {}
+    for each, value in zip(ids, values, strict=True):
+        if each[FIELD] != METADATA:
+            given[each[FIELD]] = (value or "").strip()
+            continue
+        for line in filter(str.strip, (value or "").splitlines()):
+            name, sign, text = line.partition("=")
+            if not sign or not name.strip():
+                raise BatteryAnalysisError(f"further properties: name = value wanted, got {line!r}")
+            given[f"metadata.{name.strip()}"] = text.strip()
+    return given
+
+
+def save(
+    clicks: int | None,
+    values: Sequence[str | None],
+    ids: Sequence[Mapping[str, str]],
+    loaded: Mapping[str, str],
+    name: str,
+    who: str | None,
+) -> tuple[Any, ...]:
+    """Store what differs from what the form was filled with, so that nobody's other changes are undone."""
+    if not clicks:  # the page has only just come
+        return (no_update,) * 6
+    try:
+        given = typed(ids, values)
+        cleared = {key: "" for key in loaded if key.startswith("metadata.") and key not in given}
+        wanted = {key: value for key, value in {**given, **cleared}.items() if value != loaded.get(key, "")}
+        if not wanted:
+            return (*[no_update] * 5, parts.note("Nothing has changed."))
+        sample = samples.change(name, wanted, who)
+    except BatteryAnalysisError as exc:
+        return (*[no_update] * 5, parts.problem(exc))
+    elsewhere = links.sample(sample.name) if sample.name != name else no_update
+    said = parts.note(f"Saved: {', '.join(samples.title(key)[0] for key in wanted)}.", tone="good")
+    return known(sample), history(sample), samples.values(sample), sample.name, elsewhere, said
+
+
+# History and notes
+
+
+def history_card(sample: Sample) -> Component:
+    """Return the card of what people changed."""
+    return parts.card("History", html.Div(history(sample), id="sample-history", className="scroll", tabIndex="0"))
+
+
+def history(sample: Sample) -> Component:
+    """Return what people changed of a sample, newest first."""
+    changes = samples.changes(sample)
+    if not changes:
+        return parts.empty("Nobody has changed anything yet.")
+    together = itertools.groupby(changes, key=lambda each: (each.created_at, each.created_by))
+    return html.Ul([html.Li(_told(when, who, list(lines))) for (when, who), lines in together], className="history")
+
+
+def _told(when: datetime, who: str | None, lines: Sequence[samples.Change]) -> list[Component]:
+    head = html.Div([parts.moment(when), f" UTC · {who or 'name not given'}"], className="hint")
+    return [head, *(html.Div(_line(each)) for each in lines)]
+
+
+def _line(change: samples.Change) -> list[Any]:
+    before, after = samples.written(change.before), samples.written(change.after)
+    title, unit = samples.title(change.field)
+    was = [html.Del(before), " → "] if before else []
+    return [html.Strong(f"{title} / {unit}" if unit else title), ": ", *was, html.Ins(after or "cleared")]
+
+
+def notes_card(sample: Sample, *more: Component) -> Component:
+    """Return the notes of a sample, and where to add one."""
+    words = dcc.Textarea(id="sample-note-text", placeholder="What was seen, done or decided")
+    form = html.Div(
+        [
+            parts.labelled("New note", words),
+            parts.toolbar(parts.button("Add note", "sample-note-add")),
+            html.Div(id="sample-note-said", role="status"),
+        ],
+        className="stack",
+    )
+    return parts.card("Notes", html.Div([html.Div(notes(sample), id="sample-notes"), *more, form], className="stack"))
+
+
+def notes(sample: Sample) -> Component:
+    """Return the notes, newest first."""
+    if not sample.notes_log:
+        return html.P("No notes yet.", className="hint")
+    lines = [
+        html.Li([html.Div([parts.moment(note.written_at), " ", note.author or ""], className="hint"), note.text])
+        for note in reversed(sample.notes_log)
+    ]
+    return html.Ul(lines, className="notes")
+
+
+def add_note(_: int, text: str | None, who: str | None, name: str) -> tuple[Any, Any, Any]:
+    """Add what the reader typed, and empty the field."""
+    if not (text or "").strip():
+        return no_update, parts.problem("A note needs some words."), no_update
+    return notes(samples.add_note(name, text or "", who)), None, ""
+
+
+# Photographs and documents
+
+
+def files_card(sample: Sample) -> Component:
+    """Return photographs and documents, and where to add some."""
+    drop = html.Div(
+        [
+            html.Button("Choose files", type="button", className="button plain", **{"data-action": "choose-files"}),
+            html.Span("or drop them here", className="hint"),
+            html.Span(role="status"),
+        ],
+        className="drop",
+        **{"data-upload": "/attachments", "data-sample": sample.name, "data-done": "sample-files-stale"},
+    )
+    shown = html.Div(files(sample), id="sample-files")
+    said = html.Div(id="sample-files-said", role="status")
+    return parts.card("Photographs and documents", html.Div([shown, said, drop], className="stack"))
+
+
+def files(sample: Sample) -> Component:
+    """Return photographs, then documents."""
+    attached = samples.attached(sample)
+    if not attached:
+        return html.P("Nothing is attached yet.", className="hint")
+    photographs = [_photograph(each) for each in attached if each.kind == "photograph"]
+    documents = [_file_line(each) for each in attached if each.kind != "photograph"]
+    return html.Div(
+        [
+            html.Div(photographs, className="photographs") if photographs else None,
+            html.Div(documents, className="files") if documents else None,
+        ],
+        className="stack",
+    )
+
+
+def _photograph(each: samples.Attachment) -> Component:
+    address = f"/attachments/{each.id}"
+    picture = html.A(html.Img(src=address, alt=each.name), href=address, target="_blank")
+    return html.Div([picture, _file_line(each)], className="photograph")
+
+
+def _file_line(each: samples.Attachment) -> Component:
+    link = html.A(each.name, href=f"/attachments/{each.id}", target="_blank")
+    said = " · ".join(filter(None, (parts.size(each.size), f"{each.created_at:%Y-%m-%d}", each.created_by)))
+    remove = html.Button("×", type="button", className="icon-button", **{"aria-label": f"Remove {each.name}"})
+    asked = dcc.ConfirmDialogProvider(
+        remove, id={"type": "remove-attachment", "id": str(each.id)}, message=f"Remove {each.name} for good?"
+    )
+    return html.Div([html.Span([link, html.Span(f" {said}", className="hint")]), asked], className="file-line")
+
+
+def refresh_files(_: int | None, __: list[int | None], name: str) -> tuple[Any, Any]:
+    """Draw the files anew after one arrived, or remove the one that the reader wants gone."""
+    said = None
+    pressed = ctx.triggered_id
+    if isinstance(pressed, Mapping):
+        if not any(each["value"] for each in ctx.triggered):
+            return no_update, no_update
+        gone = samples.detach(pressed["id"])
+        said = parts.note(f"{gone.name} was removed.")
+    return files(samples.one(name)), said
+
+
+def tests(sample: Sample, around: samples.Around) -> Component:
+    """Return the newest tests of a sample."""
+    if not around.tests:
+        return parts.card("Tests", parts.empty("No test of this sample yet.", "Imports and watchers bring them."))
+    columns = {"test": "Test", "cell": "Cell", "type": "Type", "started": "Started (UTC)", "cycles": "Cycles →"}
+    rows = [
+        {
+            "test": parts.test_link(each.id, each.name),
+            "cell": parts.cell_link(each.cell_code),
+            "type": each.test_type or parts.UNKNOWN,
+            "started": parts.moment(each.started_at),
+            "cycles": f"{each.cycle_count:,}",
+        }
+        for each in around.tests
+    ]
+    every = dcc.Link("All tests", href=links.href("/tests", sample=sample.name), className="button plain")
+    return parts.card("Tests", parts.table(f"Newest tests of {sample.name}", columns, rows), actions=[every])
+
+
+def register_callbacks(app: Dash) -> None:
+    """Wire form, notes and files."""
+    name, who = State("sample-name", "data"), State("author", "value")
+    app.callback(
+        Output("sample-properties", "children"),
+        Output("sample-history", "children"),
+        Output("sample-loaded", "data"),
+        Output("sample-name", "data"),
+        Output("url", "href", allow_duplicate=True),
+        Output("sample-said", "children"),
+        Input("sample-save", "n_clicks"),
+        State({FIELD: ALL}, "value"),
+        State({FIELD: ALL}, "id"),
+        State("sample-loaded", "data"),
+        name,
+        who,
+        prevent_initial_call=True,
+    )(save)
+    app.callback(
+        Output("sample-notes", "children"),
+        Output("sample-note-said", "children"),
+        Output("sample-note-text", "value"),
+        Input("sample-note-add", "n_clicks"),
+        State("sample-note-text", "value"),
+        who,
+        name,
+        prevent_initial_call=True,
+    )(add_note)
+    app.callback(
+        Output("sample-files", "children"),
+        Output("sample-files-said", "children"),
+        Input("sample-files-stale", "data"),
+        Input({"type": "remove-attachment", "id": ALL}, "submit_n_clicks"),
+        name,
+        prevent_initial_call=True,
+    )(refresh_files)

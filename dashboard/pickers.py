@@ -1,0 +1,83 @@
+"""Choices of cells and tests out of as many as there are: what is offered is searched by the server while one types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import Dash, Input, Output, State, dcc, no_update
+from dash.development.base_component import Component
+
+from dashboard import links, parts
+from dashboard.data import lives
+
+
+def cell(page: str, chosen: str | None) -> Component:
+    """Return a choice of one cell, which the address of the page holds as ``?cell=``."""
+    options = list(dict.fromkeys([*([chosen] if chosen else []), *lives.cells()]))
+    control = dcc.Dropdown(
+        id=links.control(page, "cell"), options=options, value=chosen, clearable=False, placeholder="Type a cell code"
+    )
+    return parts.labelled("Cell", control)
+
+
+def cells(page: str, chosen: Sequence[str]) -> Component:
+    """Return a choice of several cells, which the address of the page holds as ``?cell=…&cell=…``."""
+    options = list(dict.fromkeys([*chosen, *lives.cells()]))
+    control = dcc.Dropdown(
+        id=links.control(page, "cell"), options=options, value=list(chosen), multi=True, placeholder="Type cell codes"
+    )
+    return parts.labelled("Cells", control)
+
+
+def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with_cycles: bool = True) -> Component:
+    """Return a choice of several tests, which the address of the page holds as ``?test=…&test=…``."""
+    options = _options(lives.names(chosen) | lives.tests(with_cycles=with_cycles))
+    control = dcc.Dropdown(
+        id=links.control(page, "test"), options=options, value=list(chosen), multi=True, placeholder="Type words"
+    )
+    return parts.labelled(label, control)
+
+
+def _options(named: dict[str, str]) -> list[dict[str, str]]:
+    return [{"label": label, "value": value} for value, label in named.items()]
+
+
+def offer_cells(typed: str | None, chosen: Any) -> Any:
+    """Offer cells whose code holds what is typed; those that are chosen stay among them."""
+    if typed is None:
+        return no_update
+    return list(dict.fromkeys([*links.texts(chosen), *lives.cells(typed)]))
+
+
+def offer_tests(typed: str | None, chosen: Any) -> Any:
+    """Offer tests in which words begin as is typed; those that are chosen stay among them."""
+    if typed is None:
+        return no_update
+    return _options(lives.names(links.texts(chosen)) | lives.tests(typed))
+
+
+def offer_any_tests(typed: str | None, chosen: Any) -> Any:
+    """Offer tests as ``offer_tests`` does, also those without cycles."""
+    if typed is None:
+        return no_update
+    return _options(lives.names(links.texts(chosen)) | lives.tests(typed, with_cycles=False))
+
+
+def register_callbacks(app: Dash, page: str, *names: str) -> None:
+    """Wire the choices of a page.
+
+    Args:
+        app: The application.
+        page: The page's word.
+        names: ``cell`` and ``test``, or ``any test`` for those without cycles, too.
+    """
+    for name, offer in (("cell", offer_cells), ("test", offer_tests), ("any test", offer_any_tests)):
+        if name in names:
+            control = links.control(page, name.removeprefix("any "))
+            app.callback(
+                Output(control, "options"),
+                Input(control, "search_value"),
+                State(control, "value"),
+                prevent_initial_call=True,
+            )(offer)

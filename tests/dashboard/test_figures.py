@@ -1,0 +1,79 @@
+"""What figures and exported tables hold."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dashboard import figures, tables
+from dashboard.figures_cycles import MOST_POINTS, capacity_by_cycle
+from dashboard.figures_records import voltage_and_current
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG defines it."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize(("theme", "ground"), [("light", "#ffffff"), ("dark", "#161a21")])
+def test_every_colour_of_a_palette_is_seen_on_its_ground(theme: figures.Theme, ground: str) -> None:
+    for colour in figures.PALETTES[theme]:
+        dark, bright = sorted((luminance(colour), luminance(ground)))
+        assert (bright + 0.05) / (dark + 0.05) >= 3, colour
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_first_colours_differ_also_without_red_or_green(theme: figures.Theme) -> None:
+    # Viénot, Brettel and Mollon (1999): what protanopes and deuteranopes see, in linear RGB.
+    seen_as = {
+        "protanopia": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, -0.0], [0.00401, -0.00401, 1.0]],
+        "deuteranopia": [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, -0.0], [-0.02234, 0.02234, 1.0]],
+    }
+    colours = np.array([[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in figures.PALETTES[theme][:5]])
+    for matrix in seen_as.values():
+        seen = (np.clip((colours**2.2) @ np.array(matrix).T, 0, 1)) ** (1 / 2.2)
+        assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 0.15
+
+
+def test_the_numbers_of_a_figure_come_back_also_where_plotly_packed_them() -> None:
+    overview = pl.DataFrame(
+        {
+            "signal": ["voltage_volt", "voltage_volt", "current_ampere"],
+            "test_time_second": [0.0, 3600.0, 7200.0],
+            "value": [3.0, 4.0, -1.5],
+        }
+    )
+    drawn = voltage_and_current(overview).to_plotly_json()
+    assert figures.numbers(drawn).rows() == [
+        ("voltage", 0.0, 3.0, None),
+        ("voltage", 1.0, 4.0, None),
+        ("current", 2.0, None, -1.5),
+    ]
+    assert figures.numbers(drawn).columns == ["trace", "Test time / h", "Voltage / V", "Current / A"]
+    packed = {"dtype": "f8", "bdata": "AAAAAAAA8D8AAAAAAAAAQA=="}
+    assert figures.values(packed) == [1.0, 2.0]
+
+
+def test_capacities_of_very_many_cycles_are_thinned() -> None:
+    cycles = pl.DataFrame({"cycle_count": range(100_000)}).with_columns(
+        charge_capacity_ah=pl.lit(1.0), discharge_capacity_ah=pl.lit(1.0)
+    )
+    assert all(len(trace.x) <= MOST_POINTS for trace in capacity_by_cycle(cycles).data)
+
+
+@pytest.mark.parametrize("name", ["=1+1", '=HYPERLINK("http://evil.example")', "http://evil.example", "@SUM(A1)"])
+def test_names_in_workbooks_are_never_formulas_or_links(name: str) -> None:
+    content = tables.written("xlsx", "tests", {"name": "Name"}, [{"name": name}], {})
+    assert pl.read_excel(io.BytesIO(content), sheet_name="tests")["Name"].to_list() == [name]
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml")
+    assert b"<f>" not in sheet
+    assert b"hyperlink" not in sheet

@@ -1,0 +1,70 @@
+"""Starting, stopping and refusing to start."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from dashboard.__main__ import announce, main
+from dashboard.app import threaded
+from tests.dashboard.conftest import free_port, run_beside
+from tests.test_house import HEAVY, IMPORT_ALL, PLOTTING, ROOT, python
+
+
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--no-browser", "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"port {port} on 127.0.0.1" in said
+
+
+def test_without_a_server_of_the_database_it_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:
+    nobody = f"mongodb://127.0.0.1:{free_port()}/"
+    assert main(["--no-browser", "--port", str(free_port()), "--db-uri", nobody]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "no answer from 127.0.0.1" in said
+
+
+def test_an_unknown_setting_does_not_start_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "wrong.toml"
+    config.write_text("portt = 1\n")
+    assert main(["--config", str(config)]) == 2
+    assert "unknown key 'portt'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+def test_who_listens_to_others_says_what_that_means(host: str, warns: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    announce(host, 8050, "a store", open_browser=False)
+    assert ("can see and change all data" in capsys.readouterr().out) is warns
+
+
+def test_callbacks_do_not_wait_for_one_another() -> None:
+    both = threading.Barrier(2)  # passed only by two that are there at the same time
+
+    async def two() -> None:
+        await asyncio.gather(*(threaded(both.wait)(timeout=5) for _ in range(2)))
+
+    run_beside(two())
+
+
+def test_importing_the_dashboard_does_nothing(tmp_path: Path) -> None:
+    files = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "dashboard").rglob("*.py")]
+    names = sorted(".".join(path.parts).removesuffix(".__init__") for path in files)
+    seen = python(IMPORT_ALL, *names, home=tmp_path)
+    assert seen["touched"] == []
+    assert seen["handlers"] == []
+    assert seen["threads"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["dashboard", "dashboard.__main__", "dashboard.data"])
+def test_what_a_command_imports_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
+    seen = python(IMPORT_ALL, module, home=tmp_path)
+    assert not (HEAVY | PLOTTING) & set(seen["modules"])
