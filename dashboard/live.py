@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, no_update
 from dash.development.base_component import Component
 
 
@@ -39,6 +39,16 @@ def register(app: Dash, name: str, place: Any, draw: Callable[..., Any], *states
         *states,
         prevent_initial_call=True,
     )(look)
+
+
+def refresh_grid(app: Dash, name: str, grid: str) -> None:
+    """Fetch the rows of a table anew whenever the part ``name`` has changed."""
+    app.clientside_callback(
+        ClientsideFunction("grid", "refresh"),
+        Output(f"{grid}-stale", "data", allow_duplicate=True),
+        Input(f"{name}-seen", "data"),
+        prevent_initial_call=True,
+    )
 
 
 def if_changed(shown: Any, seen: str | None) -> tuple[Any, Any]:

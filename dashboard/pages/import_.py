@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
@@ -388,10 +388,5 @@ def _register_job(app: Dash) -> None:
     live.register(app, "job", "job-facts", lambda job_id: shown.facts(jobs.one(job_id)), State(job, "value"))
     live.register(app, "job-do", "job-actions", lambda job_id: shown.actions(jobs.one(job_id)), State(job, "value"))
     controls = {name: links.control("import", name) for name in ("outcome", "text", "job")}
-    app.clientside_callback(  # the rows change as the job goes on
-        ClientsideFunction("grid", "refresh"),
-        Output(f"{shown.FILES}-stale", "data", allow_duplicate=True),
-        Input("job-seen", "data"),
-        prevent_initial_call=True,
-    )
+    live.refresh_grid(app, "job", shown.FILES)
     grid.register_server_grid(app, shown.FILES, shown.COLUMNS, fetch_files, controls, word="file")

@@ -27,9 +27,17 @@ def control(where: str, name: str) -> dict[str, str]:
     return {"form": where, "field": name}
 
 
+def field(id: Any, label: str, value: str | None = None, *, placeholder: str = "", **more: Any) -> Component:
+    """Return a field of a form: its value is there with the click on the button, with no pause for the last key."""
+    control = dcc.Input(**{"id": id, "type": "text", "placeholder": placeholder, "autoComplete": "off", **more})
+    if value is not None:
+        control.value = value
+    return parts.labelled(label, control)
+
+
 def fields(where: str) -> Component:
     """Return the controls of a form: those of a folder of the server, or of an upload."""
-    text = parts.text_input
+    text = field
     said = [
         text(control(where, "sample"), "One sample for all files", placeholder="as the files say"),
         text(control(where, "tags"), "Tags", placeholder="separated by commas"),
@@ -43,7 +51,7 @@ def fields(where: str) -> Component:
             parts.toolbar(
                 text(control(where, "include"), "Only files", placeholder="*.ndax, *rate*"),
                 text(control(where, "exclude"), "Leave out", placeholder="*/archive/*"),
-                parts.number_input(control(where, "depth"), "Folder levels", step=1, least=0),
+                text(control(where, "depth"), "Folder levels", type="number", min=0, step=1),
                 *said,
             ),
             parts.toolbar(

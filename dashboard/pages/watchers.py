@@ -15,6 +15,7 @@ from dashboard.data import folders, watching
 from dashboard.data.requests import Asked
 from dashboard.grid import Column, Rows, Wanted
 from dashboard.links import Given
+from dashboard.pages import import_form as form
 
 PATH = "/watchers"
 TITLE = "Watchers"
@@ -117,7 +118,7 @@ def _new() -> Component:
         ]
         return parts.card("Watch a folder", parts.empty("No folder of the server is open to the dashboard.", step))
     first = str(folders.roots()[0])
-    text, id = parts.text_input, _field
+    text, id = form.field, _field
     return parts.card(
         "Watch a folder",
         html.Div(
@@ -127,7 +128,7 @@ def _new() -> Component:
                     text(id("include"), "Only files", placeholder="*.ndax, *rate*"),
                     text(id("exclude"), "Leave out", placeholder="*/archive/*"),
                     text(id("tags"), "Tags", placeholder="separated by commas"),
-                    parts.number_input(id("poll"), "Look every", unit="s", least=0.1),
+                    text(id("poll"), "Look every / s", type="number", min=0.1, step="any"),
                     parts.switch(id("sample_lookup"), "Sample only from the file's header"),
                 ),
                 html.P(
@@ -216,11 +217,11 @@ def add(clicks: int | None, values: Sequence[Any]) -> Any:
     """Start a new watcher, as the form says."""
     if not clicks:
         return no_update
-    form = {each["id"]["field"]: value for each, value in zip(ctx.states_list[0], values, strict=True)}
-    places = [each.strip() for each in (form.pop("roots") or "").split(",") if each.strip()]
-    poll = form.pop("poll")
+    given = {each["id"]["field"]: value for each, value in zip(ctx.states_list[0], values, strict=True)}
+    places = [each.strip() for each in (given.pop("roots") or "").split(",") if each.strip()]
+    poll = given.pop("poll")
     try:
-        watching.add(places, Asked.of(form), poll)
+        watching.add(places, Asked.of(given), poll)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
     return parts.note("The watcher is being started.", tone="good")
@@ -236,6 +237,7 @@ def register_callbacks(app: Dash) -> None:
     """Wire the page."""
     live.register(app, "watchers", "watchers", listed)
     live.register(app, "watcher", "watcher-facts", facts, State(links.control("watchers", "watcher"), "value"))
+    live.refresh_grid(app, "watcher", QUARANTINE)
     app.callback(
         Output("watcher-said", "children"),
         Input({"type": "watcher-do", "watcher": ALL, "wish": ALL}, "n_clicks"),

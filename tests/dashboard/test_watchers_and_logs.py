@@ -64,7 +64,6 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     tab.get_by_role("button", name="Watch", exact=True).click()
     tab.get_by_text("not below a folder that the setting import_roots names").wait_for()
     tab.get_by_label("Folder").fill(str(share))
-    tab.wait_for_timeout(600)  # fields wait for the last key
     tab.get_by_role("button", name="Watch", exact=True).click()
     tab.get_by_role("link", name=str(share)).click(timeout=30_000)
     tab.get_by_role("gridcell", name="broken.ndax").wait_for(timeout=30_000)
