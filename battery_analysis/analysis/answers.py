@@ -96,14 +96,15 @@ def fade(
     ]
     data = fits.capacities
     number = data.first_cycle + data.cycle
-    curves = {fit.law: fit.capacity_ah(number) for fit in fits.fits if fit.reason is None}
+    curves = {str(fit.law): fit.capacity_ah(number) for fit in fits.fits if fit.reason is None}
+    columns: dict[str, Any] = {"cycle_count": number, **curves}
     return Answer(
         {name: value for name, value in asdict(life).items() if name != "by_law"},
         {"laws": pl.DataFrame(rows, infer_schema_length=None)},
         (sentence,) if sentence else (),
         {
             "capacities": pl.DataFrame({"cycle_count": number, "discharge_capacity_ah": data.capacity_ah}),
-            "curves": pl.DataFrame({"cycle_count": number, **curves}),
+            "curves": pl.DataFrame(columns),
         },
     )
 
