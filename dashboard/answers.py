@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, no_update
+from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboard import parts, tables
@@ -17,6 +17,8 @@ MOST_ROWS = 100
 """Rows of a table that are shown."""
 MOST_EXPORTED = 20_000
 """Rows that a page holds for export."""
+
+_LONG = 48
 
 _UNITS = {
     "cm2_per_second": "cm²/s",
@@ -95,7 +97,7 @@ def facts(known: Mapping[str, Any]) -> Component:
 
 def remarks(said: Iterable[str]) -> list[Component]:
     """Return what an answer says to people."""
-    return [parts.note(each[:1].upper() + each[1:]) for each in said]
+    return [parts.note(each if "_" in each.split()[0] else each[:1].upper() + each[1:]) for each in said]
 
 
 def table_card(
@@ -116,7 +118,7 @@ def table_card(
     shown = list(columns) or [name for name in table.columns if table[name].null_count() < table.height]
     numbers = {name for name, dtype in table.schema.items() if dtype.is_numeric()}
     headings = {name: heading(name) + (" →" if name in numbers else "") for name in shown}
-    rows = [{name: text(row[name]) for name in shown} for row in table.head(MOST_ROWS).iter_rows(named=True)]
+    rows = [{name: _cell(text(row[name])) for name in shown} for row in table.head(MOST_ROWS).iter_rows(named=True)]
     if not table.height:
         return parts.card(title, *above, parts.empty("There are none."), wide=wide)
     whole = table.head(MOST_EXPORTED).with_columns(selectors.float().fill_nan(None)).to_dicts()
@@ -126,13 +128,18 @@ def table_card(
     return parts.card(
         title,
         *above,
-        parts.table(title, headings, rows),
+        html.Div(parts.table(title, headings, rows), className="answer-table"),
         parts.note(f"… and {more:,} more rows, which an export holds.") if more > 0 else None,
         dcc.Store(id=_id("rows", id), data=kept),
         dcc.Download(id=_id("download", id)),
         actions=[parts.menu("Export", *buttons)],
         wide=wide,
     )
+
+
+def _cell(written: str) -> Component | str:
+    """Cut long texts off; all of it shows on hovering."""
+    return html.Span(written, title=written, className="cut") if len(written) > _LONG else written
 
 
 def _id(what: str, table_id: Any) -> dict[str, Any]:

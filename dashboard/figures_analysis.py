@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashboard.answers import heading
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, theme
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -25,7 +25,7 @@ def fade(answer: Answer, height: int = 420) -> go.Figure:
 
     palette = PALETTES[theme()]
     life, curves = answer.facts, answer.beside["curves"]
-    traces = [_points(answer.beside["capacities"], "cycle_count", "discharge_capacity_ah", "measured", palette[6])]
+    traces = [_points(answer.beside["capacities"], "cycle_count", "discharge_capacity_ah", "measured", muted())]
     weights = answer.tables["laws"].filter(pl.col("reason").is_null())
     shown = [law for law in dict.fromkeys([life["law"], *weights["law"]]) if law in curves.columns][:MOST_LAWS]
     for place, law in enumerate(shown):
@@ -108,7 +108,7 @@ def rates(answer: Answer, height: int = 380) -> go.Figure:
     levels = answer.tables["levels"]
     x = "c_rate" if levels["c_rate"].count() else "current_ampere"
     halves = answer.tables["half_cycles"].filter(pl.col("level").is_not_null())
-    single = _points(halves, x, "capacity_ah", "half cycles", palette[6], customdata="cycle_count")
+    single = _points(halves, x, "capacity_ah", "half cycles", muted(), customdata="cycle_count")
     single["hovertemplate"] = "cycle %{customdata}: %{y:.5g} Ah at %{x:.4g}" + (" C" if x == "c_rate" else " A")
     median = _points(levels, x, "capacity_ah", "median of each rate", palette[0])
     median |= {"mode": "lines+markers", "marker": {"size": 9, "color": palette[0]}, "line": {"color": palette[0]}}
@@ -184,7 +184,11 @@ def scores(answer: Answer, height: int = 420) -> go.Figure:
     second = "pc2" if "pc2" in table.columns else None
     if "clusters" in answer.tables:
         table = table.join(answer.tables["clusters"], on="cell", how="left")
-    groups = table.partition_by("cluster", maintain_order=True) if "cluster" in table.columns else [table]
+    groups = (
+        table.sort("cluster", nulls_last=True).partition_by("cluster", maintain_order=True)
+        if "cluster" in table.columns
+        else [table]
+    )
     traces = []
     for place, own in enumerate(groups):
         label = f"cluster {own['cluster'][0]}" if len(groups) > 1 and own["cluster"][0] is not None else "cells"

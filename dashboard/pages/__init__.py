@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 
 from dashboard.pages import (
     advanced,
+    cell,
     cycles,
     differential,
     eis,
@@ -43,5 +44,19 @@ class Page(Protocol):
 
 
 PAGES = cast(
-    "tuple[Page, ...]", (overview, samples, tests, raw_files, cycles, series, differential, eis, advanced, test, sample)
+    "tuple[Page, ...]",
+    (
+        overview,
+        samples,
+        tests,
+        cell,
+        raw_files,
+        cycles,
+        series,
+        differential,
+        eis,
+        advanced,
+        test,
+        sample,
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -12,6 +12,9 @@ from dashboard import answers, figures, links, parts
 from dashboard.background import Work
 from dashboard.data import subjects
 from dashboard.pages.advanced_view import Query, View, id_of, subject
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _SHARE, _CONFIDENCE = 80.0, 95.0
 _MOST_FIGURES = 6
@@ -135,7 +138,7 @@ def _draw_anomalies(results: list[Any]) -> Component:
     columns = ("kind", "quantity", "first_cycle", "last_cycle", "message")
     above = [] if found.height else [parts.note("Nothing stands out.", tone="good")]
     return parts.grid(
-        answers.table_card("anomalies", "What stands out", found, columns=columns)
+        answers.table_card("anomalies", "What stands out", _named(found, "quantity"), columns=columns)
         if found.height
         else parts.card("What stands out", *above, wide=True),
         *(
@@ -144,6 +147,12 @@ def _draw_anomalies(results: list[Any]) -> Component:
         ),
         _wide(*answers.remarks(answer.said)) if answer.said else None,
     )
+
+
+def _named(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Write names of quantities for people."""
+    named = {each: answers.heading(each).partition(" / ")[0] for each in table[column].unique() if each}
+    return table.with_columns(table[column].replace(named))
 
 
 def _normalised_controls(query: Query) -> list[Component]:

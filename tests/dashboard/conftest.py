@@ -34,7 +34,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {"/sample": "sample=LG012"}
+SELECTIONS: dict[str, str] = {"/cell": "cell=LG012", "/sample": "sample=LG012"}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
