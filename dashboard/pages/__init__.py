@@ -8,6 +8,7 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from dashboard.pages import (
+    advanced,
     cell,
     cycles,
     differential,
@@ -60,6 +61,7 @@ PAGES = cast(
         series,
         differential,
         eis,
+        advanced,
         test,
         sample,
     ),
