@@ -8,6 +8,7 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from dashboard.pages import (
+    adhoc,
     advanced,
     cell,
     cycles,
@@ -64,6 +65,7 @@ PAGES = cast(
         eis,
         advanced,
         plans,
+        adhoc,
         test,
         sample,
     ),

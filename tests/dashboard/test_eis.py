@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -66,3 +67,15 @@ def test_spectra_of_a_test_are_chosen_in_the_address(visit: Callable[[str], Tab]
     assert "2 of 2" in tab.get_by_role("region", name="Spectra").inner_text()
     tab.get_by_label("Spectra of each test").fill("two")
     tab.get_by_text("numbers such as 1, 3-5 wanted, got 'two'").wait_for()
+
+
+def test_a_long_calculation_is_cancelled_and_begun_again(visit: Callable[[str], Tab]) -> None:
+    circuits = ("two_arcs_diffusion", "two_arcs", "randles_cpe", "arc_diffusion", "inductive_arc", "randles")
+    tab = visit("/eis?" + "&".join(f"circuit={each}" for each in circuits))
+    tab.get_by_text(re.compile(r"\d of 7 done")).wait_for(timeout=30_000)
+    tab.get_by_role("button", name="Cancel").click()
+    tab.get_by_text("cancelled after").wait_for()
+    tab.get_by_role("button", name="Calculate again").click()
+    tab.get_by_text(re.compile(r"\d of 7 done")).wait_for(timeout=30_000)
+    tab.get_by_role("button", name="Cancel").click()
+    tab.get_by_text("cancelled after").wait_for()

@@ -14,9 +14,11 @@ def test_a_plan_is_made_from_factors_filled_by_hand_exported_and_removed(visit: 
     tab = visit("/plans")
     tab.get_by_label("Name").fill("formats")
     tab.get_by_label("Factors, a line each").fill("chemistry=NMC/graphite")
+    tab.wait_for_timeout(500)  # fields are sent 0.4 s after the last key
     tab.get_by_role("button", name="Make the plan").click()
     tab.get_by_text("factor chemistry: a factorial design needs two levels or more").wait_for()
     tab.get_by_label("Factors, a line each").fill("chemistry=NMC/graphite, LFP/graphite\nform_factor=coin, pouch")
+    tab.wait_for_timeout(500)
     tab.get_by_role("button", name="Make the plan").click()
     tab.get_by_role("heading", name="formats", level=1).wait_for()
     assert "plan=formats" in tab.url
@@ -31,6 +33,7 @@ def test_a_plan_is_made_from_factors_filled_by_hand_exported_and_removed(visit: 
     tab.locator("summary", has_text="Assign a sample").click()
     tab.get_by_label("Sample", exact=True).fill("ZN031")
     tab.get_by_label("Cell; empty takes the assignment back").fill("2")
+    tab.wait_for_timeout(500)
     tab.get_by_role("button", name="Assign", exact=True).click()
     tab.get_by_text("Sample ZN031 is in cell 2.").wait_for()
     tab.get_by_text("3 of 4", exact=True).wait_for()
