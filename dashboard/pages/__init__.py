@@ -12,6 +12,7 @@ from dashboard.pages import (
     cycles,
     differential,
     eis,
+    missing,
     overview,
     raw_files,
     sample,
@@ -44,5 +45,5 @@ class Page(Protocol):
 
 PAGES = cast(
     "tuple[Page, ...]",
-    (overview, samples, tests, cell, raw_files, cycles, series, differential, eis, test, sample),
+    (overview, samples, tests, cell, raw_files, missing, cycles, series, differential, eis, test, sample),
 )
