@@ -8,11 +8,17 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from dashboard.pages import (
+    advanced,
     cell,
     cycles,
     differential,
     eis,
+<<<<<<< HEAD
     missing,
+=======
+    import_,
+    logs,
+>>>>>>> dashboard
     overview,
     raw_files,
     sample,
@@ -20,6 +26,7 @@ from dashboard.pages import (
     series,
     test,
     tests,
+    watchers,
 )
 
 WATCH, FIND, LOOK, THINK = GROUPS = ("Watch", "Find", "Look", "Think")
@@ -45,5 +52,22 @@ class Page(Protocol):
 
 PAGES = cast(
     "tuple[Page, ...]",
-    (overview, samples, tests, cell, raw_files, missing, cycles, series, differential, eis, test, sample),
+    (
+        overview,
+        import_,
+        watchers,
+        logs,
+        samples,
+        tests,
+        cell,
+        raw_files,
+        missing,
+        cycles,
+        series,
+        differential,
+        eis,
+        advanced,
+        test,
+        sample,
+    ),
 )
