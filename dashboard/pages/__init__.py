@@ -13,12 +13,9 @@ from dashboard.pages import (
     cycles,
     differential,
     eis,
-<<<<<<< HEAD
-    missing,
-=======
     import_,
     logs,
->>>>>>> dashboard
+    missing,
     overview,
     raw_files,
     sample,
