@@ -27,7 +27,7 @@ def cells(page: str, chosen: Sequence[str]) -> Component:
     control = dcc.Dropdown(
         id=links.control(page, "cell"), options=options, value=list(chosen), multi=True, placeholder="Type cell codes"
     )
-    return parts.labelled("Cells", control)
+    return _wide(parts.labelled("Cells", control))
 
 
 def tests(page: str, chosen: Sequence[str]) -> Component:
@@ -36,7 +36,13 @@ def tests(page: str, chosen: Sequence[str]) -> Component:
     control = dcc.Dropdown(
         id=links.control(page, "test"), options=options, value=list(chosen), multi=True, placeholder="Type words"
     )
-    return parts.labelled("Single tests", control)
+    return _wide(parts.labelled("Single tests", control))
+
+
+def _wide(labelled: Component) -> Component:
+    """Give a choice of several room for what is chosen."""
+    labelled.className = f"{labelled.className} control-wide"
+    return labelled
 
 
 def _options(named: dict[str, str]) -> list[dict[str, str]]:

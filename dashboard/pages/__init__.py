@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from dash import Dash
 from dash.development.base_component import Component
 
-from dashboard.pages import cycles, overview, raw_files, sample, samples, test, tests
+from dashboard.pages import compare, cycles, overview, raw_files, sample, samples, test, tests
 
 WATCH, FIND, LOOK, THINK = GROUPS = ("Watch", "Find", "Look", "Think")
 
@@ -30,4 +30,4 @@ class Page(Protocol):
         ...
 
 
-PAGES = cast("tuple[Page, ...]", (overview, samples, tests, raw_files, cycles, test, sample))
+PAGES = cast("tuple[Page, ...]", (overview, samples, tests, raw_files, cycles, compare, test, sample))
