@@ -60,6 +60,8 @@ class Work:
     tasks: Sequence[Task]
     draw: Callable[[list[Any]], Component]
     """Draws the results, in the order of the tasks; called in a callback."""
+    tolerant: bool = False
+    """Whether ``draw`` gets the ``AnalysisError`` of a task in place of its result, instead of nothing being drawn."""
 
 
 @dataclass
@@ -87,16 +89,23 @@ class Job:
         return not wait(self.futures, seconds).not_done
 
     def results(self) -> list[Any]:
-        """Return what the tasks returned.
+        """Return what the tasks returned; of tolerant work also the ``AnalysisError`` of a task in its place.
 
         Raises:
             AnalysisError: It was cancelled, took too long, or its process died.
             Exception: What a task raised.
         """
+        return [self._result(future) for future in self.futures]
+
+    def _result(self, future: ProcessFuture[Any]) -> Any:
         from pebble import ProcessExpired
 
         try:
-            return [future.result() for future in self.futures]
+            return future.result()
+        except AnalysisError as exc:
+            if self.work.tolerant:
+                return exc
+            raise
         except CancelledError as exc:
             raise AnalysisError(f"{self.work.title}: cancelled") from exc
         except FutureTimeoutError as exc:

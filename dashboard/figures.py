@@ -33,6 +33,9 @@ PALETTES: Mapping[Theme, tuple[str, ...]] = {
 DASHES = ("solid", "dash", "dot", "dashdot")
 """A second sign beside the colour, for more traces than colours."""
 
+# Without a word, plotly shows a button that uploads the figure to its maker.
+_CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False, "plotlyServerURL": "", "showTips": False}
+
 _INK: Mapping[Theme, Mapping[str, str]] = {
     "light": {"text": "#14181f", "muted": "#566070", "line": "#dfe3e9", "surface": "#ffffff"},
     "dark": {"text": "#e7eaf0", "muted": "#a0a9b8", "line": "#2a303b", "surface": "#1d222b"},
@@ -104,8 +107,8 @@ def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout
     import plotly.graph_objects as go
 
     shown = go.Figure(data=list(traces), layout={"template": template(theme()), "height": height})
-    several = len(shown.data) > 1
-    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, showlegend=several, uirevision="kept", **layout)
+    layout = {"showlegend": len(shown.data) > 1, "uirevision": "kept", **layout}
+    shown.update_layout(xaxis_title_text=x, yaxis_title_text=y, **layout)
     return shown
 
 
@@ -133,8 +136,8 @@ def figure_card(
         wide: Whether it takes a whole row.
     """
     empty = {"data": [], "layout": {"template": template(theme()), "height": height}}
-    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
-    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"minHeight": height}, responsive=True)
+    config = _CONFIG | {"modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
+    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"height": height}, responsive=True)
     shown = html.Div(
         [
             parts.toolbar(*controls) if controls else None,
@@ -174,7 +177,7 @@ def standalone(drawn: Mapping[str, Any], title: str) -> str:
 
     shown = go.Figure(drawn, skip_invalid=True)
     shown.update_layout(template=template("light"), paper_bgcolor="#ffffff", title_text=title, margin_t=56)
-    return str(plotly.io.to_html(shown, include_plotlyjs=True, full_html=True))
+    return str(plotly.io.to_html(shown, include_plotlyjs=True, full_html=True, config=_CONFIG))
 
 
 def numbers(drawn: Mapping[str, Any]) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from battery_analysis.analysis.correlations import FEWEST
 from dashboard.comparing import EACH, FEATURES, drawn, grouped, in_order, mean_with_spread, shown, summed_up
 from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
 from dashboard.quantities import AXES, Choice, readable
@@ -55,6 +56,10 @@ class Looks:
             return DASHES[self.line_names.index(self.lines[place]) % len(DASHES)]
         turn = self.names.index(self.groups[place]) // len(PALETTES["light"])
         return DASHES[turn % len(DASHES)]
+
+    def dash_of_half(self, place: int, direction: str) -> str:
+        """Return the dash of a life, or, where no trait has a say, of charges beside discharges."""
+        return "dot" if direction == "charge" and self.lines is None else self.dash(place)
 
     def named(self, place: int) -> str:
         """Return what a legend calls a life."""
@@ -119,7 +124,11 @@ def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, unit: str, d
         "legendgroup": looks.named(place),
         "x": part["x"].to_numpy(),
         "y": part["y"].cast(float).to_numpy().astype(np.float32),
-        "line": {"color": looks.colour(looks.groups[place]), "dash": looks.dash(place), "width": 1.5},
+        "line": {
+            "color": looks.colour(looks.groups[place]),
+            "dash": looks.dash_of_half(place, direction),
+            "width": 1.5,
+        },
         "marker": {"size": 4},
         "meta": [life.name],
         "hovertemplate": f"%{{meta[0]}}{half}<br>%{{x:.6g}}: %{{y:.6g}} {unit}<extra></extra>",
@@ -133,9 +142,10 @@ def _means(
     together: dict[tuple[str, str, str], list[pl.DataFrame]] = {}
     dashes: dict[tuple[str, str, str], str] = {}
     for (place, direction), part in lines.items():
-        key = (looks.named(place), looks.groups[place], direction if len(choice.of.parts) > 1 else "")
+        half = direction if len(choice.of.parts) > 1 else ""
+        key = (looks.named(place), looks.groups[place], half)
         together.setdefault(key, []).append(part)
-        dashes.setdefault(key, looks.dash(place) if looks.lines is not None else "solid")
+        dashes.setdefault(key, looks.dash_of_half(place, half))
     traces: list[dict[str, Any]] = []
     for key, parts in together.items():
         name, group, direction = key
@@ -249,6 +259,9 @@ def correlation_matrix(names: Sequence[str], square: Sequence[Sequence[float | N
         yaxis={"type": "category", "autorange": "reversed", "showgrid": False},
         clickmode="event",
     )
+    if not names:
+        said = f"Numbers of {FEWEST} cells or tests are needed<br>to see what goes with what."
+        drawn.add_annotation(text=said, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     return drawn
 
 

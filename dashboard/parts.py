@@ -129,10 +129,10 @@ def table(caption: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, 
 # Controls: each stands inside its label, so that none can be without one.
 
 
-def labelled(label: str, control: Component, hint: str | None = None) -> Component:
-    """Return a control inside its label."""
+def labelled(label: str, control: Component, hint: str | None = None, *, roomy: bool = False) -> Component:
+    """Return a control inside its label; ``roomy`` gives it the width that long names need."""
     explained = html.Span(hint, className="hint") if hint else None
-    return html.Label([html.Span(label, className="label"), control, explained], className="control")
+    return html.Label([html.Span(label, className="label"), control, explained], className="control" + " roomy" * roomy)
 
 
 def text_input(

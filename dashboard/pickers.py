@@ -30,13 +30,13 @@ def cells(page: str, chosen: Sequence[str]) -> Component:
     return _wide(parts.labelled("Cells", control))
 
 
-def tests(page: str, chosen: Sequence[str]) -> Component:
+def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with_cycles: bool = True) -> Component:
     """Return a choice of several tests, which the address of the page holds as ``?test=…&test=…``."""
-    options = _options(lives.names(chosen) | lives.tests())
+    options = _options(lives.names(chosen) | lives.tests(with_cycles=with_cycles))
     control = dcc.Dropdown(
         id=links.control(page, "test"), options=options, value=list(chosen), multi=True, placeholder="Type words"
     )
-    return _wide(parts.labelled("Single tests", control))
+    return _wide(parts.labelled(label, control))
 
 
 def _wide(labelled: Component) -> Component:
@@ -63,17 +63,24 @@ def offer_tests(typed: str | None, chosen: Any) -> Any:
     return _options(lives.names(links.texts(chosen)) | lives.tests(typed))
 
 
+def offer_any_tests(typed: str | None, chosen: Any) -> Any:
+    """Offer tests as ``offer_tests`` does, also those without cycles."""
+    if typed is None:
+        return no_update
+    return _options(lives.names(links.texts(chosen)) | lives.tests(typed, with_cycles=False))
+
+
 def register_callbacks(app: Dash, page: str, *names: str) -> None:
     """Wire the choices of a page.
 
     Args:
         app: The application.
         page: The page's word.
-        names: ``cell``, ``test`` or both.
+        names: ``cell`` and ``test``, or ``any test`` for those without cycles, too.
     """
-    for name, offer in (("cell", offer_cells), ("test", offer_tests)):
+    for name, offer in (("cell", offer_cells), ("test", offer_tests), ("any test", offer_any_tests)):
         if name in names:
-            control = links.control(page, name)
+            control = links.control(page, name.removeprefix("any "))
             app.callback(
                 Output(control, "options"),
                 Input(control, "search_value"),

@@ -17,7 +17,7 @@ what the elements mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,12 +129,25 @@ def compare_circuits(spectrum: Spectrum, circuits: Sequence[str], *, weighting: 
         >>> compare_circuits(spectrum, ["R0", "R0-p(R1,C1)"])["circuit"].to_list()
         ['R0-p(R1,C1)', 'R0']
     """
-    rows: list[tuple[str, int | None, float | None, float | None, int | None, str | None]] = []
+    fits: dict[str, CircuitFit | AnalysisError] = {}
     for circuit in circuits:
         try:
-            fit = fit_circuit(spectrum, circuit, weighting=weighting)
+            fits[circuit] = fit_circuit(spectrum, circuit, weighting=weighting)
         except AnalysisError as exc:
-            rows.append((circuit, None, None, None, None, str(exc)))
+            fits[circuit] = exc
+    return rank_fits(fits)
+
+
+def rank_fits(fits: Mapping[str, CircuitFit | AnalysisError]) -> pl.DataFrame:
+    """Rank fits of circuits to one spectrum, each under its circuit; see ``compare_circuits``.
+
+    Raises:
+        AnalysisError: No circuit is given, or none was fitted; the message gives the first reason.
+    """
+    rows: list[tuple[str, int | None, float | None, float | None, int | None, str | None]] = []
+    for circuit, fit in fits.items():
+        if isinstance(fit, AnalysisError):
+            rows.append((circuit, None, None, None, None, str(fit)))
             continue
         unknown = fit.parameters["error"].null_count()
         rows.append((circuit, fit.parameters.height, fit.rms_residual, fit.aicc, unknown, None))

@@ -15,6 +15,7 @@ Where the voltage is held at the end of a half cycle (``holds.held_from``) its c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,6 +142,26 @@ def half_cycles(frame: pl.DataFrame, *, finished: bool = False, continuation: bo
     table = _table(records, cycle, direction, record, begins, moved, voltage, held, method)
     table = table.with_columns(complete=(pl.col("last_record") < frame.height - 1) | pl.lit(finished))
     return HalfCycles(table, record, half, moved, voltage, first[record], held)
+
+
+def joined(parts: Sequence[HalfCycles]) -> HalfCycles:
+    """Join half cycles of one cell that were taken apart in several frames, such as chosen cycles.
+
+    Rows are counted through; positions of records tell order and neighbours, but no longer a place in any frame.
+
+    Args:
+        parts: In order of time; one at least.
+    """
+    tables, arrays = [], []
+    rows = records = 0
+    for part in parts:
+        tables.append(
+            part.table.with_columns(pl.col("half_cycle") + rows, pl.col("first_record", "last_record") + records)
+        )
+        arrays.append((part.record + records, part.half + rows, part.moved, part.voltage, part.first, part.held))
+        rows += part.table.height
+        records += int(part.record[-1]) + 2  # no record follows one of the part before
+    return HalfCycles(pl.concat(tables), *(np.concatenate(each) for each in zip(*arrays, strict=True)))
 
 
 def _cycle_numbers(frame: pl.DataFrame) -> pl.Series:

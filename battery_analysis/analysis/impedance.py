@@ -35,7 +35,11 @@ ComplexArray: TypeAlias = npt.NDArray[np.complex128]
 APEX_PROMINENCE = 0.02
 """A maximum of -Im counts as an apex if it stands out by this share of the largest modulus."""
 
+_NEEDED = (FREQUENCY.name, REAL_IMPEDANCE.name, IMAGINARY_IMPEDANCE.name)
 _MARKS = (CYCLE_OF_SPECTRUM, CYCLE_COUNT.name, DERIVED_CYCLE_COUNT.name, STEP_COUNT.name)
+
+COLUMNS = (*_NEEDED, *_MARKS, TEST_TIME.name)
+"""All columns of a frame that ``spectra`` looks at."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def spectra(frame: pl.DataFrame) -> list[Spectrum]:
         >>> [(each.first_record, each.points) for each in spectra(frame)]
         [(0, 3), (3, 3)]
     """
-    names = [column.name for column in (FREQUENCY, REAL_IMPEDANCE, IMAGINARY_IMPEDANCE)]
+    names = list(_NEEDED)
     absent = [name for name in names if name not in frame.columns]
     if absent:
         raise AnalysisError(f"impedance: columns {absent} not found; the frame has {frame.columns}")

@@ -54,16 +54,31 @@ def overview(frame: pl.DataFrame, points: int = 4000) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame(schema=OVERVIEW_SCHEMA)
 
 
+def thin(places: FloatArray, values: FloatArray, points: int) -> tuple[FloatArray, FloatArray]:
+    """Return at most about ``points`` of a signal: the smallest and largest value of each stretch, and both ends.
+
+    Args:
+        places: Where the values stand, ascending, such as test times.
+        values: As many; none missing.
+        points: How many to keep; a shorter signal is kept whole.
+
+    Example:
+        >>> places, values = thin(np.arange(1000.0), np.where(np.arange(1000) == 777, 5.0, 0.0), 10)
+        >>> float(values.max()), float(places[values.argmax()]), places.size <= 12
+        (5.0, 777.0, True)
+    """
+    if values.size <= points:
+        return places, values
+    kept = _extremes(places, values, points)
+    return places[kept], values[kept]
+
+
 def _thinned(frame: pl.DataFrame, name: str, points: int) -> pl.DataFrame:
     pairs = frame.select(TEST_TIME.name, pl.col(name).cast(pl.Float64))
     if any(count for count in pairs.null_count().row(0)):
         pairs = pairs.drop_nulls()
-    if pairs.height > points:
-        kept = _extremes(pairs[TEST_TIME.name].to_numpy(), pairs[name].to_numpy(), points)
-        pairs = pairs[kept]
-    return pairs.select(
-        pl.lit(name).alias("signal"), pl.col(TEST_TIME.name).alias("test_time_second"), pl.col(name).alias("value")
-    )
+    time, value = thin(pairs[TEST_TIME.name].to_numpy(), pairs[name].to_numpy(), points)
+    return pl.DataFrame({"test_time_second": time, "value": value}).select(pl.lit(name).alias("signal"), pl.all())
 
 
 def _extremes(time: FloatArray, values: FloatArray, points: int) -> IntArray:

@@ -194,6 +194,11 @@ class TestResult(StoredDocument):
             "raw_files.raw_file",
             "runs",
             {"fields": ["run_claim"], "unique": True, "sparse": True},
+            {
+                "fields": ["-started_at"],
+                "name": "with_spectra",
+                "partialFilterExpression": {"columns.frequency_hertz": {"$exists": True}},
+            },
         ],
     }
 

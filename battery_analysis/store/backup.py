@@ -43,7 +43,7 @@ ORDER = (
     *("cell_datasets", "flags", "saved_views", "experiment_plans"),  # these name tests and samples
     "test_results",
     *("samples", "stages", "test_protocols", "raw_data_files", "attachments", "import_jobs", "imported_files"),
-    *("frame_segments", "cycle_blocks", "dataset_blocks", "overviews"),
+    *("frame_segments", "segment_sketches", "cycle_blocks", "dataset_blocks", "overviews"),
 )
 """Collections in the order in which they are copied; every other one, GridFS with it, comes after them."""
 

@@ -22,6 +22,7 @@ from battery_analysis.store.access import by_id
 from battery_analysis.store.ahead import in_order
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import CYCLE_COLUMN, Parcel
+from battery_analysis.store.sketches import SKETCHES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +103,11 @@ def load_cycles(store: Store, test_id: str | ObjectId, form: Form = "pandas") ->
 
 def load_overview(store: Store, test_id: str | ObjectId) -> pl.DataFrame:
     """Return the thinned frame of a test (see ``analysis.thinning``); empty where the test has no time series."""
-    test = by_id(TestResult, test_id)
+    return overview_of(store, by_id(TestResult, test_id))
+
+
+def overview_of(store: Store, test: TestResult) -> pl.DataFrame:
+    """Return the thinned frame of a test; see ``load_overview``."""
     found = store.database[OVERVIEWS].find_one({"_id": test.overview}) if test.overview else None
     return columnar.decode(found["columns"]) if found else pl.DataFrame(schema=OVERVIEW_SCHEMA)
 
@@ -162,9 +167,14 @@ def write_segments(
 
     def write(item: dict[str, Any]) -> SegmentRef:
         columns, first, rows = item.pop("columns"), item.pop("first"), item.pop("rows")
-        return known.get((first, item["digest"])) or SegmentRef(
-            id=_insert(database[SEGMENTS], columns), first_record=first, records=rows, **item
-        )
+        sketches = item.pop("sketches")
+        same = known.get((first, item["digest"]))
+        if same:
+            return same
+        identity = _insert(database[SEGMENTS], columns)
+        if sketches:
+            database[SKETCHES].insert_one({"_id": identity, "columns": sketches})
+        return SegmentRef(id=identity, first_record=first, records=rows, **item)
 
     # The server takes one segment while the next is read from the spool.
     yield from in_order(write, parcel.items("segment"))
@@ -183,9 +193,10 @@ def write_overview(database: Database[dict[str, Any]], parcel: Parcel) -> Object
 
 
 def drop(database: Database[dict[str, Any]], collection: str, ids: Sequence[ObjectId]) -> None:
-    """Remove documents that no test names."""
+    """Remove documents that no test names; with segments their sketches."""
     if ids:
-        database[collection].delete_many({"_id": {"$in": list(ids)}})
+        for each in (collection, SKETCHES) if collection == SEGMENTS else (collection,):
+            database[each].delete_many({"_id": {"$in": list(ids)}})
 
 
 def _insert(collection: Collection[dict[str, Any]], columns: dict[str, bytes]) -> ObjectId:
@@ -209,7 +220,7 @@ def select(
     segments = segments_between(test, cycles, time)
     if not segments:
         return pl.DataFrame(schema={name: _dtype(test, name) for name in wanted})
-    conditions = [_within(name, bounds) for name, bounds in filters.items()]
+    conditions = [within(name, bounds) for name, bounds in filters.items()]
 
     def decode(data: dict[str, bytes]) -> pl.DataFrame:
         frame = pl.DataFrame([columnar.decode_column(data[name]) for name in moved])
@@ -218,7 +229,37 @@ def select(
     return gather(store.database[SEGMENTS], [segment.id for segment in segments], moved, decode)
 
 
-def _within(name: str, bounds: Range) -> pl.Expr:
+def in_parts(store: Store, test: TestResult, names: Sequence[str], time: Range | None = None) -> Iterator[pl.DataFrame]:
+    """Yield records of a test in order, a segment at a time, without ever holding all of them.
+
+    Args:
+        store: An open store.
+        test: The test.
+        names: Columns that it has, in the order wanted.
+        time: First and last test time in s, both included; None yields all.
+
+    Raises:
+        ArchiveError: A segment that the test names is missing.
+    """
+    moved = list(dict.fromkeys([*names, *([canonical.TEST_TIME.name] if time else [])]))
+    condition = within(canonical.TEST_TIME.name, time) if time else pl.lit(True)
+
+    def load(segment: SegmentRef) -> pl.DataFrame:
+        def decode(data: dict[str, bytes]) -> pl.DataFrame:
+            return pl.DataFrame([columnar.decode_column(data[name]) for name in moved])
+
+        return gather(store.database[SEGMENTS], [segment.id], moved, decode).filter(condition).select(names)
+
+    yield from in_order(load, segments_between(test, None, time))
+
+
+def schema(test: TestResult, names: Sequence[str]) -> dict[str, pl.DataType]:
+    """Return the types of those columns that a test has."""
+    return {name: _dtype(test, name) for name in names if name in test.columns}
+
+
+def within(name: str, bounds: Range) -> pl.Expr:
+    """Return the condition that a column lies in a range."""
     first, last = bounds
     above = pl.lit(True) if first is None else pl.col(name) >= first
     below = pl.lit(True) if last is None else pl.col(name) <= last

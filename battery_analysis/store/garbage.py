@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 
 from battery_analysis.models import Attachment, CellDataset, RawDataFile, TestResult, now
-from battery_analysis.store import attachments, dataset_build, frames, raw_archive
+from battery_analysis.store import attachments, dataset_build, frames, raw_archive, sketches
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 
@@ -85,6 +85,7 @@ def _named_by(store: Store) -> dict[str, Iterator[ObjectId]]:
     beside = store.database[Attachment._get_collection_name()]
     return {
         frames.SEGMENTS: _ids(tests.find({}, {"segments.id": 1}), "segments", "id"),
+        sketches.SKETCHES: _ids(tests.find({}, {"segments.id": 1}), "segments", "id"),
         frames.CYCLE_BLOCKS: _ids(tests.find({}, {"cycle_blocks.id": 1}), "cycle_blocks", "id"),
         frames.OVERVIEWS: (row["overview"] for row in tests.find({"overview": {"$ne": None}}, {"overview": 1})),
         dataset_build.BLOCKS: _dataset_blocks(store),

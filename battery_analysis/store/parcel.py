@@ -22,6 +22,7 @@ from battery_analysis.analysis.thinning import overview
 from battery_analysis.readers.base import TestMetadata
 from battery_analysis.reading import ReadResult
 from battery_analysis.store import columnar
+from battery_analysis.store.sketches import sketch
 
 Kind = Literal["segment", "cycles", "overview"]
 
@@ -116,6 +117,7 @@ def segment_item(run: columnar.Encoded, rows: pl.DataFrame, method: CycleMethod 
     """Return a segment as it stands in the spool file; ``offset`` records of the test come before the frame."""
     described = run.described()
     described["first"] += offset
+    described["sketches"] = sketch(rows)
     return bson.encode({"kind": "segment", **described, **_ranges(rows, CYCLE_COLUMN[method])})
 
 

@@ -74,9 +74,9 @@ def tests_of_cell(cell: str | None) -> dict[str, str]:
 
 
 @asked
-def tests(containing: str = "") -> dict[str, str]:
-    """Return tests with cycles whose words begin with those of a text, newest first: names by id."""
-    found = search.search(search.Query(text=containing, min_cycles=1, limit=MOST_OFFERED))
+def tests(containing: str = "", *, with_cycles: bool = True) -> dict[str, str]:
+    """Return tests, those with cycles or all, whose words begin with those of a text, newest first: names by id."""
+    found = search.search(search.Query(text=containing, min_cycles=1 if with_cycles else None, limit=MOST_OFFERED))
     return {str(each.id): _labelled(each.cell_code, each.name) for each in found}
 
 

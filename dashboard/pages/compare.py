@@ -54,7 +54,6 @@ def layout(**query: Given) -> Component:
         )
     given = {name: links.text(each) for name, each in query.items()}
     cells, tests = links.texts(query.get("cell")), links.texts(query.get("test"))
-    found, _ = lives.several(cells[:MOST], tests[:MOST]) if cells or tests else ([], [])
     quantity = (
         parts.select(_id("y"), "Quantity", {name: each.title for name, each in QUANTITIES.items()}, given.get("y")),
         parts.select(_id("x"), "Against", AXES, given.get("x")),
@@ -67,8 +66,8 @@ def layout(**query: Given) -> Component:
         pickers.cells("compare", cells),
         pickers.tests("compare", tests),
         parts.select("compare-kind", "Add all cells of", lives.kinds(), every="Choose"),
-        parts.select(_id("group"), "Colour and group by", _groups(found), given.get("group"), every="Each by itself"),
-        parts.select(_id("line"), "Line by", comparing.trait_titles(found), given.get("line"), every="Nothing"),
+        parts.select(_id("group"), "Colour and group by", _groups(()), given.get("group"), every="Each by itself"),
+        parts.select(_id("line"), "Line by", {}, given.get("line"), every="Nothing"),
     )
     return parts.page(
         TITLE,
@@ -96,12 +95,15 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
     numbers = parts.card(
         "What is left",
         parts.toolbar(parts.text_input(_id("at"), "Retention at cycles", given.get("at") or RETAINED_AT)),
-        dag.AgGrid(
-            id="compare-table",
-            columnDefs=[],
-            rowData=[],
-            defaultColDef={"resizable": True, "minWidth": 70},
-            dashGridOptions={"rowHeight": _ROW_HEIGHT, "headerHeight": 36, "ensureDomOrder": True},
+        html.Div(
+            dag.AgGrid(
+                id="compare-table",
+                columnDefs=[],
+                rowData=[],
+                defaultColDef={"resizable": True, "minWidth": 70},
+                dashGridOptions={"rowHeight": _ROW_HEIGHT, "headerHeight": 36, "ensureDomOrder": True},
+            ),
+            className="grid-box",
         ),
         dcc.Download(id="compare-download"),
         actions=[parts.menu("Export", *exports)],
@@ -316,7 +318,7 @@ def _said(table: pl.DataFrame, one: str, other: str) -> str:
     if row.get("pearson_r") is None:
         return str(row.get("reason") or "The same number twice.")
     return (
-        f"{row['n']} lives: Pearson's r {row['pearson_r']:.3f} (p {row['pearson_p']:.2g}), "
+        f"{row['n']} cells and tests: Pearson's r {row['pearson_r']:.3f} (p {row['pearson_p']:.2g}), "
         f"Spearman's rho {row['spearman_rho']:.3f} (p {row['spearman_p']:.2g}). A correlation is no cause."
     )
 

@@ -97,6 +97,7 @@ def test_only_what_nothing_names_is_swept_and_only_once_it_is_old(
     found = garbage.find(store, NOW)
     assert {name: len(ids) for name, ids in found.items()} == {
         "frame_segments": 1,
+        "segment_sketches": 1,
         "cycle_blocks": 1,
         "overviews": 1,
         "dataset_blocks": 0,
@@ -105,7 +106,7 @@ def test_only_what_nothing_names_is_swept_and_only_once_it_is_old(
     }
     assert found["raw.files"] == [orphan.file_id]
     assert sum(map(len, garbage.find(store).values())) == 0
-    assert garbage.sweep(store, found) == 4
+    assert garbage.sweep(store, found) == 5
     assert sum(map(len, garbage.find(store, NOW).values())) == 0
     assert store.database["raw.chunks"].count_documents({"files_id": orphan.file_id}) == 0
     assert frames.load_frame(store, test.id, form="polars").equals(before)
