@@ -41,7 +41,7 @@ def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with
 
 def _wide(labelled: Component) -> Component:
     """Give a choice of several room for what is chosen."""
-    labelled.className = f"{labelled.className} control-wide"
+    labelled.className = f"{labelled.className} roomy"
     return labelled
 
 
