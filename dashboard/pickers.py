@@ -27,7 +27,7 @@ def cells(page: str, chosen: Sequence[str]) -> Component:
     control = dcc.Dropdown(
         id=links.control(page, "cell"), options=options, value=list(chosen), multi=True, placeholder="Type cell codes"
     )
-    return _wide(parts.labelled("Cells", control))
+    return parts.labelled("Cells", control, roomy=True)
 
 
 def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with_cycles: bool = True) -> Component:
@@ -36,13 +36,7 @@ def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with
     control = dcc.Dropdown(
         id=links.control(page, "test"), options=options, value=list(chosen), multi=True, placeholder="Type words"
     )
-    return _wide(parts.labelled(label, control))
-
-
-def _wide(labelled: Component) -> Component:
-    """Give a choice of several room for what is chosen."""
-    labelled.className = f"{labelled.className} roomy"
-    return labelled
+    return parts.labelled(label, control, roomy=True)
 
 
 def _options(named: dict[str, str]) -> list[dict[str, str]]:
