@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid as dag
+from dash import ALL as EVERY
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
@@ -351,7 +352,7 @@ def register_callbacks(app: Dash) -> None:
     )(tabulate)
     app.callback(
         Output("compare-download", "data"),
-        [Input({"type": "compare-export", "form": form}, "n_clicks") for form in tables.FORMS],
+        Input({"type": "compare-export", "form": EVERY}, "n_clicks"),
         *_values(State, *_SUBJECT, "group", "reference", "at"),
         prevent_initial_call=True,
     )(send_table)
