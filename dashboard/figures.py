@@ -51,6 +51,11 @@ def theme() -> Theme:
         return "light"
 
 
+def muted() -> str:
+    """Return the colour of what stands behind, such as measured points below fitted lines."""
+    return _INK[theme()]["muted"]
+
+
 def template(shade: Theme) -> dict[str, Any]:
     """Return the plotly template of a theme."""
     ink = _INK[shade]
@@ -132,7 +137,7 @@ def figure_card(
         title: What it shows; also the name of exported files.
         drawn: The figure, where it is known already.
         controls: What chooses what is drawn.
-        height: In pixels, kept free until the figure comes.
+        height: In pixels; it counts, not that of the figure.
         wide: Whether it takes a whole row.
     """
     empty = {"data": [], "layout": {"template": template(theme()), "height": height}}
