@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from dashboard.pages import (
     advanced,
     cell,
+    compare,
     cycles,
     differential,
     eis,
@@ -61,6 +62,7 @@ PAGES = cast(
         missing,
         cycles,
         series,
+        compare,
         differential,
         eis,
         advanced,
