@@ -23,6 +23,7 @@ from dashboard.pages import (
     series,
     test,
     tests,
+    traits,
     watchers,
 )
 
@@ -58,6 +59,7 @@ PAGES = cast(
         tests,
         cell,
         raw_files,
+        traits,
         missing,
         cycles,
         series,
