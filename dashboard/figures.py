@@ -132,12 +132,12 @@ def figure_card(
         title: What it shows; also the name of exported files.
         drawn: The figure, where it is known already.
         controls: What chooses what is drawn.
-        height: In pixels, kept free until the figure comes.
+        height: In pixels; it counts, not that of the figure.
         wide: Whether it takes a whole row.
     """
     empty = {"data": [], "layout": {"template": template(theme()), "height": height}}
     config = _CONFIG | {"modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
-    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"minHeight": height}, responsive=True)
+    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"height": height}, responsive=True)
     shown = html.Div(
         [
             parts.toolbar(*controls) if controls else None,

@@ -1,7 +1,4 @@
-"""Files that the server prepares on request, fetched as streams: callbacks make them, a route hands them out.
-
-``offer`` runs in a callback, so that an error stands where the reader asked, and returns the address to fetch from.
-"""
+"""Files that the server has prepared on request: a route hands each out, under an address that nobody can guess."""
 
 from __future__ import annotations
 
@@ -12,21 +9,20 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
-from dash.development.base_component import Component
+from dash import Dash
 from starlette.responses import FileResponse, PlainTextResponse, Response
-
-from battery_analysis.errors import BatteryAnalysisError
 
 KEPT_SECONDS = 3600
 """How long a file can be fetched."""
 
 MOST_KEPT = 20
 """How many are kept at once; the oldest goes first."""
+
+_PATH = "/prepared/{token}"
 
 
 @dataclass
@@ -38,53 +34,38 @@ class _Offered:
 
 _lock = threading.Lock()
 _offered: dict[str, _Offered] = {}
+_root: Path | None = None
 
 
-def offer(write: Callable[[Path], Sequence[Path]], name: str) -> str:
-    """Let a function write files into a folder of their own, and return the address under which they can be fetched.
+def new_folder() -> Path:
+    """Return an empty folder to write into, gone at the latest with the server."""
+    global _root
+    with _lock:
+        _root = _root or Path(tempfile.mkdtemp(prefix="battery-prepared-"))
+    return Path(tempfile.mkdtemp(dir=_root))
+
+
+def offer(files: Sequence[Path], folder: Path, name: str) -> tuple[str, str]:
+    """Keep files for whoever asked for them, and return name and address of what can be fetched.
 
     Args:
-        write: Writes into the folder it is given and returns what it wrote; several files become one zip.
+        files: What was written; several become one zip.
+        folder: Holds them, made by ``new_folder``; it is removed with them.
         name: Of the zip, without its suffix.
-
-    Raises:
-        BatteryAnalysisError: Whatever ``write`` raises, or the disk is full.
     """
-    folder = Path(tempfile.mkdtemp(prefix="battery-download-"))
-    try:
-        files = write(folder)
-        file = files[0] if len(files) == 1 else _zipped(folder / f"{name}.zip", files)
-    except OSError as exc:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise BatteryAnalysisError(f"{name}: cannot be prepared: {exc.strerror or exc}") from exc
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    from battery_analysis.files import safe_name
+
+    file = files[0] if len(files) == 1 else _zipped(folder / f"{safe_name(name)}.zip", files)
     token = secrets.token_urlsafe(24)
     with _lock:
         _offered[token] = _Offered(folder, file, time.monotonic())
         _forget_old()
-    return f"/prepared/{token}"
-
-
-def receiver(id: str) -> Component:
-    """Return what fetches a file: a callback that puts the address of ``offer`` into ``Output(id, "data")``."""
-    return html.Div([dcc.Store(id=id), dcc.Store(id={"type": "fetched", "download": id})])
+    return file.name, _PATH.format(token=token)
 
 
 def register_callbacks(app: Dash) -> None:
     """Wire the route."""
-    app.server.add_api_route("/prepared/{token}", _fetch, include_in_schema=False)
-
-
-def register_receiver(app: Dash, id: str) -> None:
-    """Let the browser fetch what ``receiver(id)`` is told."""
-    app.clientside_callback(
-        ClientsideFunction("files", "fetch"),
-        Output({"type": "fetched", "download": id}, "data"),
-        Input(id, "data"),
-        prevent_initial_call=True,
-    )
+    app.server.add_api_route(_PATH, _fetch, include_in_schema=False)
 
 
 def _fetch(token: str) -> Response:
@@ -92,7 +73,8 @@ def _fetch(token: str) -> Response:
         found = _offered.get(token)
     if found is None or not found.file.exists():
         return PlainTextResponse("This file is no longer kept; please ask for it again.", 404)
-    return FileResponse(found.file, filename=found.file.name)
+    length = {"Content-Encoding": "identity"}  # or it would be compressed on its way, and lose its length
+    return FileResponse(found.file, media_type="application/octet-stream", filename=found.file.name, headers=length)
 
 
 def _zipped(target: Path, files: Sequence[Path]) -> Path:
@@ -114,5 +96,5 @@ def _forget_old() -> None:
 
 @atexit.register
 def _forget_all() -> None:
-    for each in _offered.values():
-        shutil.rmtree(each.folder, ignore_errors=True)
+    if _root is not None:
+        shutil.rmtree(_root, ignore_errors=True)

@@ -1,15 +1,7 @@
-// Files to and from the server: what it has prepared is fetched, what a person chooses is sent as a stream.
+// Files that a person chooses are sent to the server as streams.
 (function () {
   "use strict";
   const clientside = window.dash_clientside = window.dash_clientside || {};
-
-  clientside.files = {
-    // The answer is an attachment: the page stays.
-    fetch(address) {
-      if (typeof address === "string" && address.startsWith("/prepared/")) window.location.assign(address);
-      return clientside.no_update;
-    },
-  };
 
   // A box with data-upload="/attachments" and data-sample takes files by its button or dropped on it; its status says
   // how far they are, and the store that data-done names is told when something has arrived.

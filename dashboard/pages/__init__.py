@@ -7,7 +7,19 @@ from typing import Any, Protocol, cast
 from dash import Dash
 from dash.development.base_component import Component
 
-from dashboard.pages import cycles, differential, eis, overview, raw_files, sample, samples, series, test, tests
+from dashboard.pages import (
+    cell,
+    cycles,
+    differential,
+    eis,
+    overview,
+    raw_files,
+    sample,
+    samples,
+    series,
+    test,
+    tests,
+)
 
 WATCH, FIND, LOOK, THINK = GROUPS = ("Watch", "Find", "Look", "Think")
 
@@ -30,4 +42,7 @@ class Page(Protocol):
         ...
 
 
-PAGES = cast("tuple[Page, ...]", (overview, samples, tests, raw_files, cycles, series, differential, eis, test, sample))
+PAGES = cast(
+    "tuple[Page, ...]",
+    (overview, samples, tests, cell, raw_files, cycles, series, differential, eis, test, sample),
+)

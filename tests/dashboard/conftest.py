@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {"/sample": "sample=LG012"}
+SELECTIONS: dict[str, str] = {"/cell": "cell=LG012", "/sample": "sample=LG012"}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
@@ -190,7 +192,13 @@ def visit(page: Tab, lab: Lab) -> Callable[[str], Tab]:
 def settled(tab: Tab) -> None:
     """Wait until the page has its heading and nothing is under way."""
     tab.locator("main h1").wait_for()
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("networkidle", timeout=4 * WAIT_MILLISECONDS)
+
+
+def run_beside(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a thread of its own: Playwright's event loop stays on the main one for the whole session."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture(params=PAGES, ids=lambda each: each.__name__.rpartition(".")[2])

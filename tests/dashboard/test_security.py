@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from dashboard.security import CALLBACK_BYTES, Guard, headers
-from tests.dashboard.conftest import Lab
+from tests.dashboard.conftest import Lab, run_beside
 
 HERE = {"host": "localhost:8050"}
 
@@ -44,7 +43,8 @@ def asked(
     waiting = list(pieces)
     pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
     scope = {"type": kind, "method": method, "path": path, "headers": pairs, "query_string": b""}
-    asyncio.run(Guard(application, host=host, answer_headers=headers(()))(scope, receive, send))
+    guard = Guard(application, host=host, answer_headers=headers(()))
+    run_beside(guard(scope, receive, send))
     if not heard or heard[0]["type"] == "websocket.close":
         return 0, {}
     return heard[0]["status"], {name.decode(): value.decode() for name, value in heard[0]["headers"]}

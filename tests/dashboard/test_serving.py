@@ -11,7 +11,7 @@ import pytest
 
 from dashboard.__main__ import announce, main
 from dashboard.app import threaded
-from tests.dashboard.conftest import free_port
+from tests.dashboard.conftest import free_port, run_beside
 from tests.test_house import HEAVY, IMPORT_ALL, PLOTTING, ROOT, python
 
 
@@ -51,7 +51,7 @@ def test_callbacks_do_not_wait_for_one_another() -> None:
     async def two() -> None:
         await asyncio.gather(*(threaded(both.wait)(timeout=5) for _ in range(2)))
 
-    asyncio.run(two())
+    run_beside(two())
 
 
 def test_importing_the_dashboard_does_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""A cell's page tells everything about a cell code, and keeps up with what is done there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from battery_analysis.analysis.dataset import DATASET_SCHEMA
+from battery_analysis.settings import Settings
+from battery_analysis.store import Store, datasets, open_store, samples
+from battery_analysis.store import tests as stored_tests
+from dashboard import figures_cell
+from dashboard.data import cells
+from tests.builders import cycling_frame, read_result, save
+from tests.dashboard.conftest import Lab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
+
+Visit = Callable[[str], "Tab"]
+
+
+def test_a_cell_is_shown_with_its_life_and_the_address_follows_the_choice(visit: Visit) -> None:
+    tab = visit("/cell?cell=LG012")
+    numbers = tab.locator("#cell-numbers")
+    numbers.get_by_text("221", exact=True).wait_for()
+    assert numbers.get_by_text("27 d 17 h").is_visible()
+    assert tab.locator(".js-plotly-plot .ytitle").all_text_contents() == ["Capacity / Ah", "Efficiency / %", "Test"]
+    assert tab.get_by_text("coulombic efficiency above 1.02").is_visible()
+    tests = tab.get_by_role("table", name="Tests of LG012")
+    assert tests.get_by_text("22 to 221").is_visible()
+    tab.locator('[id=\'{"page":"cell","query":"cell"}\']').click()
+    tab.get_by_role("option", name="NC052").click()
+    tab.get_by_role("table", name="Tests of NC052").wait_for()
+    numbers.get_by_text("153", exact=True).wait_for()
+    assert numbers.get_by_text("mAh").count() == 2
+    assert tab.url.endswith("/cell?cell=NC052")
+
+
+def test_a_code_that_no_test_has_is_said(visit: Visit) -> None:
+    tab = visit("/cell?cell=%3Cb%3Enobody%3C/b%3E")
+    assert tab.get_by_text("no test has the cell code '<b>nobody</b>'").is_visible()
+
+
+def test_an_older_version_of_the_dataset_comes_back_as_a_new_one(visit: Visit, lab: Lab) -> None:
+    settings = Settings.load(environ={}, db_uri=lab.db_uri, db_name=lab.db_name, data_dir=lab.data_dir)
+    with open_store(settings) as store:
+        test = datasets.version_of("FE022").tests[0].test
+        stored_tests.move(store, test, samples.by_name("FE021"), "FE021")
+        stored_tests.move(store, test, samples.by_name("FE022"), "FE022")
+    tab = visit("/cell?cell=FE022")
+    versions = tab.get_by_role("table", name="Versions of the dataset")
+    assert versions.get_by_role("row").nth(1).get_by_role("cell").all_inner_texts()[3:] == ["1", "120"]
+    tab.on("dialog", lambda dialog: dialog.accept())
+    tab.get_by_role("button", name="Go back to it").click()
+    tab.get_by_text("Version 4 is new and equals version 2.").wait_for()
+    assert versions.get_by_role("row").nth(1).get_by_role("cell").all_inner_texts()[2:] == ["goes back to 2", "0", "0"]
+    tab.get_by_role("button", name="Build anew").click()
+    tab.get_by_text("Version 5 is new.").wait_for()
+
+
+def test_a_report_is_prepared_in_the_background_and_saved(visit: Visit, lab: Lab) -> None:
+    tab = visit("/cell?cell=ZN032")
+    tab.locator("#cell-form").select_option("report-html")
+    tab.get_by_role("button", name="Prepare").click()
+    link = tab.get_by_role("link", name="Save ZN032.html")
+    link.wait_for(timeout=60_000)
+    answer = tab.request.get(f"{lab.url}{link.get_attribute('href')}")
+    assert b"Cell ZN032" in answer.body()
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert tab.request.get(f"{lab.url}/prepared/guessed").status == 404
+
+
+def test_a_cell_is_written_in_every_form(settings: Settings, store: Store, tmp_path: Path) -> None:
+    save(store, tmp_path, read_result(cycling_frame()))
+    datasets.rebuild(store, "AB12")
+    for form in (*cells.EXPORTS, *cells.CRATES):
+        folder = tmp_path / form
+        folder.mkdir()
+        files = cells.write(settings, "AB12", form, folder)
+        assert sorted(files) == sorted(folder.iterdir())
+        assert all(file.stat().st_size for file in files)
+
+
+def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """A cycle table of a cell with these values."""
+    absent = dict.fromkeys(DATASET_SCHEMA)
+    return pl.DataFrame([{**absent, **row} for row in rows], schema=DATASET_SCHEMA)
+
+
+def test_cycles_that_are_not_complete_are_hollow_and_units_fit_the_size() -> None:
+    cycles = table(
+        [
+            {
+                "cycle_count": number,
+                "test_id": "a" if number < 3 else "b",
+                "complete": number < 4,
+                "discharge_capacity_ah": 0.003,
+            }
+            for number in (1, 2, 3, 4)
+        ]
+    )
+    drawn = figures_cell.capacity(cycles)
+    assert drawn.layout.yaxis.title.text == "Capacity / mAh"
+    assert list(drawn.data[0].y) == [3.0, 3.0, 3.0, 3.0]
+    assert list(drawn.data[0].marker.symbol) == ["circle", "circle", "circle", "circle-open"]
+    assert [shape.x0 for shape in drawn.layout.shapes] == [2.5]
+
+
+def test_few_strange_efficiencies_do_not_hide_the_others() -> None:
+    values = [0.999] * 99 + [14.0]
+    cycles = table(
+        [
+            {"cycle_count": number, "test_id": "a", "complete": True, "coulombic_efficiency": value}
+            for number, value in enumerate(values)
+        ]
+    )
+    drawn = figures_cell.efficiency(cycles)
+    assert drawn.layout.yaxis.range[1] < 101
+    assert max(drawn.data[0].y) == 1400
+    assert figures_cell.efficiency(cycles.head(50)).layout.yaxis.range is None
