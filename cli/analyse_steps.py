@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from battery_analysis.errors import AnalysisError
-from cli.answer import Answer, CsvOption, show
+from cli.answer import CsvOption, show
 from cli.common import MOST, Context, command, new_app
 from cli.subject import open_subjects
 
@@ -43,13 +43,12 @@ def pulses(
     as_csv: CsvOption = False,
 ) -> None:
     """Tabulate DC resistances at steps of the current, against state of charge."""
-    from battery_analysis.analysis.pulses import TIMES_SECOND
-    from battery_analysis.analysis.pulses import pulses as tabulate
+    from battery_analysis.analysis import answers
 
     with open_subjects(context, [target]) as (subject,):
         frame = subject.frame()
-    found = tabulate(frame, times_second=time or TIMES_SECOND, capacity_ah=capacity, initial_soc=initial_soc)
-    show(context, Answer({"subject": subject.name}, {"pulses": found}), as_csv=as_csv)
+    found = answers.pulses(frame, times_second=time or (), capacity_ah=capacity, initial_soc=initial_soc)
+    show(context, answers.merged(found, subject=subject.name), as_csv=as_csv)
 
 
 @command(app, "gitt")
@@ -65,18 +64,13 @@ def gitt(
     as_csv: CsvOption = False,
 ) -> None:
     """Compute diffusion coefficients from a titration, by a thickness, a radius, or the other four together."""
-    from battery_analysis.analysis import gitt as titration
+    from battery_analysis.analysis import answers
+    from battery_analysis.analysis.gitt import Geometry
 
-    geometry = titration.Geometry(thickness_um, particle_radius_um, mass_g, molar_mass, molar_volume, area_cm2)
-    is_given = any(value is not None for value in asdict(geometry).values())
+    geometry = Geometry(thickness_um, particle_radius_um, mass_g, molar_mass, molar_volume, area_cm2)
     with open_subjects(context, [target]) as (subject,):
         frame = subject.frame()
-    tables = {"titrations": titration.gitt(frame, geometry if is_given else None)}
-    tables["pseudo_ocv"] = titration.pseudo_ocv(frame)
-    said = (
-        () if is_given else ("no diffusion coefficients: neither a thickness nor a radius nor mass and volume given",)
-    )
-    show(context, Answer({"subject": subject.name}, tables, said), as_csv=as_csv)
+    show(context, answers.merged(answers.gitt(frame, geometry), subject=subject.name), as_csv=as_csv)
 
 
 @command(app, "protocol")
@@ -91,6 +85,7 @@ def protocol(
     import polars as pl
 
     from battery_analysis.analysis import protocol as protocols
+    from battery_analysis.analysis.answers import Answer
 
     found: list[tuple[str, protocols.Protocol]] = []
     said: list[str] = []
@@ -131,6 +126,7 @@ def ocv(
 ) -> None:
     """Fit half-cell curves to a slow half cycle; with --aged, say which modes of degradation led there."""
     from battery_analysis.analysis import ocv as fitting
+    from battery_analysis.analysis.answers import Answer
 
     electrodes = _half_cell(positive, "positive"), _half_cell(negative, "negative")
     with open_subjects(context, [target, *([aged] if aged else [])]) as subjects:
@@ -157,6 +153,7 @@ def eis(
 ) -> None:
     """Test a spectrum (Kramers-Kronig), read its landmarks, fit and compare circuits, find relaxation times."""
     from battery_analysis.analysis import circuit_fit, impedance
+    from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.kramers_kronig import kramers_kronig
 
     with open_subjects(context, [target]) as (subject,):

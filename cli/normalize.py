@@ -73,22 +73,14 @@ def normalize(
 
 
 def _facts(cell: NormalisedCell) -> dict[str, Any]:
-    return {**asdict(cell), "lacks": _lacks(cell)}
-
-
-def _lacks(cell: NormalisedCell) -> list[str]:
-    """Return the properties without which something cannot be known."""
-    from battery_analysis.analysis.normalise import FORMULAS
-
-    needed = dict.fromkeys(name for formula in FORMULAS for name in formula.properties)
-    return [name for name in needed if not getattr(cell.properties, name)]
+    return {**asdict(cell), "lacks": cell.lacks}
 
 
 def _row(cell: NormalisedCell) -> dict[str, Any]:
     measured = {name: value for name, value in asdict(cell.measured).items() if name != "reasons"}
     numbers = {each.name: each.value for each in cell.quantities}
     head = {"cell_code": cell.cell_code, "sample": cell.sample, "cycle_count": cell.cycle_count}
-    return {**head, **measured, **numbers, "lacks": ", ".join(_lacks(cell))}
+    return {**head, **measured, **numbers, "lacks": ", ".join(cell.lacks)}
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:

@@ -34,7 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for package in ("battery_analysis", "dashboard"):
         logging.getLogger(package).setLevel(options.log_level.upper())
     try:
-        _serve(_settings(options), open_browser=options.browser)
+        _serve(_settings(options), options.config, open_browser=options.browser)
     except BatteryAnalysisError as exc:
         print(f"error: {one_line(str(exc))}", file=sys.stderr)
         return COULD_NOT_START
@@ -60,17 +60,19 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings.load(config=options.config, **given)
 
 
-def _serve(settings: Settings, *, open_browser: bool) -> None:
+def _serve(settings: Settings, config: Path | None, *, open_browser: bool) -> None:
     with _listening(settings.host, settings.port) as listener:  # before the store is opened: a busy port costs nothing
         import uvicorn
 
         from dashboard import data
         from dashboard.app import create_app
+        from dashboard.data import logs
 
+        logs.keep(settings.data_dir)
         with data.opened(settings) as store:
             server = uvicorn.Server(
                 uvicorn.Config(
-                    create_app(store, settings),
+                    create_app(store, settings, config),
                     log_level="warning",
                     access_log=False,
                     server_header=False,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 from battery_analysis.errors import IngestError, ReadError, UnknownFormatError
 from battery_analysis.ingest.discover import Candidate
@@ -16,18 +18,28 @@ from battery_analysis.ingest.recognise import Recognised, recognise
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.spool import Spool, Spooled, open_spool
 from battery_analysis.ingest.threads import in_threads
-from battery_analysis.store import Store, raw_files
+from battery_analysis.store import Store, columnar, raw_files
+from battery_analysis.store.parcel import Parcel
+
+FIRST_CYCLES = 3
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What an import would take a file for."""
+    """What an import would take a file for, and what its reader found in it."""
 
     path: str
     relative: str
     decision: Decision | None
     reader: str | None
     problem: str | None = None
+    tester: str | None = None
+    started_at: datetime | None = None
+    records: int | None = None
+    cycles: int | None = None
+    first_cycles: Sequence[Mapping[str, Any]] = ()
+    """Rows of the cycle table, at most ``FIRST_CYCLES``."""
+    warnings: Sequence[str] = ()
 
 
 def preview_files(options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Preview]:
@@ -49,10 +61,25 @@ def preview_file(
         with _copied(candidate, spool, options) as (spooled, found):
             said = rules.of(candidate, found.reader.tester if found.reader else None)
             parcel = pool.submit(spooled.path, spooled.parcel, candidate.source, said.time_zone).result()
+            seen = replace(seen, **_found_by(parcel))
         decision = options.rules.decide(candidate, parcel.metadata, said.sample_patterns)
-        return replace(seen, decision=decision, reader=parcel.reader)
+        return replace(seen, decision=decision)
     except (ReadError, IngestError) as exc:
         return replace(seen, problem=getattr(exc, "reason", str(exc)))
+
+
+def _found_by(parcel: Parcel) -> dict[str, Any]:
+    block = next(parcel.items("cycles"), None)
+    first = columnar.decode(block["columns"]).head(FIRST_CYCLES).to_dicts() if block else []
+    return {
+        "reader": parcel.reader,
+        "tester": parcel.metadata.tester,
+        "started_at": parcel.metadata.started_at,
+        "records": parcel.record_count,
+        "cycles": parcel.summary.cycle_count,
+        "first_cycles": first,
+        "warnings": parcel.warnings,
+    }
 
 
 def plan_files(store: Store, options: ImportOptions, candidates: Iterable[Candidate]) -> Iterator[Outcome]:

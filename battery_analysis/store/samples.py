@@ -140,11 +140,8 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str |
         existing: Sample | None = visible(Sample).filter(name=name).first()
         sample = existing or Sample(name=name, created_by=author)
         before = _state(sample, values) if existing else {}
-        for key, value in values.items():
-            _set_field(sample, key, value)
+        with_fields(sample, values).updated_at = now()
         after = _state(sample, values)
-        sample.updated_at = now()
-        checked(sample)
         sample.save(validate=False)
     except NotUniqueError as exc:
         raise InvalidDocumentError(f"Sample {name!r}: another sample is already named {sample.name!r}") from exc
@@ -152,6 +149,19 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str |
         raise InvalidDocumentError(f"Sample {name!r}: cannot be stored: {exc}") from exc
     history.record(sample.id, before, after, author)
     tests.follow_sample(store, sample)
+    return sample
+
+
+def with_fields(sample: Sample, values: Mapping[str, Any]) -> Sample:
+    """Return a sample with fields set as ``set_fields`` does, not stored yet.
+
+    Raises:
+        InvalidDocumentError: No such field, or a value that does not fit it.
+        NotFoundError: A component names a sample that does not exist.
+    """
+    for key, value in values.items():
+        _set_field(sample, key, value)
+    checked(sample)
     return sample
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -70,6 +70,8 @@ class Query:
     max_cycles: int | None = None
     text: str | None = None
     ids: Sequence[ObjectId] | None = None
+    where: Sequence[Mapping[str, Any]] = ()
+    """Further conditions as MongoDB has them."""
     sort: str = "-started"
     limit: int | None = None
     skip: int = 0
@@ -173,6 +175,7 @@ def matching(query: Query, *, dated: bool = True) -> QuerySet:
     conditions += [{"words": {"$regex": f"^{re.escape(word)}"}} for word in words_of(query.text or "")]
     if query.ids is not None:
         conditions.append({"_id": {"$in": list(query.ids)}})
+    conditions += [dict(each) for each in query.where]
     cycles = _between(query.min_cycles, query.max_cycles)
     if cycles:
         conditions.append({"cycle_count": cycles})

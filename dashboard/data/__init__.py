@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ T = TypeVar("T")
 class _Used:
     store: Store
     settings: Settings
+    config: Path | None
 
 
 _used: _Used | None = None
@@ -41,10 +43,10 @@ def opened(settings: Settings) -> Iterator[Store]:
         yield store
 
 
-def use(store: Store, settings: Settings) -> None:
-    """Say what all pages of this process show."""
+def use(store: Store, settings: Settings, config: Path | None = None) -> None:
+    """Say what all pages of this process show, and which file the settings came from if one was named."""
     global _used
-    _used = _Used(store, settings)
+    _used = _Used(store, settings, config)
 
 
 def store() -> Store:
@@ -55,6 +57,11 @@ def store() -> Store:
 def settings() -> Settings:
     """Return the settings the dashboard was started with."""
     return _in_use().settings
+
+
+def config() -> Path | None:
+    """Return the settings file that was named on the command line."""
+    return _in_use().config
 
 
 def _in_use() -> _Used:

@@ -8,10 +8,15 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from dashboard.pages import (
+    advanced,
     cell,
+    compare,
     cycles,
     differential,
     eis,
+    import_,
+    logs,
+    missing,
     overview,
     raw_files,
     sample,
@@ -19,6 +24,7 @@ from dashboard.pages import (
     series,
     test,
     tests,
+    watchers,
 )
 
 WATCH, FIND, LOOK, THINK = GROUPS = ("Watch", "Find", "Look", "Think")
@@ -44,5 +50,23 @@ class Page(Protocol):
 
 PAGES = cast(
     "tuple[Page, ...]",
-    (overview, samples, tests, cell, raw_files, cycles, series, differential, eis, test, sample),
+    (
+        overview,
+        import_,
+        watchers,
+        logs,
+        samples,
+        tests,
+        cell,
+        raw_files,
+        missing,
+        cycles,
+        series,
+        compare,
+        differential,
+        eis,
+        advanced,
+        test,
+        sample,
+    ),
 )

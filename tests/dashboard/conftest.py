@@ -34,7 +34,12 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {"/cell": "cell=LG012", "/sample": "sample=LG012", "/series": "test={test_id}"}
+SELECTIONS: dict[str, str] = {
+    "/cell": "cell=LG012",
+    "/sample": "sample=LG012",
+    "/compare": "cell=LG012&cell=LG013&cell=FE021&cell=NC051",
+    "/series": "test={test_id}",
+}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 

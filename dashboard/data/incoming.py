@@ -1,0 +1,95 @@
+"""Files that were uploaded: received, looked at, and handed to an import."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from battery_analysis.ingest import sample_rules
+from battery_analysis.ingest.uploads import Announced, Batch, Uploads
+from dashboard.data import asked, processes, settings
+from dashboard.data.requests import Asked
+
+__all__ = ["Batch", "begin", "confirm", "spool", "tidy", "under_way"]
+
+
+@functools.cache
+def spool() -> Uploads:
+    """Return the uploads of the data folder."""
+    return Uploads(settings().data_dir)
+
+
+@asked
+def begin(announced: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
+    """Open a batch of files, each a path, a size in bytes and a time of change in ms, and say what is here of each.
+
+    Raises:
+        IngestError: A path is unsafe, there are too many or too large files, or no room for them.
+    """
+    tidy()
+    batch = spool().begin([Announced(*each) for each in announced])
+    files = [
+        {"path": each.path, "size": each.size, "received": batch.received(number)}
+        for number, each in enumerate(batch.files)
+    ]
+    return {"id": batch.id, "files": files}
+
+
+def under_way() -> list[Batch]:
+    """Return the batches that are not imported yet, the newest first."""
+    return spool().under_way()
+
+
+@asked
+def tidy() -> None:
+    """Remove what was imported, and what is older than a day."""
+    spool().tidy()
+
+
+@asked
+def confirm(batch_id: str, how: Asked, samples: Mapping[str, str]) -> list[processes.Started]:
+    """Import a batch: its archives each by themselves, all else together.
+
+    Args:
+        batch_id: The batch.
+        how: What is said of all its files.
+        samples: The sample of files for which people have named one, by path; those in an archive as
+            ``ARCHIVE!/PATH``.
+
+    Raises:
+        NotFoundError: There is no such batch any more.
+        IngestError: It is not complete, or a file of the same name is being imported.
+    """
+    taken = spool().take_in(batch_id)
+    started = []
+    if taken.plain:
+        chosen = {path: samples[path] for path in taken.plain if samples.get(path) and not how.sample}
+        words = [*how.words(), *_map(batch_id, chosen)]
+        words += [f"--include=/{_literally(path)}" for path in taken.plain]
+        started.append(_start(str(taken.folder), words, ", ".join(taken.plain)))
+    for number, archive in enumerate(taken.archives):
+        prefix = f"{archive}!/"
+        chosen = {path.removeprefix(prefix): name for path, name in samples.items() if path.startswith(prefix) and name}
+        words = [*how.words(), *_map(f"{batch_id}-{number}", {} if how.sample else chosen)]
+        started.append(_start(str(taken.folder / archive), words, archive))
+    return started
+
+
+def _start(root: str, words: Sequence[str], about: str) -> processes.Started:
+    return processes.start("import", ["import", *words, "--", root], about=about, then=tidy)
+
+
+def _map(name: str, chosen: Mapping[str, str]) -> list[str]:
+    if not chosen:
+        return []
+    folder = spool().maps
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.csv"
+    sample_rules.write_sample_map(path, chosen)
+    return [f"--sample-map={path}"]
+
+
+def _literally(path: str) -> str:
+    """Return a glob that means this path alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)

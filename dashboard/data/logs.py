@@ -1,0 +1,122 @@
+"""What the dashboard, and the imports and watchers that it started, have said lately."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from battery_analysis.errors import one_line
+from dashboard.data import processes
+
+LEVELS = ("debug", "info", "warning", "error")
+MOST = 300
+"""Lines that are shown."""
+
+FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_OWN = "dashboard.log"
+_OWN_BYTES = 4 << 20
+_READ_FILES = 20
+_READ_BYTES = 128 << 10
+_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) ([\w.]+): (.*)")
+_ECHO = re.compile(r"(created|updated|unchanged|duplicate|failed|skipped) +\S")
+"""How commands print an outcome, which their log says as well, with its time."""
+_FAILED = re.compile(r": failed ")
+_NAMED = re.compile(r"(import|rollback|watch)-(\d{8}T\d{6}\.\d+)\.log")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a log; what stands below it, such as where an error came from, belongs to its text."""
+
+    at: datetime
+    level: str
+    """One of ``LEVELS``."""
+    source: str
+    text: str
+
+
+class _OneLine(logging.Formatter):
+    """Keeps names of files from breaking a line of the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return one_line(super().formatMessage(record))
+
+
+def keep(data_dir: Path) -> None:
+    """Write what this process logs into the data folder, too; a folder that cannot be written is said."""
+    path = data_dir / "logs" / _OWN
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=_OWN_BYTES, backupCount=1, encoding="utf-8")
+    except OSError as exc:
+        logging.getLogger(__name__).warning("%s: the log is not kept: %s", path, exc.strerror)
+        return
+    handler.setFormatter(_OneLine(FORM))
+    logging.getLogger().addHandler(handler)
+
+
+def sources() -> dict[str, str]:
+    """Return the logs that there are, the one written last first: their names for people, by file name."""
+    return {path.name: _spelled(path) for path in _files()}
+
+
+def lines(source: str | None, level: str, text: str | None) -> list[Line]:
+    """Return the newest lines, newest first.
+
+    Args:
+        source: File name of one log; None: of all.
+        level: One of ``LEVELS``: the least that is shown.
+        text: What lines must hold, in any case.
+    """
+    least = LEVELS.index(level)
+    wanted = (text or "").casefold()
+    found = [
+        line
+        for path in _files()[:_READ_FILES]
+        if source is None or path.name == source
+        for line in _read(path)
+        if LEVELS.index(line.level) >= least and wanted in f"{line.source} {line.text}".casefold()
+    ]
+    return sorted(found, key=lambda line: line.at)[: -MOST - 1 : -1]
+
+
+def _files() -> list[Path]:
+    found = [(path.stat().st_mtime, path) for path in processes.logs_folder().glob("*.log") if path.is_file()]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _spelled(path: Path) -> str:
+    if named := _NAMED.fullmatch(path.name):
+        at = datetime.strptime(named[2], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+        return f"{named[1]} of {at:%Y-%m-%d %H:%M:%S}"
+    return path.stem
+
+
+def _read(path: Path) -> list[Line]:
+    source = _spelled(path)
+    at = _began(path)
+    found: list[Line] = []
+    for text in processes.tail(path, _READ_BYTES).splitlines():
+        if parsed := _LINE.fullmatch(text):
+            at = datetime.strptime(parsed[1], "%Y-%m-%d %H:%M:%S").astimezone(UTC)  # logs are in local time
+            level = "warning" if parsed[2] == "INFO" and _FAILED.search(parsed[4]) else parsed[2].lower()
+            found.append(Line(at, "error" if level == "critical" else level, source, parsed[4]))
+        elif _ECHO.match(text) or not text.strip():
+            continue
+        elif found and (text.startswith((" ", "Traceback")) or "\n" in found[-1].text):
+            found[-1] = Line(found[-1].at, found[-1].level, source, f"{found[-1].text}\n{text}")
+        else:
+            found.append(Line(at, "error" if text.startswith("error: ") else "info", source, text))
+    return found
+
+
+def _began(path: Path) -> datetime:
+    named = _NAMED.fullmatch(path.name)
+    if named is None:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return datetime.strptime(named[2], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)

@@ -1,0 +1,152 @@
+"""Imports through the browser: files are looked at before they are stored, and jobs obey."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import zipfile
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.dashboard.conftest import Lab, settled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
+
+
+def a_recording(lab: Lab, change: str) -> bytes:
+    """Return the bytes of a test of the example lab that was never imported: one line of it is left out."""
+    path = next(path for path in lab.data_dir.rglob("LG012_rate_Channel*.CSV") if "uploads" not in path.parts)
+    lines = path.read_bytes().splitlines(keepends=True)
+    return b"".join(lines[: -int(change)])
+
+
+def uploaded(tab: Tab, *files: Path) -> None:
+    """Choose files on the page of imports, and wait until all of them were looked at."""
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Choose files").click()
+    chooser.value.set_files(list(files))
+    tab.wait_for_url("**/import?upload=*")
+    tab.locator("#upload-preview input").first.wait_for(timeout=60_000)
+
+
+def ask(lab: Lab, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
+    """Ask the dashboard as a program does."""
+    connection = HTTPConnection(urlsplit(lab.url).netloc, timeout=20)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def announced(lab: Lab, *files: dict[str, Any]) -> tuple[int, str]:
+    """Announce files for upload."""
+    return ask(lab, "POST", "/uploads", json.dumps({"files": files}).encode())
+
+
+def test_an_uploaded_file_is_looked_at_named_and_imported_and_downloads_identical(
+    lab: Lab, visit: Callable[[str], Tab], tmp_path: Path
+) -> None:
+    content = a_recording(lab, "3")
+    name = "from <b>the tester.csv"
+    (tmp_path / name).write_bytes(content)
+    tab = visit("/import")
+    uploaded(tab, tmp_path / name)
+    row = tab.get_by_role("row", name=re.compile("from <b>the tester"))
+    assert "arbin_csv" in row.inner_text()
+    row.get_by_text("the first 3").click()
+    assert row.get_by_role("row").count() == 4  # the heading, and three cycles
+    tab.get_by_role("button", name="Import", exact=True).click()
+    tab.get_by_text("Nothing says of which sample these files are").wait_for()
+    tab.get_by_label(f"Sample of {name}").fill("Uploaded cell")
+    tab.get_by_role("button", name="Import", exact=True).click()
+    tab.get_by_text("1 created").wait_for(timeout=60_000)
+    tab.goto(f"{lab.url}/raw-files?name=from+%3Cb%3E")
+    settled(tab)
+    tab.get_by_role("link", name=name).first.click()
+    with tab.expect_download() as saving:
+        tab.get_by_role("link", name="Download").click()
+    assert Path(saving.value.path()).read_bytes() == content
+    deadline = time.monotonic() + 20
+    while any((lab.data_dir / "uploads" / "uploaded").rglob("*.csv")):  # the copy to import from has served
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_rolled_back_import_leaves_nothing_and_its_files_are_listed_with_their_outcomes(
+    lab: Lab, visit: Callable[[str], Tab], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "lab.zip", "w") as archive:
+        archive.writestr("ZZ099/run.csv", a_recording(lab, "5"))
+        archive.writestr("../../outside.csv", a_recording(lab, "7"))
+    tab = visit("/import")
+    uploaded(tab, tmp_path / "lab.zip")
+    assert "ZZ099" in tab.get_by_label("Sample of lab.zip!/ZZ099/run.csv").input_value()
+    tab.get_by_role("button", name="Import", exact=True).click()
+    tab.get_by_role("link", name="uploaded: lab.zip").click(timeout=60_000)
+    tab.get_by_role("button", name="Roll back").click(timeout=60_000)
+    tab.get_by_text("1 test that this import made will be removed").wait_for()
+    tab.get_by_role("gridcell", name="created").wait_for()
+    tab.get_by_role("gridcell", name="failed").wait_for()
+    tab.get_by_role("button", name="Roll back").last.click()
+    tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
+
+
+def test_an_upload_goes_on_where_it_stopped_and_takes_no_more_than_was_announced(lab: Lab) -> None:
+    content = b"0123456789" * 1000
+    file = {"path": "part/of it.bin", "size": len(content), "modified": 1}
+    batch = json.loads(announced(lab, file)[1])
+    place = f"/uploads/{batch['id']}/0"
+    assert ask(lab, "PATCH", f"{place}?offset=0", content[:4000]) == (200, '{"received":4000}')
+    assert ask(lab, "PATCH", f"{place}?offset=0", content[:4000]) == (409, '{"received":4000}')
+    again = json.loads(announced(lab, file)[1])
+    assert again["id"] == batch["id"]
+    assert again["files"][0]["received"] == 4000
+    status, said = ask(lab, "PATCH", f"{place}?offset=4000", content[4000:] + b"more")
+    assert status == 413
+    assert "10000 bytes were announced, more arrive" in said
+    assert ask(lab, "PATCH", f"{place}?offset=4000", content[4000:])[0] == 200
+    here = lab.data_dir / "uploads" / "incoming" / batch["id"] / "uploaded" / file["path"]
+    assert hashlib.sha256(here.read_bytes()).digest() == hashlib.sha256(content).digest()
+    assert ask(lab, "DELETE", f"/uploads/{batch['id']}")[0] == 204
+    assert not here.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "reason"),
+    [
+        ("../../.ssh/authorized_keys", 1, "leads out of its folder"),
+        ("/etc/passwd", 1, "leads out of its folder"),
+        ("a\\..\\b.csv", 1, "signs that no file name should have"),
+        ("x" * 300, 1, "too long"),
+        ("huge.csv", 1 << 60, "the most for one file"),
+    ],
+)
+def test_unsafe_and_oversized_files_are_refused_with_the_reason(lab: Lab, path: str, size: int, reason: str) -> None:
+    status, said = announced(lab, {"path": path, "size": size})
+    assert status == 400
+    assert reason in said
+
+
+def test_other_sites_cannot_upload(lab: Lab) -> None:
+    assert ask(lab, "POST", "/uploads", b"{}", Origin="http://elsewhere.example")[0] == 403
+    status, said = ask(lab, "PATCH", "/uploads/0/0", b"x", **{"Sec-Fetch-Site": "cross-site"})
+    assert status == 403
+    assert "own pages" in said
+
+
+def test_folders_of_the_server_are_only_those_of_the_settings(visit: Callable[[str], Tab], faults: list[str]) -> None:
+    tab = visit("/import")
+    tab.get_by_text("No folder of the server is open for import.").wait_for()
+    assert "import_roots" in tab.locator("main").inner_text()
+    tab = visit("/import?job=nonsense")
+    tab.get_by_text("24 hexadecimal digits wanted").wait_for()
+    faults.clear()

@@ -1,0 +1,77 @@
+"""Watchers and logs through the browser, with a folder of the server that the settings open."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page as Tab
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the server with one broken file in it, and nothing else."""
+    folder = tmp_path_factory.mktemp("share")
+    (folder / "cells").mkdir()
+    (folder / "cells" / "broken.ndax").write_bytes(b"PK\x03\x04 and no more")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(lab: Lab, share: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A dashboard on the example lab, whose settings open the folder."""
+    config = tmp_path_factory.mktemp("settings") / "settings.toml"
+    config.write_text(f'import_roots = ["{share}"]\ndebounce = 0.2\n')
+    environment = {**os.environ, "BATTERY_DATA_DIR": str(lab.data_dir), "BATTERY_WORKERS": "1", "PYTHONPATH": str(ROOT)}
+    with serving(environment, *lab.options, "--config", str(config)) as at:
+        yield at
+
+
+@pytest.fixture
+def tab(browser: Browser, url: str) -> Iterator[Tab]:
+    """A tab of a new reader."""
+    context = browser.new_context(base_url=url)
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_folder_outside_the_open_ones_is_refused_however_it_is_written(tab: Tab, share: Path) -> None:
+    for place in ("/etc", f"{share}/../../etc", f"{share}/cells/../../.."):
+        tab.goto(f"/import?folder={place}")
+        tab.get_by_text("not below a folder that the setting import_roots names").wait_for()
+    tab.goto("/import")
+    settled(tab)
+    tab.get_by_role("link", name=str(share)).click()
+    tab.get_by_role("link", name="cells/").click()
+    tab.get_by_role("button", name="Look at the first files").click()
+    tab.get_by_text("cannot be read").wait_for(timeout=30_000)
+
+
+def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, share: Path) -> None:
+    tab.goto("/watchers")
+    settled(tab)
+    tab.get_by_label("Folder").fill("/etc")
+    tab.get_by_role("button", name="Watch", exact=True).click()
+    tab.get_by_text("not below a folder that the setting import_roots names").wait_for()
+    tab.get_by_label("Folder").fill(str(share))
+    tab.get_by_role("button", name="Watch", exact=True).click()
+    tab.get_by_role("link", name=str(share)).click(timeout=30_000)
+    tab.get_by_role("gridcell", name="broken.ndax").wait_for(timeout=30_000)
+    tab.get_by_role("button", name=f"Stop watching {share}").click()
+    tab.locator("#watcher-facts").get_by_text("stopped", exact=True).wait_for(timeout=30_000)
+    tab.goto("/logs?level=warning")
+    settled(tab)
+    tab.get_by_role("row", name=re.compile("warning.*broken.ndax")).first.wait_for()
+    tab.get_by_label("Words").fill("no line holds this")
+    tab.get_by_text("No line fits.").wait_for()
+    assert "text=no+line+holds+this" in tab.url
