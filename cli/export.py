@@ -12,7 +12,21 @@ import typer
 from battery_analysis.errors import IngestError, NotFoundError, one_line
 from cli.common import MOST, Context, command, new_app, open_store, run
 from cli.output import counted, print_json
-from cli.search import TestType, query_of
+from cli.search_options import (
+    Chemistry,
+    DateRange,
+    Limit,
+    MaxCycles,
+    MinCycles,
+    Project,
+    SampleName,
+    Sort,
+    Tag,
+    Tester,
+    Text,
+    Type,
+    query_of,
+)
 
 if TYPE_CHECKING:
     from bson import ObjectId
@@ -58,24 +72,18 @@ def export(
     version: Annotated[
         int | None, typer.Option(min=1, max=MOST, metavar="N", help="Of the cell's dataset; without it, the newest.")
     ] = None,
-    sample: Annotated[str | None, typer.Option(metavar="NAME", help="Sample.")] = None,
-    chemistry: Annotated[str | None, typer.Option(metavar="NAME", help="Chemistry of the sample.")] = None,
-    date_range: Annotated[
-        str | None, typer.Option(metavar="FIRST:LAST", help="Days YYYY-MM-DD, both included; either may be empty.")
-    ] = None,
-    tester: Annotated[str | None, typer.Option(metavar="VENDOR", help="Such as Arbin, BioLogic, Neware.")] = None,
-    type: Annotated[
-        TestType | None, typer.Option(metavar="TYPE", help="cycling, eis, cv, gitt, hppc, ocv, other.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Tag; repeatable, all must be there.")] = None,
-    project: Annotated[str | None, typer.Option(metavar="NAME", help="Project of the sample.")] = None,
-    min_cycles: Annotated[int | None, typer.Option(min=0, max=MOST, metavar="N", help="At least so many.")] = None,
-    max_cycles: Annotated[int | None, typer.Option(min=0, max=MOST, metavar="N", help="At most so many.")] = None,
-    text: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Beginnings of words in names, tags, protocol and notes.")
-    ] = None,
-    sort: Annotated[str, typer.Option(metavar="KEY", help="Which come first, as in search.")] = "started",
-    limit: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="At most so many tests.")] = None,
+    sample: SampleName = None,
+    chemistry: Chemistry = None,
+    date_range: DateRange = None,
+    tester: Tester = None,
+    type: Type = None,
+    tag: Tag = None,
+    project: Project = None,
+    min_cycles: MinCycles = None,
+    max_cycles: MaxCycles = None,
+    text: Text = None,
+    sort: Sort = "started",
+    limit: Limit = None,
     everything: Annotated[bool, typer.Option("--all", help="All tests that there are.")] = False,
     license: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Of a crate: an address, or words; not stated without.")
