@@ -42,7 +42,7 @@ from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import Source, former_after, parts_after, refuse_the_past, runs_after
 from battery_analysis.store.raw_files import Labels
-from battery_analysis.store.words import search_words
+from battery_analysis.store.words import refresh_words, search_words
 
 Written = Literal["created", "updated"]
 
@@ -133,7 +133,8 @@ def save_test(
         )
         test.operator = labels.operator or test.operator or (current.operator if current else None)
         test.device = test.device or labels.device or (current.device if current else None)
-        test.words = search_words(test)
+        # Until the new ones are known, an update keeps all former words: those of tags, notes and cell code stay.
+        test.words = sorted({*search_words(test), *(current.words if current else ())})
         checked(test)
         if current is None:
             _insert(test)
@@ -141,6 +142,8 @@ def save_test(
             _replace(test, current)
     if current is None:
         _follow_if_edited(store, sample, test)
+    else:
+        refresh_words(test.id)
     return test, "updated" if current else "created"
 
 
@@ -298,8 +301,14 @@ def tag(test_id: str | ObjectId, *, add: Sequence[str] = (), remove: Sequence[st
         InvalidDocumentError: A tag is empty or too long.
     """
     test = by_id(TestResult, test_id)
-    test.tags = [each for each in dict.fromkeys([*test.tags, *add]) if each not in set(remove)]
-    return _save_by_hand(test)
+    taken = list(dict.fromkeys(remove))
+    new = [each for each in dict.fromkeys(add) if each not in taken]
+    test.tags = [*test.tags, *new]
+    checked(test)
+    _change_by_hand(test.id, {"$addToSet": {"tags": {"$each": new}}})
+    if taken:
+        _change_by_hand(test.id, {"$pull": {"tags": {"$in": taken}}})
+    return by_id(TestResult, test_id)
 
 
 def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> TestResult:
@@ -310,7 +319,9 @@ def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> T
     """
     test = by_id(TestResult, test_id)
     test.notes_log.append(Note(text=text, author=author))
-    return _save_by_hand(test)
+    checked(test)
+    _change_by_hand(test.id, {"$push": {"notes_log": test.notes_log[-1].to_mongo()}})
+    return by_id(TestResult, test_id)
 
 
 def follow_sample(store: Store, sample: Sample) -> int:
@@ -361,12 +372,12 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[st
             blocks = frames.write_cycles(store.database, columnar.encode(cycles, together=True))
             fields["cycle_blocks"] = [block.to_mongo() for block in blocks]
     _swap(test, fields)
+    refresh_words(test_id)
 
 
-def _save_by_hand(test: TestResult) -> TestResult:
-    test.updated_at = test.edited_at = now()
-    test.words = search_words(test)
-    checked(test)
-    # Only the changed fields travel, so a new revision that an importer writes meanwhile is left alone.
-    test.save(validate=False)
-    return test
+def _change_by_hand(test_id: ObjectId, change: Mapping[str, Any]) -> None:
+    """Change a test in one step, so that nobody who changes it at the same time is overwritten."""
+    moment = now()
+    edited = {"$set": {"updated_at": moment, "edited_at": moment}}
+    TestResult._get_collection().update_one({"_id": test_id}, {**change, **edited})
+    refresh_words(test_id)
