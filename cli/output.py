@@ -226,13 +226,13 @@ def heading(name: str) -> str:
     return name.replace("_", " ")
 
 
-def counted(count: int, noun: str) -> str:
-    """Count things.
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Count things; a plural that is not the noun with an s is given.
 
-    >>> counted(1, "cycle"), counted(12_000, "record")
-    ('1 cycle', '12000 records')
+    >>> counted(1, "cycle"), counted(12_000, "record"), counted(2, "spectrum", "spectra")
+    ('1 cycle', '12000 records', '2 spectra')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def say_written(path: Path) -> None:

@@ -90,8 +90,24 @@ def test_the_circuit_of_a_spectrum_is_found(cli: Cli, spectrum: Path) -> None:
     assert main["tau_second"] == pytest.approx(5e-4, rel=0.1)
 
 
+def test_no_part_of_an_impedance_analysis_overwrites_another(cli: Cli, tmp_path: Path) -> None:
+    hertz = np.logspace(5, 0, 51)
+    ohm = 10 + 50 / (1 + 2j * np.pi * hertz * 50 * 1e-5) + 2j * np.pi * hertz * 1e-5
+    path = tmp_path / "EI02.bdf.csv"
+    names = ("frequency_hertz", "real_impedance_ohm", "imaginary_impedance_ohm")
+    pl.DataFrame(dict(zip(names, (hertz, ohm.real, ohm.imag), strict=True))).write_csv(path)
+    without = cli.json("analyse", "eis", path, "--circuit", "R0-p(R1,C1)-L0")
+    found = cli.json("analyse", "eis", path, "--circuit", "R0-p(R1,C1)-L0", "--drt")
+    for name in ("ohmic_resistance_ohm", "rms_residual", "aicc"):
+        assert found[name] == without[name]
+    assert found["drt_ohmic_resistance_ohm"] == pytest.approx(10, rel=0.01)
+    assert found["drt_ohmic_resistance_ohm"] != found["ohmic_resistance_ohm"]
+    assert found["drt_lambda_value"] > 0
+    assert any("relaxation times: 1 main peak;" in remark for remark in found["remarks"])
+
+
 def test_a_spectrum_that_is_not_there_is_one_line(cli: Cli, spectrum: Path) -> None:
-    assert "has 1 spectra, got --spectrum 2" in cli.refused("analyse", "eis", spectrum, "--spectrum", 2)
+    assert "has 1 spectrum, got --spectrum 2" in cli.refused("analyse", "eis", spectrum, "--spectrum", 2)
 
 
 def test_curves_come_as_csv(cli: Cli, fading: Path) -> None:
