@@ -91,6 +91,7 @@ def _of_test(store: Store, identity: str) -> Subject:
         cycles=lambda: cast("pl.DataFrame", load_cycles(store, test.id, form="polars")),
         nominal_capacity_ah=test.sample.nominal_capacity_ah or test.nominal_capacity_ah,
         finished=bool(test.finished),
+        continuation=bool(test.continuation),
         sample=test.sample,
     )
 

@@ -117,6 +117,9 @@ class TestResult(StoredDocument):
     ended_at = DateTimeField()
     time_zone = StringField(help_text="Zone in which stamps without one were taken")
     finished = BooleanField(help_text="Empty if the file does not say")
+    continuation = BooleanField(
+        default=False, help_text="Counters of the first record go on from a file before, as this one says"
+    )
     temperature_celsius = FloatField(help_text="Mean over the test")
     voltage_limits_volt = ListField(FloatField())
     nominal_capacity_ah = FloatField(min_value=0.0, help_text="As the file says")

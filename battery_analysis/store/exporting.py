@@ -10,7 +10,6 @@ from typing import Literal
 import polars as pl
 from bson import ObjectId
 
-from battery_analysis.analysis.cycles import summarise_cycles
 from battery_analysis.analysis.numbering import number_cycles
 from battery_analysis.columns import CURRENT, CYCLE_COUNT, DERIVED_CYCLE_COUNT, TEST_TIME, VOLTAGE
 from battery_analysis.errors import ArchiveError, BatteryAnalysisError, NotFoundError, SchemaError
@@ -21,7 +20,6 @@ from battery_analysis.store import frames
 from battery_analysis.store.access import by_id
 from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_frames import load_dataset
-from battery_analysis.store.parcel import CYCLE_COLUMN
 from battery_analysis.writing import write
 
 Format = Literal["bdf-csv", "bdf-parquet", "batteryarchive", "hdf5", "excel", "json"]
@@ -79,9 +77,7 @@ def content_of_test(store: Store, test: TestResult) -> Content:
     """
     cycles = frames.cycle_table(store, test)
     frame = _as_counted(frames.select(store, test, None, None, None), test)
-    metadata = metadata_of(test)
-    metadata.continuation = _goes_on(frame, cycles)
-    return Content(stem_of(test), frame, cycles, metadata)
+    return Content(stem_of(test), frame, cycles, metadata_of(test))
 
 
 def content_of_dataset(store: Store, code: str, version: int | None = None) -> Content:
@@ -161,6 +157,7 @@ def metadata_of(test: TestResult) -> TestMetadata:
         nominal_capacity_ah=test.nominal_capacity_ah,
         voltage_limits_volt=(limits[0], limits[1]) if len(limits) == 2 else None,
         finished=test.finished,
+        continuation=bool(test.continuation),
         sources={
             name: ColumnSource(facts["source"], facts.get("unit", ""))
             for name, facts in test.columns.items()
@@ -188,17 +185,6 @@ def _as_counted(frame: pl.DataFrame, test: TestResult) -> pl.DataFrame:
         return frame
     frame = frame.rename({CYCLE_COUNT.name: REPORTED_CYCLE}, strict=False)
     return frame.rename({DERIVED_CYCLE_COUNT.name: CYCLE_COUNT.name})
-
-
-def _goes_on(frame: pl.DataFrame, cycles: pl.DataFrame) -> bool:
-    """Say whether the counters of the first record go on from another file: the first cycle then shows it."""
-    number = CYCLE_COLUMN["derived"] if DERIVED_CYCLE_COUNT.name in frame.columns else CYCLE_COLUMN["tester"]
-    if not cycles.height or number not in frame.columns:
-        return False
-    first = frame.filter(pl.col(number) == cycles["cycle_count"][0])
-    capacities = ["charge_capacity_ah", "discharge_capacity_ah"]
-    fresh, on = (summarise_cycles(first, continuation=each).head(1).select(capacities) for each in (False, True))
-    return on.equals(cycles.head(1).select(capacities)) and not fresh.equals(on)
 
 
 def _placed_in(frame: pl.DataFrame, cycles: pl.DataFrame) -> pl.DataFrame:

@@ -221,6 +221,7 @@ def _facts(
         "ended_at": metadata.ended_at,
         "time_zone": metadata.time_zone,
         "finished": metadata.finished,
+        "continuation": metadata.continuation,
         "voltage_limits_volt": list(metadata.voltage_limits_volt or ()),
         "nominal_capacity_ah": metadata.nominal_capacity_ah,
         "active_mass_gram": metadata.active_mass_gram,
