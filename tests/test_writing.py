@@ -79,8 +79,10 @@ def test_what_is_written_reads_back_equal(name: str, frame: pl.DataFrame, tmp_pa
     typed = not name.endswith(UNTYPED)
     assert_frame_equal(again.frame, written.frame, check_dtypes=typed, check_exact=True)
     assert again.cycle_method == written.cycle_method
-    if typed:
-        assert_frame_equal(again.cycles, written.cycles)
+    wanted = (
+        written.cycles.columns if typed else ["cycle_count", "charge_capacity_ah", "discharge_capacity_ah", "has_gap"]
+    )
+    assert_frame_equal(again.cycles.select(wanted), written.cycles.select(wanted))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,7 @@
-"""Both files of a pair of batteryarchive.org: records with counters since the start of each cycle, and cycles."""
+"""Both files of a pair of batteryarchive.org: records with counters since the start of each cycle, and cycles.
+
+Where the records are those of several tests of a cell, a column ``Test`` beside the format's own says of which.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import polars as pl
 
 from battery_analysis.analysis.counters import counted
 from battery_analysis.analysis.integration import gaps, integrated
-from battery_analysis.analysis.records import Records, cycle_column, has_values
+from battery_analysis.analysis.records import TEST, Records, cycle_column, has_values
 from battery_analysis.columns import CURRENT, CYCLE_COUNT, TEST_TIME, UNIX_TIME, VOLTAGE
 from battery_analysis.errors import SchemaError
 from battery_analysis.files import replacing
@@ -49,6 +52,8 @@ def _time_series(frame: pl.DataFrame, *, continuation: bool) -> pl.DataFrame:
         (pl.col(entry.column.name) if entry.column.name in frame.columns else nothing).alias(entry.source)
         for entry in MAPS
     ]
+    if TEST in frame.columns and frame[TEST].n_unique() > 1:
+        places.append(pl.col(TEST).alias("Test"))
     return frame.select(_stamp(frame, pl.int_range(pl.len())).alias(STAMP), *places)
 
 

@@ -8,6 +8,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rocrate.rocrate import ROCrate
 import battery_analysis as ba
 from battery_analysis.store import frames
 from battery_analysis.store.dataset_frames import load_dataset
-from tests.builders import arbin_csv, cycling_frame, read_result, save
+from tests.builders import STARTED_AT, arbin_csv, cycling_frame, read_result, save
 from tests.cli.conftest import Cli, Done
 
 ENDINGS = ("bdf.csv", "bdf.parquet", "h5", "xlsx", "json")
@@ -204,6 +205,33 @@ def test_a_dataset_becomes_one_test_with_its_cycles_numbered_through(stored: Lab
         "tests/first/Cell%207/first.bdf.parquet",
         "tests/second/Cell%207/second.bdf.parquet",
     ]
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, "_timeseries.csv"])
+def test_between_the_tests_of_a_dataset_nothing_is_missing(cli: Cli, tmp_path: Path, ending: str) -> None:
+    a_day = 86_400.0
+    with cli.store() as store:
+        for day in (0, 1):
+            clock = pl.col("test_time_second") + STARTED_AT.timestamp() + day * a_day
+            result = read_result(cycling_frame(2).with_columns(unix_time_second=clock))
+            result.metadata.started_at = STARTED_AT + timedelta(days=day)
+            save(store, tmp_path, result, name=f"AB12_{day}.csv")
+    target = tmp_path / ("life" + (ending if ending.startswith("_") else f".{ending}"))
+    cli.ok("export", "--cell", "AB12", "--out", target)
+    with cli.store() as store:
+        cycles = load_dataset(store, "AB12").cycles(form="polars")
+    again = ba.read(target)
+    wanted = ["cycle_count", "charge_capacity_ah", "discharge_capacity_ah", "has_gap"]
+    assert_frame_equal(again.cycles.select(wanted), cycles.select(wanted))  # type: ignore[union-attr]
+    assert again.cycles["has_gap"].to_list() == [False] * 4
+    assert again.frame["unix_time_second"].max() - again.frame["unix_time_second"].min() > a_day  # type: ignore[operator]
+
+
+def test_a_pause_within_a_cycle_of_two_tests_stays_a_gap() -> None:
+    clock = pl.col("test_time_second") + pl.when(pl.col("test_time_second") > 600).then(7200.0).otherwise(0.0)
+    halves = pl.when(pl.col("test_time_second") > 600).then(2).otherwise(1)
+    frame = cycling_frame(1).with_columns(unix_time_second=clock, aux_test=halves)
+    assert read_result(frame).cycles["has_gap"].to_list() == [True]
 
 
 def test_what_cannot_be_written_stops_nothing_else(cli: Cli, tmp_path: Path) -> None:
