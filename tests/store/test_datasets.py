@@ -112,6 +112,17 @@ def test_a_test_that_goes_on_where_another_stopped_is_one_with_it(
     assert left["test_id"][0] == str(later.id)
 
 
+def test_a_sample_that_is_renamed_gives_a_version_that_says_so(store: Store, tmp_path: Path) -> None:
+    add(store, tmp_path, 1)
+    first = built(store)
+    samples.set_fields(store, "AB12", {"name": "AB12 (cathode B)"})
+    second = datasets.version_of("AB12")
+    assert (first.version, second.version, second.digest == first.digest) == (1, 2, False)
+    assert (second.sample_name, second.tests[0].sample_name) == ("AB12 (cathode B)", "AB12 (cathode B)")
+    assert second.tests[0].blocks == first.tests[0].blocks
+    assert datasets.rebuild(store, "AB12") == (2, False)
+
+
 def test_a_new_version_only_for_new_content(store: Store, tmp_path: Path) -> None:
     add(store, tmp_path, 1)
     assert datasets.rebuild(store, "AB12") == (1, True)
