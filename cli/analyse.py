@@ -12,12 +12,14 @@ from cli.analyse_cells import app as cell_commands
 from cli.analyse_steps import app as step_commands
 from cli.answer import Answer, CsvOption, show
 from cli.common import MOST, Context, command, new_app, run
+from cli.output import counted
 from cli.subject import open_subjects
 
 if TYPE_CHECKING:
     import polars as pl
 
 _SHOWN = 10
+_ROLES = {"formation": "formation", "checkup": "check-up", "other_rate": "other-rate"}
 
 app = new_app("Analyse a test, a cell or a file: fade, efficiencies, curves, pulses, impedance and more.")
 app.add_typer(step_commands)
@@ -27,7 +29,7 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="Test id, cell cod
 Cycles = Annotated[
     list[int] | None, typer.Option("--cycle", min=0, max=MOST, metavar="N", help="Only this cycle; repeatable.")
 ]
-AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation and check-up cycles, too.")]
+AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation, check-ups and other rates, too.")]
 
 
 @command(app, "fade")
@@ -52,7 +54,7 @@ def fade(
     if law is not None and law not in LAWS:
         raise typer.BadParameter(f"one of {', '.join(LAWS)} is wanted, got {law!r}", param_hint="--law")
     with open_subjects(context, [target]) as (subject,):
-        cycles, said = _usual(subject.cycles(), all_cycles=all_cycles)
+        cycles, said = _ageing(subject.cycles(), all_cycles=all_cycles)
     fits = fit_fade(cycles)
     life = cycle_life(
         cycles,
@@ -66,6 +68,7 @@ def fade(
         {
             "law": fit.law,
             "parameters": ", ".join(f"{name} {each.value:.6g}" for name, each in fit.parameters.items()),
+            "points": fit.points,
             "residual_ah": fit.residual_ah,
             "aicc": fit.aicc,
             "weight": fit.weight,
@@ -95,7 +98,7 @@ def efficiency(context: Context, target: Target, as_csv: CsvOption = False) -> N
 
 @command(app, "roles")
 def roles(context: Context, target: Target, as_csv: CsvOption = False) -> None:
-    """Say which cycles are formation, which are check-ups, and why."""
+    """Say which cycles are formation, check-ups, cycling, or of another rate, and why."""
     from battery_analysis.analysis.checkups import mark_cycles
 
     with open_subjects(context, [target]) as (subject,):
@@ -109,10 +112,15 @@ def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, a
     import polars as pl
 
     from battery_analysis.analysis.outliers import find_anomalies
+    from battery_analysis.errors import AnalysisError
 
     with open_subjects(context, [target]) as (subject,):
-        cycles, said = _usual(subject.cycles(), all_cycles=all_cycles)
-    found = find_anomalies(cycles)
+        cycles = subject.cycles()
+    try:
+        cycles, said = _ageing(cycles, all_cycles=all_cycles)
+        found = find_anomalies(cycles)
+    except AnalysisError as exc:  # numbers of cycles tell all the same whether some are missing
+        found, said = find_anomalies(cycles, ()), (f"no values are judged: {exc}",)
     schema = {"kind": pl.String, "quantity": pl.String, "first_cycle": pl.Int64, "last_cycle": pl.Int64}
     rows = [
         (each.kind, each.quantity, *(each.cycles or (None, None)), *(each.records or (None, None)), each.message)
@@ -175,19 +183,22 @@ def rate(
     show(context, Answer(facts, {"levels": found.levels, "half_cycles": found.halves}, said), as_csv=as_csv)
 
 
-def _usual(cycles: pl.DataFrame, *, all_cycles: bool) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Leave out formation and check-ups, whose capacities are those of other rates; also say which."""
-    from battery_analysis.analysis.checkups import mark_cycles
+def _ageing(cycles: pl.DataFrame, *, all_cycles: bool) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Leave out cycles whose capacities are those of other rates; also say which."""
+    from battery_analysis.analysis.checkups import ageing_cycles
 
     if all_cycles:
-        return cycles, ()
-    others = mark_cycles(cycles)["role"].is_in(["formation", "checkup"]).fill_null(False)
-    if not others.any():
-        return cycles, ()
-    left_out = ", ".join(map(str, cycles.filter(others)["cycle_count"].head(_SHOWN)))
-    more = ", …" if others.sum() > _SHOWN else ""
-    sentence = f"{others.sum()} formation and check-up cycles are left out ({left_out}{more}); --all-cycles takes them"
-    return cycles.filter(~others), (sentence,)
+        return cycles, ("all cycles are taken, whatever their rate: what a higher current lacks looks like ageing",)
+    ageing = ageing_cycles(cycles)
+    said = tuple(
+        f"{counted(len(numbers), f'{_ROLES[role]} cycle')} left out: {_listed(numbers)}; --all-cycles takes them"
+        for role, numbers in ageing.left_out.items()
+    )
+    return ageing.cycles, said
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
 
 
 def main() -> int:

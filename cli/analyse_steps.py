@@ -163,7 +163,8 @@ def eis(
     with open_subjects(context, [target]) as (subject,):
         spectra = impedance.spectra(subject.frame())
     if spectrum > len(spectra):
-        raise AnalysisError(f"impedance: {subject.name} has {counted(len(spectra), 'spectrum', 'spectra')}, got --spectrum {spectrum}")
+        count = counted(len(spectra), "spectrum", "spectra")
+        raise AnalysisError(f"impedance: {subject.name} has {count}, got --spectrum {spectrum}")
     chosen = spectra[spectrum - 1]
     marks = impedance.landmarks(chosen)
     facts: dict[str, object] = {

@@ -128,8 +128,8 @@ def fit_fade(cycles: pl.DataFrame, laws: Sequence[Law] = LAWS) -> FadeFits:
     """Fit laws of fade to the discharge capacities of a cycle table.
 
     Args:
-        cycles: ``cycle_count``, ``discharge_capacity_ah`` and, where there is one, ``complete``. Leave out formation
-            and check-ups (``checkups``) beforehand: they follow another law.
+        cycles: ``cycle_count``, ``discharge_capacity_ah`` and, where there is one, ``complete``. Take those
+            that age the cell (``checkups.ageing_cycles``): formation, check-ups and other rates follow another law.
         laws: Which to try.
 
     Raises:

@@ -98,7 +98,7 @@ def find_anomalies(
 
     Args:
         cycles: Table of ``summarise_cycles``, in order; incomplete cycles do not count. Leave out check-ups
-            (``checkups``) beforehand, else they are the outliers.
+            and other rates (``checkups``) beforehand, else they are the outliers.
         quantities: Columns to judge; those that the table lacks are left out, and said to be.
         threshold: Scaled deviations beyond which a value stands out.
         window: Cycles over which medians go, odd.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from tests.cli.conftest import Cli
 CYCLES, RECORDS = 12, 10
 
 
-def write_fading(path: Path, loss: float) -> None:
+def write_fading(path: Path, loss: float, rates: Sequence[float] = (1.0,) * CYCLES) -> None:
+    """A cell of 1 Ah that loses a share of its first capacity with every cycle, at these currents in A."""
     rows, time = [], 0.0
-    for cycle in range(1, CYCLES + 1):
-        for step, current in enumerate((1.0, -1.0), start=2 * cycle - 1):
+    for cycle, rate in enumerate(rates, start=1):
+        for step, current in enumerate((rate, -rate), start=2 * cycle - 1):
             for record in range(RECORDS + 1):
-                time += 3600.0 * (1 + loss - loss * cycle) / RECORDS if record else 0.001
+                time += 3600.0 / rate * (1 + loss - loss * cycle) / RECORDS if record else 0.001
                 voltage = 3.0 + 0.1 * (record if current > 0 else RECORDS - record)
                 rows.append((time, voltage, current, cycle, step))
     names = ("test_time_second", "voltage_volt", "current_ampere", "cycle_count", "step_count")
@@ -53,6 +55,25 @@ def test_fade_and_life_of_a_file_without_a_database(cli: Cli, fading: Path) -> N
     assert found["measured_cycle"] is None
     linear = next(row for row in found["laws"] if row["law"] == "linear")
     assert "rate_ah_per_cycle 0.01" in linear["parameters"]
+
+
+def test_cycles_at_other_rates_are_no_ageing(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "RT01.bdf.csv"
+    write_fading(path, 0.01, [1.0] * 8 + [3.0] * 4 + [1.0] * 4)
+    found = cli.json("analyse", "fade", path, "--law", "linear")
+    assert "4 other-rate cycles left out: 9, 10, 11, 12; --all-cycles takes them" in found["remarks"]
+    assert next(row["points"] for row in found["laws"] if row["law"] == "linear") == 11  # the last has not ended
+    assert {row["role"] for row in cli.json("analyse", "roles", path)["cycles"][8:12]} == {"other_rate"}
+
+
+def test_a_rate_test_has_no_cycle_life(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "RT02.bdf.csv"
+    write_fading(path, 0.01, [rate for rate in (0.2, 0.5, 1.0, 2.0) for _ in range(3)])
+    why = "no rate is usual: the most common one has 3 of 12 cycles"
+    assert why in cli.refused("analyse", "fade", path)
+    found = cli.json("analyse", "anomalies", path)
+    assert found["anomalies"] == []
+    assert any(why in remark for remark in found["remarks"])
 
 
 def test_a_law_that_does_not_exist_names_those_that_do(cli: Cli, fading: Path) -> None:
