@@ -47,6 +47,8 @@ _BY_ENDING: dict[str, Kind] = {
     ".zip": "crate",
 }
 
+_OUTCOME = ("name", "files", "problem", "left_out")
+
 app = new_app()
 
 
@@ -92,7 +94,7 @@ def export(
     """Write tests, the dataset of a cell, or what a search finds, as files that others read.
 
     A crate holds all of them in one RO-Crate (.zip): original files, records, cycles and where they come from.
-    Exit status: 0 all written; 1 some tests could not be.
+    Exit status: 0 all written; 1 some tests could not be, or not all of them.
     """
     filters: dict[str, Any] = {
         "sample": sample,
@@ -157,13 +159,15 @@ def _by_ending(out: Path) -> Kind:
 def _ids(tests: list[str], query: Any) -> list[ObjectId]:
     from battery_analysis.models import TestResult
     from battery_analysis.store.access import by_id
-    from battery_analysis.store.search import ordered
+    from battery_analysis.store.search import count_undated, ordered
 
     if tests:
         return [by_id(TestResult, identity).id for identity in dict.fromkeys(tests)]
     found = [row["_id"] for row in ordered(query).only("id").as_pymongo()]
     if not found:
         raise NotFoundError("no test fits")
+    if undated := count_undated(query):
+        print(f"{counted(undated, 'test')} without a date left out by the date range", file=sys.stderr)
     return found
 
 
@@ -179,22 +183,27 @@ def _write_tests(context: Context, store: Store, ids: list[ObjectId], out: Path,
         if len(ids) > 1:
             raise IngestError(f"{out}: {len(ids)} tests go into a folder, or into one crate (.zip); this is a file")
         test = by_id(TestResult, ids[0])
-        written: Iterable[Written] = [Written(test.id, test.name, content_of_test(store, test).write(out))]
+        content = content_of_test(store, test)
+        written: Iterable[Written] = [
+            Written(test.id, test.name, content.write(out), left_out=content.left_out(out)),
+        ]
     else:
         written = write_all(store, ids, out, form)
-    rows, failed = [], 0
+    rows, failed, in_part = [], 0, 0
     for each in written:
         failed += each.problem is not None
-        rows.append({"id": each.test_id, "name": each.name, "files": each.files, "problem": each.problem})
-        if each.problem is not None:
-            print(one_line(f"{each.name}: {each.problem}"), file=sys.stderr)
-        elif not context.json:
+        in_part += each.left_out is not None
+        rows.append({"id": each.test_id, **{name: getattr(each, name) for name in _OUTCOME}})
+        if said := each.problem or each.left_out:
+            print(one_line(f"{each.name}: {said}"), file=sys.stderr)
+        if each.files and not context.json:
             print(one_line(", ".join(map(str, each.files))))
     if context.json:
         print_json(rows)
     elif len(rows) > 1:
-        print(f"{counted(len(rows) - failed, 'test')} written" + (f", {failed} not" if failed else ""))
-    if failed:
+        beside = [f"{count} {what}" for count, what in ((in_part, "of them in part"), (failed, "not")) if count]
+        print(", ".join([f"{counted(len(rows) - failed, 'test')} written", *beside]))
+    if failed or in_part:
         raise typer.Exit(1)
 
 
@@ -204,16 +213,20 @@ def _write_dataset(context: Context, store: Store, cell: str, version: int | Non
     assert kind != "crate"
     content = content_of_dataset(store, cell, version)
     if _is_file(out, kind):
-        files = content.write(out)
+        target = out
     else:
         out.mkdir(parents=True, exist_ok=True)
-        files = content.write(out / f"{content.name}{content.ending(kind)}")
+        target = out / f"{content.name}{content.ending(kind)}"
+    files, left_out = content.write(target), content.left_out(target)
+    if left_out is not None:
+        print(one_line(f"{cell}: {left_out}"), file=sys.stderr)
     if context.json:
-        print_json(
-            {"cell_code": cell, "records": content.frame.height, "cycles": content.cycles.height, "files": files}
-        )
+        sizes = {"records": content.frame.height, "cycles": content.cycles.height}
+        print_json({"cell_code": cell, **sizes, "files": files, "left_out": left_out})
     else:
         print(one_line(", ".join(map(str, files))))
+    if left_out is not None:
+        raise typer.Exit(1)
 
 
 def _write_crate(

@@ -250,6 +250,25 @@ def test_what_cannot_be_written_stops_nothing_else(cli: Cli, tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "csv").iterdir()} == {"CD34.csv", "AB12_ run.bdf.csv"}
 
 
+def test_what_has_no_place_in_a_file_is_named_and_is_no_success(cli: Cli, tmp_path: Path) -> None:
+    point = {"frequency_hertz": [1e3], "real_impedance_ohm": [0.01], "imaginary_impedance_ohm": [-0.02]}
+    timed = {"test_time_second": [1e5], "voltage_volt": [3.5], "cycle_count": [1]}
+    frame = pl.concat([cycling_frame(), pl.DataFrame({**timed, **point}), pl.DataFrame(point)], how="diagonal")
+    with cli.store() as store:
+        test = save(store, tmp_path, read_result(frame), name="AB12.mpt")
+    out, series = tmp_path / "out", "AB12_timeseries.csv"
+    lost = "the impedance of {} records is left out: batteryarchive.org has no place for it\n"
+    done = cli("export", "--all", "--format", "batteryarchive", "--out", out)
+    assert (done.status, done.err) == (1, "AB12.mpt: " + lost.format(2))
+    done = cli("export", test.id, "--out", out / series, "--json")
+    assert (done.status, done.err, done.json[0]["left_out"]) == (1, "AB12.mpt: " + lost.format(2), lost.format(2)[:-1])
+    done = cli("export", "--cell", "AB12", "--out", tmp_path / "life.h5")
+    assert (done.status, done.err) == (1, "AB12: 1 record without a time or a voltage, as of a spectrum, left out\n")
+    assert cli.ok("export", test.id, "--out", tmp_path / "whole.h5").status == 0
+    done = cli("read", tmp_path / "whole.h5", "--out", tmp_path / series)
+    assert (done.status, done.err.splitlines()[1] + "\n") == (1, f"{tmp_path / series}: " + lost.format(2))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
