@@ -40,7 +40,7 @@ NO_USUAL_RATE = "no rate is usual"
 
 ROLES = ("formation", "checkup", "cycling", "other_rate")
 
-_NEEDED = ("cycle_count", "discharge_capacity_ah", "discharge_time_second", "min_voltage_volt", "max_voltage_volt")
+NEEDED = ("cycle_count", "discharge_capacity_ah", "discharge_time_second", "min_voltage_volt", "max_voltage_volt")
 
 
 def mark_cycles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = None) -> pl.DataFrame:
@@ -68,7 +68,7 @@ def mark_cycles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = Non
         >>> mark_cycles(cycles)["role"].to_list()[:3]
         ['formation', 'formation', 'cycling']
     """
-    missing = [name for name in _NEEDED if name not in cycles.columns]
+    missing = [name for name in NEEDED if name not in cycles.columns]
     if missing:
         raise AnalysisError(f"columns {missing} not found; the cycle table has {cycles.columns}")
     if nominal_capacity_ah is not None and not nominal_capacity_ah > 0:
