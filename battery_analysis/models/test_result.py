@@ -145,7 +145,8 @@ class TestResult(StoredDocument):
     efficiency_convention = StringField()
     gap_cycles = LongField(default=0, help_text="Number of cycles with a gap")
     quality_flags = ListField(
-        DictField(), help_text="Checks that failed on import: name, message, numbers, records (first and last, from 0)"
+        DictField(),
+        help_text="Checks that failed: name, message, numbers, records (first and last, from 0), and faults one by one",
     )
     warnings = ListField(StringField())
     columns = DictField(help_text="For each frame column: dtype, minimum, maximum, and its source and unit in the file")
