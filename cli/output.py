@@ -14,7 +14,15 @@ from typing import Any
 from battery_analysis.errors import one_line
 
 _UNITS = {
-    "mg_cm2": "mg/cm2",
+    "mah_cm2": "(mAh/cm2)",
+    "mah_cm3": "(mAh/cm3)",
+    "mah_g": "(mAh/g)",
+    "mwh_cm2": "(mWh/cm2)",
+    "wh_kg": "(Wh/kg)",
+    "wh_l": "(Wh/L)",
+    "ohm_cm2": "(Ohm cm2)",
+    "ohm_cm": "(Ohm cm)",
+    "mg_cm2": "(mg/cm2)",
     "cm2": "cm2",
     "cm3": "cm3",
     "um": "um",
@@ -213,10 +221,10 @@ def _fact_text(value: object) -> str:
 
 
 def heading(name: str) -> str:
-    """Write a name for people: with spaces, its unit behind a stroke.
+    """Write a name for people: with spaces, its unit behind a stroke, in brackets if it is made of several.
 
     >>> [heading(name) for name in ("cell_code", "nominal_capacity_ah", "loading_mg_cm2", "metadata.rig_ah")]
-    ['cell code', 'nominal capacity / Ah', 'loading / mg/cm2', 'metadata.rig_ah']
+    ['cell code', 'nominal capacity / Ah', 'loading / (mg/cm2)', 'metadata.rig_ah']
     """
     if "." in name:  # named by a person
         return name

@@ -166,8 +166,12 @@ def test_numbers_for_the_size_of_a_cell_say_what_the_sample_lacks(cli: Cli, tmp_
     [row] = csv.DictReader(io.StringIO(cli.ok("normalize", "AB12", "--csv").out))
     assert (row["cell_code"], float(row["areal_resistance_ohm_cm2"])) == ("AB12", 1)
     assert row["volumetric_capacity_mah_cm3"] == ""
-    heading, line = cli.ok("normalize", "AB12").lines
-    assert heading.split()[:4] == ["cell", "sample", "cycle", "mAh/cm2"]
+    headings, line = cli.ok("normalize", "AB12").lines
+    assert headings.split("  ") == [
+        *("cell", "sample", "cycle", "areal capacity / (mAh/cm2)", "specific capacity / (mAh/g)"),
+        *("areal energy / (mWh/cm2)", "specific energy / (Wh/kg)", "areal resistance / (Ohm cm2)"),
+        *("resistivity / (Ohm cm)", "the sample lacks"),
+    ]
     assert line.endswith("volume_cm3, mass_g")
 
 
@@ -190,6 +194,8 @@ def test_spectra_are_related_to_area_and_thickness(cli: Cli, tmp_path: Path) -> 
     assert numbers["areal_impedance_ohm_cm2"]["value"] == pytest.approx(2.0)
     assert numbers["areal_impedance_ohm_cm2"]["formula"].startswith("high_frequency_impedance_ohm * area_cm2")
     assert numbers["areal_capacity_mah_cm2"]["missing"] == "no cycle is complete"
+    headings = cli.ok("normalize", "AB12").lines[0]
+    assert "areal ohmic resistance / (Ohm cm2)  ohmic resistivity / (Ohm cm)  areal impedance / (Ohm cm2)" in headings
 
 
 def test_a_cell_that_is_not_there_does_not_stop_the_others(cli: Cli, lab: Path) -> None:

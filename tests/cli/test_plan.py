@@ -32,7 +32,7 @@ def test_a_plan_is_made_filled_and_shown(cli: Cli, tmp_path: Path) -> None:
     assert (facts["cells"], facts["cells_with_tests"], facts["tests"]) == (4, 1, 1)
     assert [cell["cell"] for cell in cli.json("plan", "show", "binders", "--gaps")["matrix"]] == [1, 2, 4]
     shown = cli.ok("plan", "show", "binders").lines
-    assert "cell  loading / mg/cm2  metadata.binder  state  samples  tests  cycles" in shown
+    assert "cell  loading / (mg/cm2)  metadata.binder  state  samples  tests  cycles" in shown
     assert shown[-2].split() == ["3", "4", "PVDF", "done", "AB12", "1", "3"]
 
 
