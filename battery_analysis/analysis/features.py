@@ -101,4 +101,6 @@ def _slope(cycles: pl.DataFrame, name: str) -> float | None:
     number = known["cycle_count"] if "cycle_count" in known.columns else pl.int_range(known.height, eager=True)
     away = number.cast(pl.Float64).to_numpy() - float(np.mean(number.to_numpy()))
     values = _known(known, name)
+    if not away.any():
+        return None
     return float(np.sum(away * (values - values.mean())) / np.sum(away**2))
