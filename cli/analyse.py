@@ -153,7 +153,8 @@ def dqdv(
     said = tuple(
         f"cycle {row['cycle_count']}, {row['direction']}: no curve, {row['reason']}" for row in left_out.to_dicts()
     )
-    facts = {"subject": subject.name, "step": found.step, "smoother": str(found.smoother)}
+    name, unit = ("step_volt", "V") if found.x == "voltage_volt" else ("step_ah", "Ah")
+    facts = {"subject": subject.name, name: found.step, "smoother": found.smoother.text(found.step, unit)}
     show(context, Answer(facts, tables, said), as_csv=as_csv)
 
 

@@ -138,6 +138,14 @@ def test_curves_come_as_csv(cli: Cli, fading: Path) -> None:
     assert np.median(middle) == pytest.approx(0.98, rel=0.02)
 
 
+def test_curves_say_how_they_were_smoothed_and_in_which_unit(cli: Cli, fading: Path) -> None:
+    facts = dict(line.split("  ", 1) for line in cli.ok("analyse", "dqdv", fading).out.splitlines()[:3])
+    assert facts["step / V"].strip() == "0.002"
+    assert facts["smoother"].strip() == "gaussian, 0.01 V wide"
+    inverse = cli.json("analyse", "dqdv", fading, "--dvdq")
+    assert inverse["smoother"] == f"gaussian, {5 * inverse['step_ah']:.3g} Ah wide"
+
+
 def test_tests_of_one_protocol_are_one_group(cli: Cli, fading: Path, tmp_path: Path) -> None:
     other = tmp_path / "FD02.bdf.csv"
     other.write_bytes(fading.read_bytes())
