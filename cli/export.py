@@ -114,7 +114,7 @@ def export(
     _refuse_contradictions(tests, cell, version, everything=everything, filtered=is_filtered, dataset=is_dataset)
     if out is None:
         raise IngestError("--out: say where to write, a file or a folder")
-    kind = format or _by_ending(out)
+    kind = _kind(out, format)
     if license is not None and kind != "crate":
         raise IngestError(f"--license goes with a crate, not with {kind}")
     with open_store(context) as store:
@@ -148,12 +148,16 @@ def _refuse_contradictions(
         raise IngestError("--version goes with --cell alone")
 
 
-def _by_ending(out: Path) -> Kind:
-    for ending, kind in _BY_ENDING.items():
-        if out.name.lower().endswith(ending):
-            return kind
-    endings = ", ".join(_BY_ENDING)
-    raise IngestError(f"--format: say which; {out.name!r} ends in none of {endings}")
+def _kind(out: Path, wanted: Kind | None) -> Kind:
+    """Return the format that is wanted, or that the name of a file says; a name that says another is refused."""
+    told = next((kind for ending, kind in _BY_ENDING.items() if out.name.lower().endswith(ending)), None)
+    kind = wanted or told
+    if kind is None:
+        raise IngestError(f"--format: say which; {out.name!r} ends in none of {', '.join(_BY_ENDING)}")
+    if told not in (None, kind) and not out.is_dir():
+        endings = " or ".join(ending for ending, means in _BY_ENDING.items() if means == kind)
+        raise IngestError(f"--out {out} ends as {told} does, --format says {kind}, whose files end in {endings}")
+    return kind
 
 
 def _ids(tests: list[str], query: Any) -> list[ObjectId]:

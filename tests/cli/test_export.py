@@ -275,6 +275,15 @@ def test_what_has_no_place_in_a_file_is_named_and_is_no_success(cli: Cli, tmp_pa
         (("--out", "a.csv"), "say which tests"),
         (("--all",), "--out: say where to write"),
         (("--all", "--out", "a.mat"), "--format: say which; 'a.mat' ends in none of"),
+        (
+            ("--all", "--out", "a.csv", "--format", "bdf-parquet"),
+            "a.csv ends as bdf-csv does, --format says bdf-parquet",
+        ),
+        (
+            ("--all", "--out", "a_timeseries.csv", "--format", "bdf-csv"),
+            "ends as batteryarchive does, --format says bdf",
+        ),
+        (("--cell", "AB12", "--out", "a.csv", "--format", "hdf5"), "says hdf5, whose files end in .h5 or .hdf5"),
         (("--all", "--cell", "AB12", "--out", "a.zip"), "exclude one another"),
         (("0" * 24, "--out", "a.csv"), "no test result has the id"),
         (("--cell", "nobody", "--out", "a.csv"), "the cell code 'nobody'"),
