@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from battery_analysis.analysis.cycle_groups import rate_text
@@ -226,6 +226,7 @@ def test_a_real_diagnosis_holds_its_voltage_to_a_cut_off() -> None:
     st.sampled_from([None, 1.0]),
     st.booleans(),
 )
+@example([(0.0, None, -1.0, None), (0.0, 2.2e-309, -0.75, None), (0.0, 1.0, None, None)], None, False)
 def test_any_records_give_a_protocol_or_a_reason(
     rows: list[tuple[float, float | None, float | None, int | None]], nominal: float | None, steps: bool
 ) -> None:
