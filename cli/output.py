@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,13 @@ _UNITS = {
     "ohm_cm2": "(Ohm cm2)",
     "ohm_cm": "(Ohm cm)",
     "mg_cm2": "(mg/cm2)",
+    "ah_per_volt": "(Ah/V)",
+    "volt_per_ah": "(V/Ah)",
+    "volt_per_cycle": "(V/cycle)",
+    "volt_per_hour": "(V/h)",
+    "volt_per_root_second": "(V/s^0.5)",
+    "cm2_per_second": "(cm2/s)",
+    "per_second": "(1/s)",
     "cm2": "cm2",
     "cm3": "cm3",
     "um": "um",
@@ -36,6 +44,11 @@ _UNITS = {
     "ampere": "A",
     "ohm": "Ohm",
     "celsius": "degC",
+    "hertz": "Hz",
+    "henry": "H",
+    "farad": "F",
+    "watt": "W",
+    "seconds": "s",
     "second": "s",
 }
 """Endings of names, longest first, and the units they mean."""
@@ -225,9 +238,12 @@ def heading(name: str) -> str:
 
     >>> [heading(name) for name in ("cell_code", "nominal_capacity_ah", "loading_mg_cm2", "metadata.rig_ah")]
     ['cell code', 'nominal capacity / Ah', 'loading / (mg/cm2)', 'metadata.rig_ah']
+    >>> [heading(name) for name in ("height_error_ah_per_volt", "frequency_hertz", "r_0_1s_ohm")]
+    ['height error / (Ah/V)', 'frequency / Hz', 'r 0.1s / Ohm']
     """
     if "." in name:  # named by a person
         return name
+    name = re.sub(r"(?<=_)(\d+)_(\d+s)(?=_)", r"\1.\2", name)
     for ending, unit in _UNITS.items():
         if name.endswith(f"_{ending}"):
             return f"{name.removesuffix(f'_{ending}').replace('_', ' ')} / {unit}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,6 +145,34 @@ def test_curves_say_how_they_were_smoothed_and_in_which_unit(cli: Cli, fading: P
     assert facts["smoother"].strip() == "gaussian, 0.01 V wide"
     inverse = cli.json("analyse", "dqdv", fading, "--dvdq")
     assert inverse["smoother"] == f"gaussian, {5 * inverse['step_ah']:.3g} Ah wide"
+
+
+GARBLED = re.compile(r"per /|hertz|henry|farad|watt|seconds|\bvolt\b|\bah\b")
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        ["dqdv", "--curves"],
+        ["dqdv", "--curves", "--dvdq"],
+        ["rate"],
+        ["pulses"],
+        ["protocol", "--steps"],
+        ["efficiency"],
+        ["roles"],
+    ],
+)
+def test_headings_have_their_units_behind_a_stroke(cli: Cli, fading: Path, analysis: list[str]) -> None:
+    lines = cli.ok("analyse", *analysis, fading).out.splitlines()
+    headings = [lines[place + 1] for place, line in enumerate(lines) if line.endswith(":")]
+    assert headings
+    assert not [heading for heading in headings if GARBLED.search(heading)]
+
+
+def test_headings_of_an_impedance_have_their_units_behind_a_stroke(cli: Cli, spectrum: Path) -> None:
+    lines = cli.ok("analyse", "eis", spectrum, "--drt").out.splitlines()
+    assert not [line for line in lines if GARBLED.search(line)]
+    assert any("frequency / Hz" in line for line in lines)
 
 
 def test_tests_of_one_protocol_are_one_group(cli: Cli, fading: Path, tmp_path: Path) -> None:
