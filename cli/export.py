@@ -88,7 +88,7 @@ def export(
     limit: Limit = None,
     everything: Annotated[bool, typer.Option("--all", help="All tests that there are.")] = False,
     license: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Of a crate: an address, or words; not stated without.")
+        str | None, typer.Option(metavar="TEXT", help="Of a crate: an address, or words; without, none is stated.")
     ] = None,
 ) -> None:
     """Write tests, the dataset of a cell, or what a search finds, as files that others read.

@@ -8,9 +8,10 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import polars as pl
 import pymongo
@@ -135,11 +136,65 @@ def test_a_crate_holds_originals_records_and_where_they_come_from(stored: Lab, t
     assert (area["value"], area["unitText"]) == (2.5, "cm2")
     assert entities["#import-" + hashlib.sha256(files["tests/first/Cell 7/first.csv"]).hexdigest()]["endTime"]
     references = {ref for each in entities.values() for ref in _references(each)}
-    assert {ref for ref in references if "://" not in ref} <= entities.keys()
+    assert references - {"https://w3id.org/ro/crate/1.1"} <= entities.keys()
     assert "Cell 7,LFP/graphite,2.5" in files["samples.csv"].decode()
     # An independent reader of crates finds all of it.
     crate = ROCrate(tmp_path / "unpacked")
     assert {entity.id for entity in crate.data_entities} >= set(entities["tests/first/"]["hasPart"][0].values())
+
+
+RULES = {
+    "the whole": {"name", "description", "datePublished", "license", "hasPart"},
+    "File": {"name", "description", "contentSize", "encodingFormat", "sha256"},
+    "CreativeWork": {"name", "description"},
+}
+"""What RO-Crate 1.1 asks of the root, and what is said here of every file and license."""
+
+
+@pytest.mark.parametrize(("license", "identity"), [(None, "#license"), ("MIT", "#license"), ("https://x.org/l", None)])
+def test_a_crate_follows_the_rules_of_its_profile(cli: Cli, tmp_path: Path, license: str | None, identity: str) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "AB12_a.csv").write_text(arbin_csv(2))
+    with cli.store() as store:
+        save(store, tmp_path, read_result(cycling_frame()), name="AB12.mpr", content=b"BIO-LOGIC\0\0")
+        save(store, tmp_path, read_result(cycling_frame()), name="AB12.ndax", content=b"PK\x03\x04rest")
+        save(store, tmp_path, read_result(cycling_frame()), name="AB12.mpt", content=b"EC-Lab ASCII FILE")
+    cli.ok("import", tmp_path / "lab")
+    target = tmp_path / "lab.zip"
+    cli.ok("export", "--all", "--out", target, *(("--license", license) if license else ()))
+    with zipfile.ZipFile(target) as archive:
+        described = json.loads(archive.read("ro-crate-metadata.json"))
+        members = {name for name in archive.namelist() if name != "ro-crate-metadata.json"}
+    assert described["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
+    descriptor, root, *others = described["@graph"]
+    assert descriptor == {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        "about": {"@id": "./"},
+    }
+    assert (root["@id"], root["@type"], root["license"]) == ("./", "Dataset", {"@id": identity or license})
+    assert datetime.fromisoformat(root["datePublished"])
+    assert root["description"] == "4 battery tests: 4 original files, records and cycle tables."
+    for entity, kind in [(root, "the whole"), *((each, each["@type"]) for each in others)]:
+        assert {key for key in RULES.get(kind, {"name"}) if entity.get(key)} == RULES.get(kind, {"name"}), entity
+    files = {unquote(each["@id"]): each["encodingFormat"] for each in others if each["@type"] == "File"}
+    assert files.keys() == members
+    by_ending = {Path(name).suffix: kind for name, kind in files.items()}
+    assert by_ending == {
+        ".csv": "text/csv",
+        ".parquet": "application/vnd.apache.parquet",
+        ".mpr": "application/octet-stream",
+        ".ndax": "application/zip",
+        ".mpt": "text/plain",
+    }
+    entities = {each["@id"]: each for each in (root, *others)}
+    assert len(entities) == len(described["@graph"]) - 1
+    assert {ref for each in entities.values() for ref in _references(each)} <= entities.keys()
+    inside = [root["@id"]]
+    for identity in inside:
+        inside += [each["@id"] for each in entities[identity].get("hasPart", [])]
+    assert {quote(name) for name in members} <= set(inside)
 
 
 def _references(value: Any) -> Iterator[str]:
