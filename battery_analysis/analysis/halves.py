@@ -165,8 +165,8 @@ def _assign(records: Records, starts: IntArray, moved: FloatArray, cycle: IntArr
     of, number = stretch[flowing], cycle[flowing]
     piece = np.cumsum(np.append(True, (of[1:] != of[:-1]) | (number[1:] != number[:-1]))) - 1
     firsts = np.flatnonzero(np.diff(piece, prepend=-1))
-    share = np.add.reduceat(moved[flowing], firsts) / np.bincount(of, moved[flowing])[of[firsts]]
-    kept = ~(share < NOISE_FRACTION)
+    piece_moved, stretch_moved = np.add.reduceat(moved[flowing], firsts), np.bincount(of, moved[flowing])[of[firsts]]
+    kept = ~(piece_moved < NOISE_FRACTION * stretch_moved)
     rows = np.where(kept, np.cumsum(kept) - 1, -1)
     assigned[flowing] = rows[piece]
     return assigned, direction[flowing[firsts[kept]]].astype(np.int64)
