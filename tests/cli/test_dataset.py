@@ -45,6 +45,23 @@ def test_an_import_keeps_datasets_up_to_date_only_where_something_changed(cli: C
     assert cli.ok("dataset", "--count").out == "1\n"
 
 
+def test_a_cell_whose_tests_are_gone_says_so_and_keeps_its_versions(cli: Cli, lab: Path) -> None:
+    cli("import", lab)
+    cli.ok("test", "delete", cli.json("search", "--cell", "AB12")[0]["id"], "--yes")
+    assert cli.ok("dataset", "--all").out == "2 cells: 1 unchanged, 1 without tests\n"
+    assert [(each["cell_code"], each["outcome"]) for each in cli.json("dataset", "--all")] == [
+        ("AB12", "without tests"),
+        ("CD34", "unchanged"),
+    ]
+    said = cli.ok("dataset", "--cell", "AB12").out
+    assert said == "AB12: no tests any more since version 2; former versions stay\n"
+    _, newest, former = cli.ok("dataset", "--list", "AB12").lines
+    assert ("no tests" in newest, "no tests" in former) == (True, False)
+    assert versions(cli) == [(2, 0, 0, "import"), (1, 1, 3, "import")]
+    cli("import", lab)
+    assert cli.ok("dataset", "--cell", "AB12").out.startswith("AB12: unchanged since version 3, 1 test, 3 cycles")
+
+
 def test_a_watcher_and_a_reprocess_keep_datasets_up_to_date(cli: Cli, lab: Path) -> None:
     cli("watch", lab, "--once", "--debounce", "0")
     assert versions(cli) == [(1, 1, 3, "import")]
