@@ -25,7 +25,9 @@ def normalize(
     codes: Annotated[list[str], typer.Argument(metavar="CODE...", help="Cell codes.")],
     cycle: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, metavar="N", help="Number within the cell; else the first complete cycle."),
+        typer.Option(
+            min=1, max=MOST, metavar="N", help="Number within the cell; else the first complete one after formation."
+        ),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
