@@ -111,14 +111,15 @@ def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, a
     """List what stands out: wild cycles, jumps, sudden deaths, missing cycles."""
     import polars as pl
 
-    from battery_analysis.analysis.outliers import find_anomalies
+    from battery_analysis.analysis.outliers import LEAST, find_anomalies
     from battery_analysis.errors import AnalysisError
 
     with open_subjects(context, [target]) as (subject,):
         cycles = subject.cycles()
     try:
-        cycles, said = _ageing(cycles, all_cycles=all_cycles)
-        found = find_anomalies(cycles)
+        judged, said = _ageing(cycles, all_cycles=all_cycles)
+        others = cycles.filter(~pl.col("cycle_count").is_in(judged["cycle_count"].to_list()))
+        found = find_anomalies(cycles, left_out=others["cycle_count"].to_list())
     except AnalysisError as exc:  # numbers of cycles tell all the same whether some are missing
         found, said = find_anomalies(cycles, ()), (f"no values are judged: {exc}",)
     schema = {"kind": pl.String, "quantity": pl.String, "first_cycle": pl.Int64, "last_cycle": pl.Int64}
@@ -128,6 +129,7 @@ def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, a
     ]
     beside = {"first_record": pl.Int64, "last_record": pl.Int64, "message": pl.String}
     table = pl.DataFrame(rows, schema=schema | beside, orient="row")
+    said += (f"smaller differences count for none: {', '.join(map(_least, LEAST))}",)
     said += tuple(f"{quantity} is not judged: {why}" for quantity, why in found.unjudged.items())
     show(context, Answer({"subject": subject.name}, {"anomalies": table}, said), as_csv=as_csv)
 
@@ -196,6 +198,13 @@ def _ageing(cycles: pl.DataFrame, *, all_cycles: bool) -> tuple[pl.DataFrame, tu
         for role, numbers in ageing.left_out.items()
     )
     return ageing.cycles, said
+
+
+def _least(quantity: str) -> str:
+    from battery_analysis.analysis.outliers import LEAST
+
+    absolute, share = LEAST[quantity]
+    return f"{quantity} {f'{absolute:g}' if absolute else f'{share:.1%}'}"
 
 
 def _listed(numbers: list[int]) -> str:

@@ -67,6 +67,16 @@ def test_cycles_at_other_rates_are_no_ageing(cli: Cli, tmp_path: Path) -> None:
     assert {row["role"] for row in cli.json("analyse", "roles", path)["cycles"][8:12]} == {"other_rate"}
 
 
+def test_steady_cycles_with_check_ups_have_no_anomalies(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "AN01.bdf.csv"
+    write_fading(path, 1e-4, [1.0] * 12 + [0.2] + [1.0] * 12)
+    found = cli.json("analyse", "anomalies", path)
+    assert found["anomalies"] == []  # not even cycle 13 is missing
+    assert "1 check-up cycle left out: 13; --all-cycles takes them" in found["remarks"]
+    least = next(remark for remark in found["remarks"] if remark.startswith("smaller differences count for none"))
+    assert "discharge_capacity_ah 0.5%, coulombic_efficiency 0.001" in least
+
+
 def test_a_rate_test_has_no_cycle_life(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "RT02.bdf.csv"
     write_fading(path, 0.01, [rate for rate in (0.2, 0.5, 1.0, 2.0) for _ in range(3)])
