@@ -189,6 +189,9 @@ class TestResult(StoredDocument):
             ("words", "-started_at"),
             ("cycle_count", "-started_at"),
             ("capacity_retention", "-started_at"),
+            # Of several filters that are none of them rare, these leave few tests to sort by anything else.
+            ("chemistry", "tester", "test_type", "-started_at"),
+            ("chemistry", "tester", "test_type", "capacity_retention"),
             "initial_capacity_ah",
             "final_capacity_ah",
             "sha256",
