@@ -131,7 +131,7 @@ def differential(cells: Sequence[Cell]) -> Figure | None:
     if not curves:
         return None
     caption = f"Differential capacity; discharge downwards. {said}"
-    return Figure(curves, "voltage / V", f"dQ/dV / {unit} per V", caption, zero_line=True)
+    return Figure(curves, "voltage / V", f"dQ/dV / ({unit} per V)", caption, zero_line=True)
 
 
 def fade(cell: Cell, fits: FadeFits) -> Figure:
@@ -181,7 +181,7 @@ def _drawn(cells: Sequence[Cell]) -> tuple[list[tuple[str, float | int, float, H
         for place, (cell, found) in enumerate(zip(cells, known, strict=True))
         for number, halves in found[-1:]
     ]
-    return drawn, "% of the cell's first" if relative else unit
+    return drawn, "% of the first capacity" if relative else unit
 
 
 def _largest(halves: HalfCycles) -> list[int]:
