@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path, PurePath
 from typing import Any
 
+from battery_analysis.analysis.wording import counted as counted
 from battery_analysis.errors import one_line
 
 _UNITS = {
@@ -248,15 +249,6 @@ def heading(name: str) -> str:
         if name.endswith(f"_{ending}"):
             return f"{name.removesuffix(f'_{ending}').replace('_', ' ')} / {unit}"
     return name.replace("_", " ")
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Count things; a plural that is not the noun with an s is given.
-
-    >>> counted(1, "cycle"), counted(12_000, "record"), counted(2, "spectrum", "spectra")
-    ('1 cycle', '12000 records', '2 spectra')
-    """
-    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def say_written(path: Path) -> None:

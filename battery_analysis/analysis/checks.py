@@ -43,6 +43,7 @@ from battery_analysis.analysis.records import (
     has_values,
     held_numbers,
 )
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import (
     CURRENT,
     RECORD_INDEX,
@@ -275,7 +276,8 @@ def _faults_of_cycles(cycles: pl.DataFrame, nominal: float | None, convention: E
     if efficient.height:
         most = float(efficient["coulombic_efficiency"].max())  # type: ignore[arg-type]
         message = (
-            f"coulombic efficiency above {MOST_EFFICIENCY} in {efficient.height} of {complete.height} complete cycles "
+            f"coulombic efficiency above {MOST_EFFICIENCY} in {efficient.height} of "
+            f"{counted(complete.height, 'complete cycle')} "
             f"(up to {most:.4g}, as {_CONVENTIONS[convention]})"
         )
         told = {"efficient_cycles": float(efficient.height), "max_coulombic_efficiency": most}
@@ -285,7 +287,7 @@ def _faults_of_cycles(cycles: pl.DataFrame, nominal: float | None, convention: E
         large = cycles.filter(capacity > MOST_NOMINAL_CAPACITIES * nominal)
         if large.height:
             most = float(large.select(capacity.max()).item())
-            message = f"capacity up to {most:.4g} Ah in {large.height} cycles, nominal is {nominal:.4g} Ah"
+            message = f"capacity up to {most:.4g} Ah in {counted(large.height, 'cycle')}, nominal is {nominal:.4g} Ah"
             told = {"large_cycles": float(large.height), "max_capacity_ah": most, "nominal_capacity_ah": nominal}
             faults.append(Fault(message, told, _of_cycles(large)))
     return faults
@@ -314,7 +316,7 @@ def _completeness(frame: pl.DataFrame, records: Records | None, metadata: FileFa
     if announced is not None:
         found["announced_records"] = float(announced)
         if announced != frame.height:
-            faults.append(Fault(f"{frame.height} records, the file announces {announced}", {}))
+            faults.append(Fault(f"{counted(frame.height, 'record')}, the file announces {announced}", {}))
     if records is not None:
         jumps = record_jumps(records)
         if jumps.size:

@@ -27,6 +27,7 @@ import polars as pl
 
 from battery_analysis.analysis.rate import SAME_RATE, levels_of
 from battery_analysis.analysis.records import BoolArray, FloatArray, IntArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 SLOW_FRACTION = 0.6
@@ -155,7 +156,7 @@ def _roles(cycles: pl.DataFrame, current: FloatArray) -> tuple[list[str | None],
     common = int(np.bincount(levels).argmax())
     of_usual = int((levels == common).sum())
     if of_usual < max(FEWEST_CYCLES, rows.size / 2):
-        why = f"{NO_USUAL_RATE}: the most common one has {of_usual} of {rows.size} cycles"
+        why = f"{NO_USUAL_RATE}: the most common one has {of_usual} of {counted(rows.size, 'cycle')}"
         for row in rows:
             reasons[row] = why
         return roles, reasons

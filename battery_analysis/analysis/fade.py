@@ -31,6 +31,7 @@ import polars as pl
 
 from battery_analysis.analysis.criteria import aicc
 from battery_analysis.analysis.records import FloatArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 Law = Literal["linear", "square_root", "power", "exponential", "knee"]
@@ -172,9 +173,8 @@ def capacities_of(cycles: pl.DataFrame) -> Capacities:
     usable = cycles.filter(pl.col("complete")) if "complete" in cycles.columns else cycles
     usable = usable.filter(pl.col("discharge_capacity_ah").is_finite()).sort("cycle_count", maintain_order=True)
     if usable["cycle_count"].n_unique() < 5:
-        raise AnalysisError(
-            f"{usable.height} complete cycles with a discharge capacity, of {cycles.height}; a fit needs five"
-        )
+        found = counted(usable.height, "complete cycle")
+        raise AnalysisError(f"{found} with a discharge capacity, of {cycles.height}; a fit needs five")
     number = usable["cycle_count"].cast(pl.Float64).to_numpy()
     capacity = usable["discharge_capacity_ah"].cast(pl.Float64).to_numpy()
     first = int(number[0])

@@ -47,6 +47,7 @@ from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.levels import Level, levels
 from battery_analysis.analysis.noise import voltage_noise
 from battery_analysis.analysis.records import FloatArray, Records, cycle_column, numbers
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -294,7 +295,8 @@ class _Titration:
         volt = self.voltage[self.pulse.own]
         used = np.isfinite(volt) & (since >= FIT_FROM * float(since[-1])) & (since > 0)
         if np.unique(since[used]).size < FEWEST_RECORDS:
-            return f"{np.unique(since[used]).size} records under current after its first tenth, {FEWEST_RECORDS} needed"
+            records = counted(np.unique(since[used]).size, "record")
+            return f"{records} under current after its first tenth, {FEWEST_RECORDS} needed"
         return _fit_line(np.sqrt(since[used]), volt[used])
 
     def _shift(self, line: _Line) -> float:

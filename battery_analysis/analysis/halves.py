@@ -38,6 +38,7 @@ from battery_analysis.analysis.records import (
     held_numbers,
     phases,
 )
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import CURRENT, TEST_TIME, VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -122,7 +123,7 @@ def half_cycles(frame: pl.DataFrame, *, finished: bool = False, continuation: bo
     moved = flows.charge + flows.discharge
     half_of_run, direction = _assign(records, starts, np.add.reduceat(moved, starts), cycle.gather(starts).to_numpy())
     if not direction.size:
-        raise AnalysisError(f"no half cycle: nothing but rests and noise in {frame.height} records")
+        raise AnalysisError(f"no half cycle: nothing but rests and noise in {counted(frame.height, 'record')}")
 
     lengths = np.diff(np.append(starts, frame.height))
     half = np.repeat(half_of_run, lengths)

@@ -37,6 +37,7 @@ import polars as pl
 
 from battery_analysis.analysis.halves import half_cycles
 from battery_analysis.analysis.records import FloatArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class HalfCell:
         points = frame.select(pl.col("lithiation", "voltage_volt").cast(pl.Float64)).drop_nulls().drop_nans()
         points = points.group_by("lithiation").mean().sort("lithiation")
         if points.height < FEWEST_POINTS:
-            raise AnalysisError(f"ocv: {points.height} points of the {name}, at least {FEWEST_POINTS} needed")
+            raise AnalysisError(
+                f"ocv: {counted(points.height, 'point')} of the {name}, at least {FEWEST_POINTS} needed"
+            )
         lithiation, voltage = (points[column].to_numpy() for column in points.columns)
         if lithiation[0] < 0 or lithiation[-1] > 1:
             raise AnalysisError(
@@ -281,7 +284,9 @@ def _even_points(curve: pl.DataFrame) -> tuple[FloatArray, FloatArray, float]:
     points = curve.select(pl.col("charge_ah", "voltage_volt").cast(pl.Float64)).drop_nulls().drop_nans()
     points = points.group_by("charge_ah").mean().sort("charge_ah")
     if points.height < FEWEST_POINTS:
-        raise AnalysisError(f"ocv: {points.height} points with different charge, at least {FEWEST_POINTS} needed")
+        raise AnalysisError(
+            f"ocv: {counted(points.height, 'point')} with different charge, at least {FEWEST_POINTS} needed"
+        )
     charge, voltage = points["charge_ah"].to_numpy(), points["voltage_volt"].to_numpy()
     if not np.ptp(voltage):
         raise AnalysisError(f"ocv: voltage_volt is {voltage[0]:g} V throughout")

@@ -32,6 +32,7 @@ from battery_analysis.analysis.findings import ranges_of
 from battery_analysis.analysis.integration import gaps, pauses, record_jumps
 from battery_analysis.analysis.records import FloatArray, IntArray, Records, cycle_column, has_values
 from battery_analysis.analysis.robust import deviation, running_median, z_scores
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import CURRENT, TEST_TIME
 from battery_analysis.errors import AnalysisError
 
@@ -141,7 +142,7 @@ def find_anomalies(
             continue
         usable = complete.filter(pl.col(quantity).is_finite())
         if usable.height < FEWEST:
-            unjudged[quantity] = f"{usable.height} complete cycles have a value, fewer than {FEWEST}"
+            unjudged[quantity] = f"{counted(usable.height, 'complete cycle')} with a value, fewer than {FEWEST}"
             continue
         number = usable["cycle_count"].cast(pl.Int64).to_numpy()
         values = usable[quantity].cast(pl.Float64).to_numpy()

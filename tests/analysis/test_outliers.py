@@ -119,8 +119,8 @@ def test_what_cannot_be_judged_has_a_reason() -> None:
     )
     unjudged = find_anomalies(cycles, ["discharge_capacity_ah", "coulombic_efficiency", "charge_capacity_ah"]).unjudged
     assert unjudged == {
-        "discharge_capacity_ah": "5 complete cycles have a value, fewer than 8",
-        "coulombic_efficiency": "0 complete cycles have a value, fewer than 8",
+        "discharge_capacity_ah": "5 complete cycles with a value, fewer than 8",
+        "coulombic_efficiency": "0 complete cycles with a value, fewer than 8",
         "charge_capacity_ah": "the cycle table has no such column",
     }
     assert find_anomalies(cycles.head(0)).found == ()

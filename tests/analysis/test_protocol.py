@@ -178,7 +178,7 @@ def test_a_rate_is_called_round_within_three_per_cent(current: float, capacity: 
         ({"voltage_volt": [3.7], "current_ampere": [1.0]}, "column test_time_second not found"),
         (
             {"test_time_second": [0.0], "voltage_volt": [3.7], "current_ampere": [0.0]},
-            "current_ampere is zero in all 1",
+            "current_ampere is zero in 1",
         ),
         (
             {"test_time_second": [1.0], "voltage_volt": [3.7], "current_ampere": [1.0], "frequency_hertz": [10.0]},

@@ -94,7 +94,7 @@ def test_a_page_tells_of_one_cell_what_is_stored(cells: Cli, tmp_path: Path) -> 
 def test_what_cannot_be_drawn_is_said_in_words(cells: Cli, tmp_path: Path) -> None:
     words = words_of(html_of(cells, tmp_path, "CD34"))
     assert "Nothing is stated of sample CD34." in words
-    assert "No law was fitted: 1 complete cycles with a discharge capacity, of 1; a fit needs five." in words
+    assert "No law was fitted: 1 complete cycle with a discharge capacity, of 1; a fit needs five." in words
     assert "No impedance spectrum was measured." in words
     assert "has no date" in words
     assert "nan" not in words
