@@ -141,7 +141,7 @@ def fade(cell: Cell, fits: FadeFits) -> Figure:
     measured = Curve.of(data.cycle + data.first_cycle, factor * data.capacity_ah, "measured", "points", 0)
     along = np.linspace(0.0, float(data.cycle[-1]), 200) + data.first_cycle
     law = Curve.of(along, factor * best.capacity_ah(along), f"{best.law.replace('_', ' ')} law", "line", 1)
-    caption = "Discharge capacity without formation and check-ups, and the law with the smallest criterion (AICc)."
+    caption = "Discharge capacity without formation, check-ups and other rates, and the law with the smallest AICc."
     return Figure([measured, law], CYCLE, f"discharge capacity / {unit}", caption)
 
 
