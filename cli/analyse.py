@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.analyse_cells import app as cell_commands
+from cli.analyse_steps import Test
 from cli.analyse_steps import app as step_commands
 from cli.answer import Answer, CsvOption, show
 from cli.common import MOST, Context, command, new_app, run
@@ -137,7 +138,7 @@ def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, a
 @command(app, "dqdv")
 def dqdv(
     context: Context,
-    target: Target,
+    target: Test,
     cycle: Cycles = None,
     curves: Annotated[bool, typer.Option("--curves", help="Print the curves, not only their peaks.")] = False,
     inverse: Annotated[bool, typer.Option("--dvdq", help="dV/dQ over charge in place of dQ/dV over voltage.")] = False,
@@ -163,7 +164,7 @@ def dqdv(
 @command(app, "rate")
 def rate(
     context: Context,
-    target: Target,
+    target: Test,
     direction: Annotated[Literal["charge", "discharge"], typer.Option(help="Which half cycles.")] = "discharge",
     nominal: Annotated[float | None, typer.Option(metavar="AH", help="Capacity that counts as 1C.")] = None,
     as_csv: CsvOption = False,

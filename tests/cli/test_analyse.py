@@ -91,9 +91,9 @@ def test_a_report_of_a_rate_test_foretells_no_life_either(cli: Cli, tmp_path: Pa
     (tmp_path / "lab").mkdir()
     write_fading(tmp_path / "lab" / "RT03.bdf.csv", 0.01, [rate for rate in (0.2, 0.5, 1.0, 2.0) for _ in range(3)])
     cli.ok("import", tmp_path / "lab")
-    cli.ok("report", "RT03", "--out", tmp_path / "report.html")
+    assert cli("report", "RT03", "--out", tmp_path / "report.html").status == 0
     words = (tmp_path / "report.html").read_text()
-    assert "No law was fitted: no rate is usual: the most common one has 3 of 12 cycles" in words
+    assert "No law was fitted: no rate is usual: the most common one has 3 of 11 cycles" in words  # the last goes on
 
 
 def test_a_law_that_does_not_exist_names_those_that_do(cli: Cli, fading: Path) -> None:
