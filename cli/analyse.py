@@ -149,8 +149,8 @@ def dqdv(
     from battery_analysis.analysis.peaks import find_peaks
 
     with open_subjects(context, [target]) as (subject,):
-        frame = subject.frame()
-    found = (differential.dvdq if inverse else differential.dqdv)(frame, cycles=cycle)
+        halves = subject.half_cycles()
+    found = (differential.dvdq if inverse else differential.dqdv)(halves, cycles=cycle)
     tables = {"curves": found.curves} if curves else {"peaks": find_peaks(found)}
     left_out = found.halves.filter(found.halves["reason"].is_not_null())
     said = tuple(
@@ -170,12 +170,11 @@ def rate(
     as_csv: CsvOption = False,
 ) -> None:
     """Compare capacities at different currents, and fit Peukert's exponent."""
-    from battery_analysis.analysis.halves import half_cycles
     from battery_analysis.analysis.rate import peukert, rate_capability
     from battery_analysis.errors import AnalysisError
 
     with open_subjects(context, [target]) as (subject,):
-        halves = half_cycles(subject.frame(), finished=subject.finished, continuation=subject.continuation).table
+        halves = subject.half_cycles().table
     capacity = subject.nominal_capacity_ah if nominal is None else nominal
     found = rate_capability(halves, direction=direction, nominal_capacity_ah=capacity)
     facts: dict[str, object] = {"subject": subject.name, "nominal_capacity_ah": capacity}

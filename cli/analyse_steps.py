@@ -135,7 +135,7 @@ def ocv(
 
     electrodes = _half_cell(positive, "positive"), _half_cell(negative, "negative")
     with open_subjects(context, [target, *([aged] if aged else [])]) as subjects:
-        curves = [fitting.half_cycle_curve(each.frame(), direction=direction, cycle=cycle) for each in subjects]
+        curves = [fitting.half_cycle_curve(each.half_cycles(), direction=direction, cycle=cycle) for each in subjects]
     fits = [fitting.fit_half_cells(curve, *electrodes) for curve in curves]
     facts: dict[str, object] = {"subject": subjects[0].name, **_facts(fits[0])}
     if len(fits) > 1:

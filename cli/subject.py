@@ -14,6 +14,7 @@ from cli.common import Context, open_store, type_next
 if TYPE_CHECKING:
     import polars as pl
 
+    from battery_analysis.analysis.halves import HalfCycles
     from battery_analysis.models import Sample
     from battery_analysis.store import Store
 
@@ -37,6 +38,16 @@ class Subject:
     finished: bool = False
     continuation: bool = False
     sample: Sample | None = None
+
+    def half_cycles(self) -> HalfCycles:
+        """Return its half cycles; what came before a test that goes on with another is not taken for its own.
+
+        Raises:
+            AnalysisError: It is a cell with several tests, or its records make no half cycles.
+        """
+        from battery_analysis.analysis.halves import half_cycles
+
+        return half_cycles(self.frame(), finished=self.finished, continuation=self.continuation)
 
 
 @contextmanager

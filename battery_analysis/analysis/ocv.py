@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.halves import half_cycles
+from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.analysis.records import FloatArray
 from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
@@ -121,11 +121,11 @@ class DegradationModes:
     negative_material_loss_error: float | None
 
 
-def half_cycle_curve(frame: pl.DataFrame, *, direction: str, cycle: int | None = None) -> pl.DataFrame:
+def half_cycle_curve(data: pl.DataFrame | HalfCycles, *, direction: str, cycle: int | None = None) -> pl.DataFrame:
     """Take voltage against charge from a slow charge or discharge of a test.
 
     Args:
-        frame: Canonical time series in time order.
+        data: Canonical time series in time order, or its half cycles.
         direction: ``charge`` or ``discharge``.
         cycle: Cycle number; without it, the half cycle of that direction with the lowest mean current among those
             with at least half the charge of the largest.
@@ -146,7 +146,7 @@ def half_cycle_curve(frame: pl.DataFrame, *, direction: str, cycle: int | None =
     """
     if direction not in ("charge", "discharge"):
         raise AnalysisError(f"ocv: direction must be charge or discharge, got {direction!r}")
-    halves = half_cycles(frame)
+    halves = data if isinstance(data, HalfCycles) else half_cycles(data)
     known = pl.col("capacity_ah").is_not_null() & pl.col("current_ampere").is_not_null()
     wanted = halves.table.filter((pl.col("direction") == direction) & known)
     if cycle is not None:

@@ -90,7 +90,7 @@ def _key_figures(cells: Sequence[Cell]) -> Table:
         ("cycles", lambda cell: number(cell.cycles.height)),
         (f"initial discharge capacity / {unit}", lambda cell: number(_times(factor, _at(cell, 0)))),
         (f"final discharge capacity / {unit}", lambda cell: number(_times(factor, _at(cell, -1)))),
-        ("capacity retention", lambda cell: percent(_share(_at(cell, -1), _at(cell, 0)))),
+        ("capacity retention without formation", lambda cell: percent(_share(_at(cell, -1), _at(cell, 0)))),
         ("mean coulombic efficiency", lambda cell: percent(_mean(cell, "coulombic_efficiency"))),
         ("mean energy efficiency", lambda cell: percent(_mean(cell, "energy_efficiency"))),
         ("capacity throughput / Ah", lambda cell: number(_last(cell, "running_throughput_ah"))),

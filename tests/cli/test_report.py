@@ -83,7 +83,7 @@ def test_a_page_tells_of_one_cell_what_is_stored(cells: Cli, tmp_path: Path) -> 
     assert re.search(r"sign\s+charges where it should discharge\s+3–5, 9", words)
     assert "Of sample AB12 nobody has stated form factor, cell type, nominal capacity, thickness" in words
     assert "No temperature was recorded." in words
-    assert re.search(r"capacity retention\s+\d+\.\d\d %", words)
+    assert re.search(r"capacity retention without formation\s+\d+\.\d\d %", words)
     assert "linear" in words
     assert "areal capacity" in words
     assert len(drawings(page)) == 6  # capacity, efficiency, voltage, dQ/dV, fade, impedance
