@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from dashboard.pages import (
     advanced,
     cell,
+    compare,
     cycles,
     differential,
     eis,
@@ -63,6 +64,7 @@ PAGES = cast(
         missing,
         cycles,
         series,
+        compare,
         differential,
         eis,
         advanced,
