@@ -147,6 +147,18 @@ def count_undated(query: Query) -> int:
     return int(matching(query, dated=False).count())
 
 
+def count(query: Query, most: int) -> tuple[int, bool]:
+    """Return how many tests fit, and whether there are more: with a filter they are counted no further than ``most``.
+
+    To count is to look at each of them, which takes longer than to show some.
+    """
+    found = matching(query)
+    if not found._query:
+        return int(TestResult._get_collection().estimated_document_count()), False
+    counted = int(found.limit(most + 1).count(with_limit_and_skip=True))
+    return min(counted, most), counted > most
+
+
 def matching(query: Query, *, dated: bool = True) -> QuerySet:
     """Return the tests that fit; with ``dated=False`` those without a date that fit all other filters."""
     exact = {
