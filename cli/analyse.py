@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.analyse_cells import app as cell_commands
+from cli.analyse_steps import Test
 from cli.analyse_steps import app as step_commands
-from cli.answer import Answer, CsvOption, show
+from cli.answer import CsvOption, show
 from cli.common import MOST, Context, command, new_app, run
 from cli.subject import open_subjects
 
 if TYPE_CHECKING:
-    import polars as pl
-
-_SHOWN = 10
+    from battery_analysis.analysis.answers import Answer
+    from battery_analysis.store.subjects import Subject
 
 app = new_app("Analyse a test, a cell or a file: fade, efficiencies, curves, pulses, impedance and more.")
 app.add_typer(step_commands)
@@ -27,7 +26,7 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="Test id, cell cod
 Cycles = Annotated[
     list[int] | None, typer.Option("--cycle", min=0, max=MOST, metavar="N", help="Only this cycle; repeatable.")
 ]
-AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation and check-up cycles, too.")]
+AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation, check-ups and other rates, too.")]
 
 
 @command(app, "fade")
@@ -44,58 +43,32 @@ def fade(
     as_csv: CsvOption = False,
 ) -> None:
     """Fit laws of fade to the discharge capacity, compare them, and say how long the cell lasts."""
-    import polars as pl
-
-    from battery_analysis.analysis.fade import LAWS, fit_fade
-    from battery_analysis.analysis.life import cycle_life
+    from battery_analysis.analysis import answers
+    from battery_analysis.analysis.fade import LAWS
 
     if law is not None and law not in LAWS:
         raise typer.BadParameter(f"one of {', '.join(LAWS)} is wanted, got {law!r}", param_hint="--law")
     with open_subjects(context, [target]) as (subject,):
-        cycles, said = _usual(subject.cycles(), all_cycles=all_cycles)
-    fits = fit_fade(cycles)
-    life = cycle_life(
-        cycles,
-        fits,
-        threshold_fraction=threshold,
-        law=law,
-        confidence=confidence,
-        seed=seed,
-    )
-    rows = [
-        {
-            "law": fit.law,
-            "parameters": ", ".join(f"{name} {each.value:.6g}" for name, each in fit.parameters.items()),
-            "residual_ah": fit.residual_ah,
-            "aicc": fit.aicc,
-            "weight": fit.weight,
-            "life_cycle": life.by_law.get(fit.law),
-            "reason": fit.reason,
-        }
-        for fit in fits.fits
-    ]
-    facts = {"subject": subject.name, **{name: value for name, value in asdict(life).items() if name != "by_law"}}
-    show(context, Answer(facts, {"laws": pl.DataFrame(rows, infer_schema_length=None)}, said), as_csv=as_csv)
+        cycles = subject.cycles()
+    found = answers.fade(cycles, threshold=threshold, law=law, confidence=confidence, seed=seed, all_cycles=all_cycles)
+    show(context, _of(subject, found), as_csv=as_csv)
 
 
 @command(app, "efficiency")
 def efficiency(context: Context, target: Target, as_csv: CsvOption = False) -> None:
     """Describe the efficiencies over all cycles, with their trend, and what went through the cell."""
-    import polars as pl
-
-    from battery_analysis.analysis.trends import EFFICIENCIES, efficiency_statistics, throughput
+    from battery_analysis.analysis import answers
 
     with open_subjects(context, [target]) as (subject,):
         cycles = subject.cycles()
-    rows = [asdict(efficiency_statistics(cycles, quantity)) for quantity in EFFICIENCIES]
-    total = throughput(cycles, nominal_capacity_ah=subject.nominal_capacity_ah).tail(1)
-    facts = {"subject": subject.name, **(total.row(0, named=True) if total.height else {})}
-    show(context, Answer(facts, {"efficiencies": pl.DataFrame(rows, infer_schema_length=None)}), as_csv=as_csv)
+    found = answers.efficiency(cycles, nominal_capacity_ah=subject.nominal_capacity_ah)
+    show(context, _of(subject, found), as_csv=as_csv)
 
 
 @command(app, "roles")
 def roles(context: Context, target: Target, as_csv: CsvOption = False) -> None:
-    """Say which cycles are formation, which are check-ups, and why."""
+    """Say which cycles are formation, check-ups, cycling, or of another rate, and why."""
+    from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.checkups import mark_cycles
 
     with open_subjects(context, [target]) as (subject,):
@@ -106,28 +79,17 @@ def roles(context: Context, target: Target, as_csv: CsvOption = False) -> None:
 @command(app, "anomalies")
 def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, as_csv: CsvOption = False) -> None:
     """List what stands out: wild cycles, jumps, sudden deaths, missing cycles."""
-    import polars as pl
-
-    from battery_analysis.analysis.outliers import find_anomalies
+    from battery_analysis.analysis import answers
 
     with open_subjects(context, [target]) as (subject,):
-        cycles, said = _usual(subject.cycles(), all_cycles=all_cycles)
-    found = find_anomalies(cycles)
-    schema = {"kind": pl.String, "quantity": pl.String, "first_cycle": pl.Int64, "last_cycle": pl.Int64}
-    rows = [
-        (each.kind, each.quantity, *(each.cycles or (None, None)), *(each.records or (None, None)), each.message)
-        for each in found.found
-    ]
-    beside = {"first_record": pl.Int64, "last_record": pl.Int64, "message": pl.String}
-    table = pl.DataFrame(rows, schema=schema | beside, orient="row")
-    said += tuple(f"{quantity} is not judged: {why}" for quantity, why in found.unjudged.items())
-    show(context, Answer({"subject": subject.name}, {"anomalies": table}, said), as_csv=as_csv)
+        cycles = subject.cycles()
+    show(context, _of(subject, answers.anomalies(cycles, all_cycles=all_cycles)), as_csv=as_csv)
 
 
 @command(app, "dqdv")
 def dqdv(
     context: Context,
-    target: Target,
+    target: Test,
     cycle: Cycles = None,
     curves: Annotated[bool, typer.Option("--curves", help="Print the curves, not only their peaks.")] = False,
     inverse: Annotated[bool, typer.Option("--dvdq", help="dV/dQ over charge in place of dQ/dV over voltage.")] = False,
@@ -135,59 +97,50 @@ def dqdv(
 ) -> None:
     """Differentiate half cycles, and follow the peaks over cycles."""
     from battery_analysis.analysis import differential
+    from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.peaks import find_peaks
 
     with open_subjects(context, [target]) as (subject,):
-        frame = subject.frame()
-    found = (differential.dvdq if inverse else differential.dqdv)(frame, cycles=cycle)
+        halves = subject.half_cycles()
+    found = (differential.dvdq if inverse else differential.dqdv)(halves, cycles=cycle)
     tables = {"curves": found.curves} if curves else {"peaks": find_peaks(found)}
     left_out = found.halves.filter(found.halves["reason"].is_not_null())
     said = tuple(
         f"cycle {row['cycle_count']}, {row['direction']}: no curve, {row['reason']}" for row in left_out.to_dicts()
     )
-    facts = {"subject": subject.name, "step": found.step, "smoother": str(found.smoother)}
+    name, unit = ("step_volt", "V") if found.x == "voltage_volt" else ("step_ah", "Ah")
+    facts = {"subject": subject.name, name: found.step, "smoother": found.smoother.text(found.step, unit)}
     show(context, Answer(facts, tables, said), as_csv=as_csv)
 
 
 @command(app, "rate")
 def rate(
     context: Context,
-    target: Target,
+    target: Test,
     direction: Annotated[Literal["charge", "discharge"], typer.Option(help="Which half cycles.")] = "discharge",
     nominal: Annotated[float | None, typer.Option(metavar="AH", help="Capacity that counts as 1C.")] = None,
     as_csv: CsvOption = False,
 ) -> None:
     """Compare capacities at different currents, and fit Peukert's exponent."""
-    from battery_analysis.analysis.halves import half_cycles
-    from battery_analysis.analysis.rate import peukert, rate_capability
-    from battery_analysis.errors import AnalysisError
+    from battery_analysis.analysis import answers
 
     with open_subjects(context, [target]) as (subject,):
-        halves = half_cycles(subject.frame(), finished=subject.finished, continuation=subject.continuation).table
-    capacity = subject.nominal_capacity_ah if nominal is None else nominal
-    found = rate_capability(halves, direction=direction, nominal_capacity_ah=capacity)
-    facts: dict[str, object] = {"subject": subject.name, "nominal_capacity_ah": capacity}
-    said: tuple[str, ...] = ()
-    try:
-        facts["peukert"] = asdict(peukert(found))
-    except AnalysisError as exc:
-        said = (f"no Peukert exponent: {exc}",)
-    show(context, Answer(facts, {"levels": found.levels, "half_cycles": found.halves}, said), as_csv=as_csv)
+        found = answers.rate(
+            subject.frame(),
+            direction=direction,
+            nominal_capacity_ah=subject.nominal_capacity_ah if nominal is None else nominal,
+            finished=subject.finished,
+            continuation=subject.continuation,
+        )
+    show(context, _of(subject, found), as_csv=as_csv)
 
 
-def _usual(cycles: pl.DataFrame, *, all_cycles: bool) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Leave out formation and check-ups, whose capacities are those of other rates; also say which."""
-    from battery_analysis.analysis.checkups import mark_cycles
+def _of(subject: Subject, answer: Answer) -> Answer:
+    """Say what an answer is about, and how what was left out is taken in."""
+    from battery_analysis.analysis.answers import Answer
 
-    if all_cycles:
-        return cycles, ()
-    others = mark_cycles(cycles)["role"].is_in(["formation", "checkup"]).fill_null(False)
-    if not others.any():
-        return cycles, ()
-    left_out = ", ".join(map(str, cycles.filter(others)["cycle_count"].head(_SHOWN)))
-    more = ", …" if others.sum() > _SHOWN else ""
-    sentence = f"{others.sum()} formation and check-up cycles are left out ({left_out}{more}); --all-cycles takes them"
-    return cycles.filter(~others), (sentence,)
+    said = tuple(f"{each}; --all-cycles takes them" if " left out: " in each else each for each in answer.said)
+    return Answer({"subject": subject.name, **answer.facts}, answer.tables, said)
 
 
 def main() -> int:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from battery_analysis.errors import AnalysisError
-from cli.answer import Answer, CsvOption, show
+from cli.answer import CsvOption, show
 from cli.common import MOST, Context, command, new_app
-from cli.subject import Subject, open_subjects
+from cli.subject import open_subjects
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from battery_analysis.store.subjects import Subject
 
 app = new_app()
 
@@ -37,27 +39,12 @@ def similar(
     as_csv: CsvOption = False,
 ) -> None:
     """Say how alike cells are, by features of their cycles."""
-    from battery_analysis.analysis import similarity
-    from battery_analysis.analysis.features import feature_table
+    from battery_analysis.analysis.answers import similar as compare
 
     with open_subjects(context, _several(targets)) as subjects:
-        table = feature_table(_cycles_by_name(subjects, targets))
-    found = similarity.distances(table, feature, distance=distance, scaling=scaling)
-    tables = {"distances": found.table, "features": table}
-    facts: dict[str, object] = {"compared_by": list(found.scaled.features)}
-    left_out = list(found.scaled.left_out)
-    if clusters:
-        groups = similarity.clusters(table, feature, scaling=scaling)
-        tables["clusters"] = groups.table
-        facts |= {"groups": groups.count, "silhouette": groups.silhouette}
-        left_out += groups.left_out
-    if components:
-        parts = similarity.components(table, feature, count=min(2, len(found.scaled.features)), scaling=scaling)
-        tables |= {"scores": parts.scores, "loadings": parts.loadings}
-        facts["explained"] = list(parts.explained)
-        left_out += parts.left_out
-    said = tuple(dict.fromkeys(f"{each.what} {each.name} is left out: {each.reason}" for each in left_out))
-    show(context, Answer(facts, tables, said), as_csv=as_csv)
+        cells = _cycles_by_name(subjects, targets)
+    found = compare(cells, feature, distance=distance, scaling=scaling, clusters=clusters, components=components)
+    show(context, found, as_csv=as_csv)
 
 
 @command(app, "correlate")
@@ -74,6 +61,7 @@ def correlate(
     as_csv: CsvOption = False,
 ) -> None:
     """Correlate properties of samples with what their cells did."""
+    from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.correlations import correlations
     from battery_analysis.analysis.features import CELL, feature_table
 
@@ -99,6 +87,7 @@ def simulate(
     as_csv: CsvOption = False,
 ) -> None:
     """Send a test's current through a model of PyBaMM, and show how far the measured voltage is from it."""
+    from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.simulation import simulate as run_model
 
     with open_subjects(context, [target]) as (subject,):

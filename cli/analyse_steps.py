@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from battery_analysis.errors import AnalysisError
-from cli.answer import Answer, CsvOption, show
+from cli.answer import CsvOption, show
 from cli.common import MOST, Context, command, new_app
+from cli.output import counted
 from cli.subject import open_subjects
 
 if TYPE_CHECKING:
@@ -43,13 +44,12 @@ def pulses(
     as_csv: CsvOption = False,
 ) -> None:
     """Tabulate DC resistances at steps of the current, against state of charge."""
-    from battery_analysis.analysis.pulses import TIMES_SECOND
-    from battery_analysis.analysis.pulses import pulses as tabulate
+    from battery_analysis.analysis import answers
 
     with open_subjects(context, [target]) as (subject,):
         frame = subject.frame()
-    found = tabulate(frame, times_second=time or TIMES_SECOND, capacity_ah=capacity, initial_soc=initial_soc)
-    show(context, Answer({"subject": subject.name}, {"pulses": found}), as_csv=as_csv)
+    found = answers.pulses(frame, times_second=time or (), capacity_ah=capacity, initial_soc=initial_soc)
+    show(context, answers.merged(found, subject=subject.name), as_csv=as_csv)
 
 
 @command(app, "gitt")
@@ -65,18 +65,13 @@ def gitt(
     as_csv: CsvOption = False,
 ) -> None:
     """Compute diffusion coefficients from a titration, by a thickness, a radius, or the other four together."""
-    from battery_analysis.analysis import gitt as titration
+    from battery_analysis.analysis import answers
+    from battery_analysis.analysis.gitt import Geometry
 
-    geometry = titration.Geometry(thickness_um, particle_radius_um, mass_g, molar_mass, molar_volume, area_cm2)
-    is_given = any(value is not None for value in asdict(geometry).values())
+    geometry = Geometry(thickness_um, particle_radius_um, mass_g, molar_mass, molar_volume, area_cm2)
     with open_subjects(context, [target]) as (subject,):
         frame = subject.frame()
-    tables = {"titrations": titration.gitt(frame, geometry if is_given else None)}
-    tables["pseudo_ocv"] = titration.pseudo_ocv(frame)
-    said = (
-        () if is_given else ("no diffusion coefficients: neither a thickness nor a radius nor mass and volume given",)
-    )
-    show(context, Answer({"subject": subject.name}, tables, said), as_csv=as_csv)
+    show(context, answers.merged(answers.gitt(frame, geometry), subject=subject.name), as_csv=as_csv)
 
 
 @command(app, "protocol")
@@ -91,6 +86,7 @@ def protocol(
     import polars as pl
 
     from battery_analysis.analysis import protocol as protocols
+    from battery_analysis.analysis.answers import Answer
 
     found: list[tuple[str, protocols.Protocol]] = []
     said: list[str] = []
@@ -131,10 +127,11 @@ def ocv(
 ) -> None:
     """Fit half-cell curves to a slow half cycle; with --aged, say which modes of degradation led there."""
     from battery_analysis.analysis import ocv as fitting
+    from battery_analysis.analysis.answers import Answer
 
     electrodes = _half_cell(positive, "positive"), _half_cell(negative, "negative")
     with open_subjects(context, [target, *([aged] if aged else [])]) as subjects:
-        curves = [fitting.half_cycle_curve(each.frame(), direction=direction, cycle=cycle) for each in subjects]
+        curves = [fitting.half_cycle_curve(each.half_cycles(), direction=direction, cycle=cycle) for each in subjects]
     fits = [fitting.fit_half_cells(curve, *electrodes) for curve in curves]
     facts: dict[str, object] = {"subject": subjects[0].name, **_facts(fits[0])}
     if len(fits) > 1:
@@ -157,12 +154,14 @@ def eis(
 ) -> None:
     """Test a spectrum (Kramers-Kronig), read its landmarks, fit and compare circuits, find relaxation times."""
     from battery_analysis.analysis import circuit_fit, impedance
+    from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.kramers_kronig import kramers_kronig
 
     with open_subjects(context, [target]) as (subject,):
         spectra = impedance.spectra(subject.frame())
     if spectrum > len(spectra):
-        raise AnalysisError(f"impedance: {subject.name} has {len(spectra)} spectra, got --spectrum {spectrum}")
+        count = counted(len(spectra), "spectrum", "spectra")
+        raise AnalysisError(f"impedance: {subject.name} has {count}, got --spectrum {spectrum}")
     chosen = spectra[spectrum - 1]
     marks = impedance.landmarks(chosen)
     facts: dict[str, object] = {
@@ -191,11 +190,17 @@ def eis(
         if len(circuit) > 1:
             tables["circuits"] = circuit_fit.compare_circuits(chosen, circuit)
     if drt:
-        from battery_analysis.analysis.relaxation import relaxation_times
+        from battery_analysis.analysis.relaxation import MAIN_SHARE, relaxation_times
 
         found = relaxation_times(chosen)
         tables |= {"peaks": found.peaks, "distribution": found.distribution}
-        facts |= {name: value for name, value in vars(found).items() if isinstance(value, str | int | float | None)}
+        values = {name: value for name, value in vars(found).items() if isinstance(value, str | float | None)}
+        facts |= {f"drt_{name}": value for name, value in values.items()}
+        main = int((found.peaks["share"] >= MAIN_SHARE).sum())
+        said.append(
+            f"relaxation times: {counted(main, 'main peak')}; what holds less than {MAIN_SHARE:.0%} of "
+            "drt_polarisation_ohm may come of the regularisation alone"
+        )
     tables.setdefault("apexes", marks.apexes)
     show(context, Answer(facts, tables, tuple(said)), as_csv=as_csv)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,20 +13,11 @@ from cli.common import Context
 from cli.output import print_facts, print_json, print_table, to_plain
 
 if TYPE_CHECKING:
-    import polars as pl
+    from battery_analysis.analysis.answers import Answer
 
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print the main table as CSV.")]
 
 _SHOWN_ROWS = 200
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an analysis found; the first table is the main one. ``said`` are sentences for people."""
-
-    facts: Mapping[str, object] = field(default_factory=dict)
-    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
 
 
 def show(context: Context, answer: Answer, *, as_csv: bool = False) -> None:

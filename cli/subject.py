@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from battery_analysis.errors import AnalysisError, NotFoundError
+from battery_analysis.errors import NotFoundError
 from cli.common import Context, open_store, type_next
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from battery_analysis.models import Sample
     from battery_analysis.store import Store
+    from battery_analysis.store.subjects import Subject
 
 ID_LENGTH = 24
 NAMED = "a test id, a cell code or a file that can be read"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whatever is analysed; its tables are loaded when an analysis asks for them."""
-
-    name: str
-    frame: Callable[[], pl.DataFrame]
-    """Records of one test.
-
-    Raises:
-        AnalysisError: It is a cell with several tests.
-    """
-    cycles: Callable[[], pl.DataFrame]
-    nominal_capacity_ah: float | None = None
-    finished: bool = False
-    continuation: bool = False
-    sample: Sample | None = None
 
 
 @contextmanager
@@ -60,6 +39,7 @@ def open_subjects(context: Context, targets: list[str]) -> Iterator[list[Subject
 
 def _of_file(context: Context, path: Path) -> Subject:
     from battery_analysis.reading import read
+    from battery_analysis.store.subjects import Subject
 
     settings = context.settings
     result = read(path, time_zone=settings.time_zone, mappings=settings.mappings)
@@ -74,45 +54,11 @@ def _of_file(context: Context, path: Path) -> Subject:
 
 
 def _stored(context: Context, store: Store, target: str) -> Subject:
+    from battery_analysis.store.subjects import of_cell, of_test
+
     if len(target) == ID_LENGTH and all(char in "0123456789abcdef" for char in target.lower()):
-        return _of_test(store, target)
-    return _of_cell(context, store, target)
-
-
-def _of_test(store: Store, identity: str) -> Subject:
-    from battery_analysis.models import TestResult
-    from battery_analysis.store.access import by_id
-    from battery_analysis.store.frames import load_cycles, load_frame
-
-    test = by_id(TestResult, identity)
-    return Subject(
-        test.name,
-        frame=lambda: load_frame(store, test.id, form="polars"),
-        cycles=lambda: cast("pl.DataFrame", load_cycles(store, test.id, form="polars")),
-        nominal_capacity_ah=test.sample.nominal_capacity_ah or test.nominal_capacity_ah,
-        finished=bool(test.finished),
-        sample=test.sample,
-    )
-
-
-def _of_cell(context: Context, store: Store, code: str) -> Subject:
-    from battery_analysis.models import TestResult
-    from battery_analysis.store.access import visible
-    from battery_analysis.store.dataset_frames import load_dataset
-
-    tests = list(visible(TestResult).filter(cell_code=code).order_by("started_at", "id").only("id", "name", "sample"))
-    if not tests:
-        raise NotFoundError(f"{code!r} is none of these: {NAMED}")
-    if len(tests) == 1:
-        return replace(_of_test(store, str(tests[0].id)), name=code)
-
-    def frame() -> pl.DataFrame:
-        listed = type_next(context, "search", "--cell", code)
-        raise AnalysisError(f"cell {code} has {len(tests)} tests; name one of them by its id: {listed}")
-
-    def cycles() -> pl.DataFrame:
-        found: Any = load_dataset(store, code).cycles(form="polars")
-        return cast("pl.DataFrame", found)
-
-    sample = tests[0].sample
-    return Subject(code, frame, cycles, nominal_capacity_ah=sample.nominal_capacity_ah, sample=sample)
+        return of_test(store, target)
+    try:
+        return of_cell(store, target, f"name one of them by its id: {type_next(context, 'search', '--cell', target)}")
+    except NotFoundError as exc:
+        raise NotFoundError(f"{target!r} is none of these: {NAMED}") from exc

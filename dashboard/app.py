@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
 from battery_analysis import __version__
-from dashboard import attachments, data, figures, links, prepared, routing, security, shell, views
+from dashboard import answers, attachments, data, figures, links, prepared, routing, security, shell, views
 from dashboard.pages import PAGES
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def create_app(store: Store, settings: Settings, config: Path | None = None) -> 
     )
     app.backend.websocket_capability = False  # browsers would hold a connection open that nothing here uses
     app.layout = shell.layout(PAGES)
-    wired: tuple[Any, ...] = (routing, links, figures, views, attachments, prepared, *PAGES)
+    wired: tuple[Any, ...] = (routing, links, figures, views, attachments, prepared, answers, *PAGES)
     for each in wired:
         each.register_callbacks(app)
     # Dash gathers its scripts at the first request for "/"; whoever opens a deep link first would get a page without.

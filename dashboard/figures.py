@@ -51,6 +51,11 @@ def theme() -> Theme:
         return "light"
 
 
+def muted() -> str:
+    """Return the colour of what stands behind, such as measured points below fitted lines."""
+    return _INK[theme()]["muted"]
+
+
 def template(shade: Theme) -> dict[str, Any]:
     """Return the plotly template of a theme."""
     ink = _INK[shade]

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, theme
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -42,7 +42,7 @@ def fitted(spectrum: Spectrum, fits: Sequence[CircuitFit], height: int = 420) ->
     """Draw a spectrum and circuits that were fitted to it in the complex plane."""
     by, unit = _unit(_largest([spectrum]))
     palette = PALETTES[theme()]
-    measured = _line("measured", palette[6], x=spectrum.impedance.real * by, y=-spectrum.impedance.imag * by)
+    measured = _line("measured", muted(), x=spectrum.impedance.real * by, y=-spectrum.impedance.imag * by)
     traces = [measured | {"mode": "markers"} | _hover(spectrum, "Re %{x:.5g}, −Im %{y:.5g} " + unit)]
     for place, fit in enumerate(fits):
         points = fit.residuals
@@ -116,7 +116,7 @@ def residuals(tables: Mapping[str, pl.DataFrame], limit: float | None = None, he
         traces, x=FREQUENCY, y=axis_title("Residual / |Z|", "%"), height=height, xaxis=dict(_DECADES), showlegend=True
     )
     for edge in () if limit is None else (-limit, limit):
-        drawn.add_hline(y=edge * 100, line={"width": 1, "dash": "dot", "color": palette[6]})
+        drawn.add_hline(y=edge * 100, line={"width": 1, "dash": "dot", "color": muted()})
     return drawn
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from battery_analysis.analysis.impedance import landmarks, spectra
-from battery_analysis.analysis.normalise import Measured, Normalised, Properties, completed, normalise
+from battery_analysis.analysis.normalise import FORMULAS, Measured, Normalised, Properties, completed, normalise
 from battery_analysis.columns import FREQUENCY
 from battery_analysis.errors import AnalysisError, NotFoundError
 from battery_analysis.models import Sample, TestResult
@@ -35,6 +35,12 @@ class NormalisedCell:
     measured: Measured
     properties: Properties
     quantities: list[Normalised]
+
+    @property
+    def lacks(self) -> list[str]:
+        """Properties of the sample without which something cannot be known."""
+        needed = dict.fromkeys(name for formula in FORMULAS for name in formula.properties)
+        return [name for name in needed if not getattr(self.properties, name)]
 
 
 def normalise_cell(store: Store, code: str, cycle: int | None = None) -> NormalisedCell:

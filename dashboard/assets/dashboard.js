@@ -50,9 +50,11 @@
     },
 
     // Values of controls with an id {page, query} go into the query; what no control holds stays there.
+    // The whole address goes along: dcc.Location, which knows its props only from its second drawing on, would
+    // otherwise bring back the address that it has not seen change, and the page would be drawn twice.
     writeQuery(values) {
       const controls = same.callback_context.inputs_list[0];
-      if (!controls.length) return same.no_update;
+      if (!controls.length) return [same.no_update, same.no_update];
       const query = new URLSearchParams(location.search);
       controls.forEach((control, index) => {
         const value = values[index];
@@ -66,10 +68,10 @@
       });
       const text = query.toString();
       const search = text ? `?${text}` : "";
-      if (search === location.search) return same.no_update;
+      if (search === location.search) return [same.no_update, same.no_update];
       history.replaceState(history.state, "", location.pathname + search);
       written = location.pathname + search;
-      return search;
+      return [search, location.href];
     },
   };
 

@@ -34,7 +34,12 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {"/cell": "cell=LG012", "/sample": "sample=LG012"}
+SELECTIONS: dict[str, str] = {
+    "/cell": "cell=LG012",
+    "/sample": "sample=LG012",
+    "/compare": "cell=LG012&cell=LG013&cell=FE021&cell=NC051",
+    "/series": "test={test_id}",
+}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
@@ -59,7 +64,7 @@ class Lab:
         """Return where a page of ``PAGES`` shows something."""
         path = re.sub(r"<(\w+)>", lambda found: self.named[found[1]], page.PATH)
         query = SELECTIONS.get(page.PATH)
-        return f"{path}?{query}" if query else path
+        return f"{path}?{query.format(**self.named)}" if query else path
 
 
 @pytest.fixture(scope="session")

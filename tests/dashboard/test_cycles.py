@@ -152,7 +152,19 @@ def test_a_link_brings_back_cell_test_and_cycles(visit: Callable[[str], Tab]) ->
     assert len(options) > 1
 
 
+def test_a_link_draws_the_page_once_although_the_controls_complete_the_address(
+    page: Tab, visit: Callable[[str], Tab]
+) -> None:
+    drawn: list[str] = []
+    drawing = '"output":"..page.children'
+    page.on("request", lambda request: drawn.append("once") if drawing in (request.post_data or "") else None)
+    tab = visit("/cycles?cell=NC052")
+    tab.wait_for_url("**/cycles?cell=NC052&y=discharge_capacity*")
+    tab.wait_for_load_state("networkidle")
+    assert drawn == ["once"]
+
+
 def test_what_the_sample_does_not_say_is_named_with_the_way_to_mend_it(visit: Callable[[str], Tab]) -> None:
     tab = visit("/cycles?cell=LG012&by=mass")
     tab.get_by_text("LG012: active_mass_mg of the sample is not known").first.wait_for()
-    assert tab.get_by_role("link", name="Edit the sample").get_attribute("href") == "/samples?sample=LG012"
+    assert tab.get_by_role("link", name="Edit the sample").get_attribute("href") == "/sample?sample=LG012"

@@ -1,0 +1,96 @@
+"""What a cell or a test tells beyond its cycles: fade, life, anomalies, rates, pulses, titrations, likeness.
+
+The numbers are those of ``battery-analysis analyse …`` and ``battery-analysis normalize``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import Dash, Input, Output, State, dcc, html
+from dash.development.base_component import Component
+
+from dashboard import background, links, parts, pickers, views
+from dashboard.data import lives, subjects
+from dashboard.links import Given
+from dashboard.pages.advanced_cells import SIMILAR
+from dashboard.pages.advanced_cycles import ANOMALIES, EFFICIENCY, FADE, NORMALISED
+from dashboard.pages.advanced_records import GITT, PULSES, RATE
+from dashboard.pages.advanced_view import PAGE, View, id_of
+
+PATH = "/advanced"
+TITLE = "Advanced analysis"
+GROUP = "Think"
+
+VIEWS: Mapping[str, View] = {
+    each.name: each for each in (FADE, NORMALISED, EFFICIENCY, ANOMALIES, RATE, PULSES, GITT, SIMILAR)
+}
+_WHOLE = "The whole cell"
+
+
+def layout(**query: Given) -> Component:
+    """Return the page for what the address holds: ``?cell=``, ``?test=``, ``?view=`` and the options of that view."""
+    test = links.text(query.get("test"))
+    cell = lives.cell_of(test) if test else links.text(query.get("cell")) or lives.newest_cell()
+    if cell is None:
+        return parts.page(
+            TITLE, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER")
+        )
+    chosen = links.choice(query.get("view"), list(VIEWS))
+    kinds = dcc.RadioItems(
+        id=id_of("view"),
+        options=[{"label": view.title, "value": name} for name, view in VIEWS.items()],
+        value=chosen,
+        className="segmented",
+        inline=True,
+    )
+    tests = parts.select(id_of("test"), "Test", subjects.tests_of_cell(cell), test, every=_WHOLE)
+    tests.className += " roomy"
+    return parts.page(
+        TITLE,
+        html.Fieldset([html.Legend("Analysis", className="visually-hidden"), kinds]),
+        html.Div(parts.toolbar(pickers.cell(PAGE, cell), tests), id="advanced-subject", hidden=chosen == SIMILAR.name),
+        html.Div(_shown(chosen, query), id="advanced-view", className="page"),
+        actions=[views.menu(PATH)],
+    )
+
+
+def _shown(view: str, query: Mapping[str, Given]) -> list[Component]:
+    chosen = VIEWS[view]
+    return [parts.toolbar(*chosen.controls(query)), background.place(f"{PAGE}-{view}")]
+
+
+def show(view: str, search: str | None) -> tuple[list[Component], bool]:
+    """Show another analysis, with the options that the address holds."""
+    return _shown(links.choice(view, list(VIEWS)), links.read(search)), view == SIMILAR.name
+
+
+def offer_tests(cell: str | None) -> tuple[Any, str]:
+    """Offer the tests of the chosen cell, the whole cell first."""
+    named = {"": _WHOLE, **subjects.tests_of_cell(cell)}
+    return [{"label": label, "value": value} for value, label in named.items()], ""
+
+
+def register_callbacks(app: Dash) -> None:
+    """Wire the choice of the analysis and of its subject, and every analysis to its place."""
+    pickers.register_callbacks(app, PAGE, "cell")
+    app.callback(
+        Output("advanced-view", "children"),
+        Output("advanced-subject", "hidden"),
+        Input(id_of("view"), "value"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )(show)
+    app.callback(
+        Output(id_of("test"), "options"),
+        Output(id_of("test"), "value"),
+        Input(id_of("cell"), "value"),
+        prevent_initial_call=True,
+    )(offer_tests)
+    for name, view in VIEWS.items():
+        wanted = [Input(id_of(each), "value") for each in (*view.about, *view.options)]
+        background.register(app, f"{PAGE}-{name}", wanted, view.begin)
+    many = id_of("cells")
+    offered = Input(many, "search_value"), State(many, "value")
+    app.callback(Output(many, "options"), *offered, prevent_initial_call=True)(pickers.offer_cells)
