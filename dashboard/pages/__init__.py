@@ -14,6 +14,7 @@ from dashboard.pages import (
     cycles,
     differential,
     eis,
+    flags,
     import_,
     logs,
     missing,
@@ -24,6 +25,7 @@ from dashboard.pages import (
     series,
     test,
     tests,
+    traits,
     watchers,
 )
 
@@ -59,7 +61,9 @@ PAGES = cast(
         tests,
         cell,
         raw_files,
+        traits,
         missing,
+        flags,
         cycles,
         series,
         compare,
