@@ -41,8 +41,13 @@ class SampleAggregates(EmbeddedDocument):
     median_internal_resistance_ohm = FloatField()
 
 
+def _above_zero(value: float) -> None:
+    if not value > 0:
+        raise ValidationError("must be above 0")
+
+
 def _positive(unit: str, help_text: str) -> FloatField:
-    return FloatField(min_value=0.0, help_text=f"{help_text}, {unit}")
+    return FloatField(validation=_above_zero, help_text=f"{help_text}, {unit}")
 
 
 class Sample(StoredDocument):
@@ -62,7 +67,7 @@ class Sample(StoredDocument):
     mass_g = _positive("g", "Mass of the whole sample")
     active_mass_mg = _positive("mg", "Active mass of the working electrode")
     electrode_mass_mg = _positive("mg", "Mass of the working electrode with its collector")
-    collector_mass_mg = _positive("mg", "Mass of its current collector")
+    collector_mass_mg = FloatField(min_value=0.0, help_text="Mass of its current collector, 0 where it has none, mg")
     loading_mg_cm2 = _positive("mg/cm2", "Active mass per area")
     electrolyte_volume_ul = _positive("ul", "Volume of the electrolyte")
     parent = ReferenceField("self", help_text="The sample this one was made from")

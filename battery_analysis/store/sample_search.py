@@ -11,7 +11,7 @@ from bson import ObjectId
 from mongoengine import QuerySet
 
 from battery_analysis.errors import InvalidDocumentError, NotFoundError
-from battery_analysis.models import Sample
+from battery_analysis.models import Sample, StoredDocument
 from battery_analysis.models.sample import COMPONENTS
 from battery_analysis.store import samples
 from battery_analysis.store.access import visible
@@ -171,8 +171,8 @@ def lacking(query: SampleQuery, fields: Sequence[str]) -> tuple[dict[str, int], 
     return {field: counted.get(f"field{place}", 0) for place, field in enumerate(fields)}, counted.get("samples", 0)
 
 
-def metadata_keys(most: int = 100) -> list[str]:
-    """Return the keys that the metadata of samples have, the most frequent first."""
+def metadata_keys(document: type[StoredDocument] = Sample, most: int = 100) -> list[str]:
+    """Return the keys that the metadata of samples, or other documents, have, the most frequent first."""
     pipeline: list[dict[str, Any]] = [
         {"$project": {"entry": {"$objectToArray": {"$ifNull": ["$metadata", {}]}}}},
         {"$unwind": "$entry"},
@@ -180,7 +180,7 @@ def metadata_keys(most: int = 100) -> list[str]:
         {"$sort": {"samples": -1, "_id": 1}},
         {"$limit": most},
     ]
-    return [row["_id"] for row in visible(Sample).aggregate(pipeline)]
+    return [row["_id"] for row in visible(document).aggregate(pipeline)]
 
 
 def checked_field(name: str) -> str:

@@ -12,12 +12,14 @@ from bson.errors import BSONError
 from mongoengine import FloatField, NotUniqueError, ReferenceField
 from mongoengine.base import BaseField
 
-from battery_analysis.errors import InvalidDocumentError, NotFoundError, StoreError
+from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError, StoreError
 from battery_analysis.models import Note, Sample, SampleAggregates, TestResult, checked, now
 from battery_analysis.store import history, tests
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_files import Labels
+
+TRIES = 20
 
 _NOT_BY_HAND = frozenset(
     {"id", "created_at", "updated_at", "created_by", "created_in", "aggregates", "notes_log", "default_dataset"}
@@ -80,6 +82,7 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
 
     Raises:
         InvalidDocumentError: The name cannot be that of a sample.
+        ConflictError: Other processes changed it again and again meanwhile.
     """
     sample: Sample | None = visible(Sample).filter(name=name).first()
     if sample is None:
@@ -114,15 +117,20 @@ def _said(labels: Labels) -> dict[str, Any]:
 
 
 def _label(sample: Sample, labels: Labels) -> None:
-    new = {key: value for key, value in _said(labels).items() if key not in sample.metadata}
-    if not new and set(labels.tags) <= set(sample.tags):
+    """Add what a sample lacks; again, if another process has changed it meanwhile."""
+    said = _said(labels)
+    if said.keys() <= sample.metadata.keys() and set(labels.tags) <= set(sample.tags):
         return
-    sample.tags = list(dict.fromkeys([*sample.tags, *labels.tags]))
-    sample.metadata = {**sample.metadata, **new}
-    kept = {"metadata": sample.metadata, "updated_at": now()}
-    Sample._get_collection().update_one(
-        {"_id": sample.id}, {"$addToSet": {"tags": {"$each": list(labels.tags)}}, "$set": kept}
-    )
+    tags = {"$addToSet": {"tags": {"$each": list(labels.tags)}}}
+    for _ in range(TRIES):
+        known: Any = visible(Sample).filter(id=sample.id).only("metadata").as_pymongo().first() or {}
+        metadata = {**said, **known.get("metadata", {})}
+        as_read = {"_id": sample.id, "metadata": known.get("metadata")}
+        kept = {"$set": {"metadata": metadata, "updated_at": now()}}
+        if Sample._get_collection().update_one(as_read, {**tags, **kept}).matched_count:
+            sample.tags, sample.metadata = list(dict.fromkeys([*sample.tags, *labels.tags])), metadata
+            return
+    raise ConflictError(f"sample {sample.name!r}: other processes changed it again and again meanwhile")
 
 
 def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str | None = None) -> Sample:

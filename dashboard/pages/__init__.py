@@ -24,6 +24,7 @@ from dashboard.pages import (
     series,
     test,
     tests,
+    traits,
     watchers,
 )
 
@@ -59,6 +60,7 @@ PAGES = cast(
         tests,
         cell,
         raw_files,
+        traits,
         missing,
         cycles,
         series,
