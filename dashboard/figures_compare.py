@@ -10,7 +10,7 @@ import numpy as np
 from battery_analysis.analysis.correlations import FEWEST
 from dashboard.comparing import EACH, FEATURES, drawn, grouped, in_order, mean_with_spread, shown, summed_up
 from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
-from dashboard.quantities import AXES, Choice, readable
+from dashboard.quantities import AXES, Choice, Scale, readable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -81,40 +81,32 @@ def overlay(
     Returns:
         The figure, and why lives are missing from it.
     """
-    import polars as pl
-
     found, reasons = drawn(lives, choice, incomplete=incomplete)
-    largest = [float(part["y"].abs().to_numpy().max()) for part in found.values()]
-    furthest = [float(part["x"].cast(pl.Float64).to_numpy().max()) for part in found.values()]
-    factor, unit = readable(choice.unit, max(largest, default=0.0))
-    along, x_unit = readable(choice.axis_unit, max(furthest, default=0.0))
-    scaled = {
-        place: part.with_columns(pl.col("x") * along if choice.axis_unit else pl.col("x"), pl.col("y") * factor)
-        for place, part in found.items()
-    }
+    scale = Scale.of(choice, found.values())
     lines = {
         (place, direction): part
-        for place, whole in scaled.items()
-        for (direction,), part in whole.partition_by("direction", as_dict=True, maintain_order=True).items()
+        for place, whole in found.items()
+        for (direction,), part in scale.applied(whole)
+        .partition_by("direction", as_dict=True, maintain_order=True)
+        .items()
     }
     if spread:
-        traces = _means(lines, looks, choice, spread, unit)
+        traces = _means(lines, looks, choice, spread, scale)
     else:
         each = max(MOST_POINTS // max(len(lines), 1), 100)
-        several = len(choice.of.parts) > 1
         traces = [
-            _line(lives[place], place, looks, _thinned(part, each), unit, direction if several else "")
-            for (place, direction), part in lines.items()
+            _line(lives[place], place, looks, _thinned(part, each), choice, scale) for (place, _), part in lines.items()
         ]
     _name_once(traces)
-    titles = {"x": axis_title(AXES[choice.against], x_unit), "y": axis_title(choice.of.title, unit)}
+    titles = {"x": axis_title(AXES[choice.against], scale.along_unit), "y": axis_title(choice.of.title, scale.unit)}
     shown = figure(traces, **titles, height=_HEIGHT, hovermode="closest")
     named = {trace["name"] for trace in traces}
     shown.update_layout(showlegend=1 < len(named) <= MOST_NAMED)
     return shown, reasons
 
 
-def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, unit: str, direction: str) -> dict[str, Any]:
+def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, choice: Choice, scale: Scale) -> dict[str, Any]:
+    direction = part["direction"][0] if len(choice.of.parts) > 1 else ""
     half = f", {direction}" if direction else ""
     few = part.height < 60
     return {
@@ -131,12 +123,12 @@ def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, unit: str, d
         },
         "marker": {"size": 4},
         "meta": [life.name],
-        "hovertemplate": f"%{{meta[0]}}{half}<br>%{{x:.6g}}: %{{y:.6g}} {unit}<extra></extra>",
+        "hovertemplate": f"%{{meta[0]}}{half}<br>{scale.place(choice)}: %{{y:.6g}} {scale.unit}<extra></extra>",
     }
 
 
 def _means(
-    lines: Mapping[tuple[int, str], pl.DataFrame], looks: Looks, choice: Choice, spread: str, unit: str
+    lines: Mapping[tuple[int, str], pl.DataFrame], looks: Looks, choice: Choice, spread: str, scale: Scale
 ) -> list[dict[str, Any]]:
     """Return, for each group, the line of its mean in the band of its spread."""
     together: dict[tuple[str, str, str], list[pl.DataFrame]] = {}
@@ -156,7 +148,7 @@ def _means(
         if len(parts) > 1:
             traces.append({**edge, "y": mean["high"].to_numpy()})
             traces.append({**edge, "y": mean["low"].to_numpy(), "fill": "tonexty", "fillcolor": _pale(colour)})
-        of_group = f"<br>%{{x:.6g}}: %{{y:.6g}} {unit}, mean of %{{customdata[0]}}"
+        of_group = f"<br>{scale.place(choice)}: %{{y:.6g}} {scale.unit}, mean of %{{customdata[0]}}"
         around = "<br>%{customdata[1]:.6g} to %{customdata[2]:.6g}"
         traces.append(
             {

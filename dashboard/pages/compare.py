@@ -13,12 +13,13 @@ from dash.development.base_component import Component
 
 from dashboard import comparing, figures, figures_compare, links, parts, pickers, tables, views
 from dashboard.comparing import ALL, EACH, FEATURES, SPREADS
+from dashboard.cycle_numbers import cycles_named
 from dashboard.data import lives
 from dashboard.data.lives import Life
 from dashboard.figures_compare import Looks
 from dashboard.grid import Column
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, cycles_named
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice
 
 if TYPE_CHECKING:
     import polars as pl

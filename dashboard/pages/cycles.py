@@ -10,12 +10,13 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError, NotFoundError
 from dashboard import figures, figures_curves, links, parts, pickers, views
+from dashboard.cycle_numbers import cycles_named, cycles_written
 from dashboard.data import lives
 from dashboard.data.lives import Life
 from dashboard.figures_curves import DIRECTIONS, MOST_NAMED, SIGNALS
 from dashboard.figures_per_cycle import colours, per_cycle
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, cycles_named, cycles_written
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice
 
 PATH = "/cycles"
 TITLE = "Cycles"
@@ -161,6 +162,8 @@ def draw_curves(
     if isinstance(life, str):
         return _nothing(parts.note(life, tone="warning"))
     cycles, wrong = cycles_named(chosen, life.cycles["cycle_count"])
+    if not life.cycles.height:
+        return _nothing(parts.note(f"{life.name} has no cycles."))
     if not cycles:
         how = "Click points above, or write cycle numbers, to see what happens within these cycles."
         return _nothing(parts.note(wrong or how, tone="warning" if wrong else "plain"))

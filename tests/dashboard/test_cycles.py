@@ -12,8 +12,9 @@ from battery_analysis.analysis.cycles import CYCLE_SCHEMA
 from battery_analysis.analysis.normalise import Properties
 from battery_analysis.errors import AnalysisError
 from battery_analysis.store.lives import Life
+from dashboard.cycle_numbers import cycles_named
 from dashboard.figures_per_cycle import per_cycle
-from dashboard.quantities import Choice, cycles_named, points
+from dashboard.quantities import Choice, points
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
