@@ -31,7 +31,7 @@ from battery_analysis.models import (
     checked,
     now,
 )
-from battery_analysis.store import columnar, datasets, frames, history
+from battery_analysis.store import columnar, datasets, flags, frames, history
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
@@ -136,6 +136,8 @@ def save_test(
             _insert(test)
         else:
             _replace(test, current)
+    if test.quality_flags or (current is not None and current.quality_flags):
+        flags.follow(test)
     if current is None:
         _follow_if_edited(store, sample, test)
     else:

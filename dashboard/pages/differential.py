@@ -59,7 +59,7 @@ def layout(**query: Given) -> Component:
     )
     curves = parts.toolbar(
         parts.select(_id("kind"), "Curve", KINDS, kind),
-        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Charge and discharge"),
+        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Both"),
         parts.select(_id("smoother"), "Smoother", SMOOTHERS, given.get("smoother")),
         _number("step", _STEP[kind], number["step"]),
         _number("width", _WIDTH[kind], number["width"]),
