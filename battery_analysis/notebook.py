@@ -97,7 +97,7 @@ def search(
             ``text``, ``sort`` and ``limit``, as of ``battery-analysis search``.
 
     Raises:
-        InvalidDocumentError: There is no such filter, sort key or day.
+        InvalidDocumentError: There is no such filter, sort key, day or form.
         StoreError: The database is lost.
     """
     import polars as pl
@@ -129,6 +129,7 @@ def load_frame(
     """Return the records of a test; see ``store.frames.load_frame``.
 
     Raises:
+        InvalidDocumentError: There is no such form.
         NotFoundError: No such test or column.
         StoreError: Data that the test names is missing, or the database is lost.
     """
@@ -140,6 +141,7 @@ def load_cycles(test_id: str, form: Form = "pandas") -> Table:
     """Return the cycle table of a test, one row per cycle.
 
     Raises:
+        InvalidDocumentError: There is no such form.
         NotFoundError: No such test.
         StoreError: Data that the test names is missing, or the database is lost.
     """

@@ -14,7 +14,10 @@ from pathlib import Path
 
 from benchmarks.measuring import Row, machine
 
-ALL = ("read_formats", "import_large", "import_many", "import_grown", "watching", "load_frame", "search", "analyses")
+ALL = (
+    *("read_formats", "import_large", "import_many", "import_grown", "watching"),
+    *("load_frame", "search", "analyses", "dashboard"),
+)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEADING = "# Benchmark results\n\nMade by `make bench`.\n\n"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.analyse_cells import app as cell_commands
+from cli.analyse_steps import Test
 from cli.analyse_steps import app as step_commands
 from cli.answer import CsvOption, show
 from cli.common import MOST, Context, command, new_app, run
@@ -25,7 +26,7 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="Test id, cell cod
 Cycles = Annotated[
     list[int] | None, typer.Option("--cycle", min=0, max=MOST, metavar="N", help="Only this cycle; repeatable.")
 ]
-AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation and check-up cycles, too.")]
+AllCycles = Annotated[bool, typer.Option("--all-cycles", help="Formation, check-ups and other rates, too.")]
 
 
 @command(app, "fade")
@@ -66,7 +67,7 @@ def efficiency(context: Context, target: Target, as_csv: CsvOption = False) -> N
 
 @command(app, "roles")
 def roles(context: Context, target: Target, as_csv: CsvOption = False) -> None:
-    """Say which cycles are formation, which are check-ups, and why."""
+    """Say which cycles are formation, check-ups, cycling, or of another rate, and why."""
     from battery_analysis.analysis.answers import Answer
     from battery_analysis.analysis.checkups import mark_cycles
 
@@ -88,7 +89,7 @@ def anomalies(context: Context, target: Target, all_cycles: AllCycles = False, a
 @command(app, "dqdv")
 def dqdv(
     context: Context,
-    target: Target,
+    target: Test,
     cycle: Cycles = None,
     curves: Annotated[bool, typer.Option("--curves", help="Print the curves, not only their peaks.")] = False,
     inverse: Annotated[bool, typer.Option("--dvdq", help="dV/dQ over charge in place of dQ/dV over voltage.")] = False,
@@ -100,21 +101,22 @@ def dqdv(
     from battery_analysis.analysis.peaks import find_peaks
 
     with open_subjects(context, [target]) as (subject,):
-        frame = subject.frame()
-    found = (differential.dvdq if inverse else differential.dqdv)(frame, cycles=cycle)
+        halves = subject.half_cycles()
+    found = (differential.dvdq if inverse else differential.dqdv)(halves, cycles=cycle)
     tables = {"curves": found.curves} if curves else {"peaks": find_peaks(found)}
     left_out = found.halves.filter(found.halves["reason"].is_not_null())
     said = tuple(
         f"cycle {row['cycle_count']}, {row['direction']}: no curve, {row['reason']}" for row in left_out.to_dicts()
     )
-    facts = {"subject": subject.name, "step": found.step, "smoother": str(found.smoother)}
+    name, unit = ("step_volt", "V") if found.x == "voltage_volt" else ("step_ah", "Ah")
+    facts = {"subject": subject.name, name: found.step, "smoother": found.smoother.text(found.step, unit)}
     show(context, Answer(facts, tables, said), as_csv=as_csv)
 
 
 @command(app, "rate")
 def rate(
     context: Context,
-    target: Target,
+    target: Test,
     direction: Annotated[Literal["charge", "discharge"], typer.Option(help="Which half cycles.")] = "discharge",
     nominal: Annotated[float | None, typer.Option(metavar="AH", help="Capacity that counts as 1C.")] = None,
     as_csv: CsvOption = False,
@@ -137,7 +139,7 @@ def _of(subject: Subject, answer: Answer) -> Answer:
     """Say what an answer is about, and how what was left out is taken in."""
     from battery_analysis.analysis.answers import Answer
 
-    said = tuple(f"{each}; --all-cycles takes them" if "are left out" in each else each for each in answer.said)
+    said = tuple(f"{each}; --all-cycles takes them" if " left out: " in each else each for each in answer.said)
     return Answer({"subject": subject.name, **answer.facts}, answer.tables, said)
 
 

@@ -11,6 +11,7 @@ import typer
 from battery_analysis.errors import AnalysisError
 from cli.answer import CsvOption, show
 from cli.common import MOST, Context, command, new_app
+from cli.output import counted
 from cli.subject import open_subjects
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def ocv(
 
     electrodes = _half_cell(positive, "positive"), _half_cell(negative, "negative")
     with open_subjects(context, [target, *([aged] if aged else [])]) as subjects:
-        curves = [fitting.half_cycle_curve(each.frame(), direction=direction, cycle=cycle) for each in subjects]
+        curves = [fitting.half_cycle_curve(each.half_cycles(), direction=direction, cycle=cycle) for each in subjects]
     fits = [fitting.fit_half_cells(curve, *electrodes) for curve in curves]
     facts: dict[str, object] = {"subject": subjects[0].name, **_facts(fits[0])}
     if len(fits) > 1:
@@ -159,7 +160,8 @@ def eis(
     with open_subjects(context, [target]) as (subject,):
         spectra = impedance.spectra(subject.frame())
     if spectrum > len(spectra):
-        raise AnalysisError(f"impedance: {subject.name} has {len(spectra)} spectra, got --spectrum {spectrum}")
+        count = counted(len(spectra), "spectrum", "spectra")
+        raise AnalysisError(f"impedance: {subject.name} has {count}, got --spectrum {spectrum}")
     chosen = spectra[spectrum - 1]
     marks = impedance.landmarks(chosen)
     facts: dict[str, object] = {
@@ -188,11 +190,17 @@ def eis(
         if len(circuit) > 1:
             tables["circuits"] = circuit_fit.compare_circuits(chosen, circuit)
     if drt:
-        from battery_analysis.analysis.relaxation import relaxation_times
+        from battery_analysis.analysis.relaxation import MAIN_SHARE, relaxation_times
 
         found = relaxation_times(chosen)
         tables |= {"peaks": found.peaks, "distribution": found.distribution}
-        facts |= {name: value for name, value in vars(found).items() if isinstance(value, str | int | float | None)}
+        values = {name: value for name, value in vars(found).items() if isinstance(value, str | float | None)}
+        facts |= {f"drt_{name}": value for name, value in values.items()}
+        main = int((found.peaks["share"] >= MAIN_SHARE).sum())
+        said.append(
+            f"relaxation times: {counted(main, 'main peak')}; what holds less than {MAIN_SHARE:.0%} of "
+            "drt_polarisation_ohm may come of the regularisation alone"
+        )
     tables.setdefault("apexes", marks.apexes)
     show(context, Answer(facts, tables, tuple(said)), as_csv=as_csv)
 

@@ -27,6 +27,9 @@ _TABLE = {
     "digest": "digest",
 }
 
+_NO_TESTS = "without tests"
+"""What became of a cell whose tests are deleted or moved; its former versions stay."""
+
 app = new_app()
 
 
@@ -126,7 +129,8 @@ def _list(context: Context, code: str) -> None:
     if context.json:
         print_json(rows)
     else:
-        print_table([{**row, "digest": row["digest"][:12]} for row in rows], _TABLE)
+        shown = [{**row, "digest": row["digest"][:12], "tests": row["tests"] or "no tests"} for row in rows]
+        print_table(shown, _TABLE)
 
 
 def _roll_back(context: Context, store: Store, code: str, version: int) -> None:
@@ -156,7 +160,8 @@ def _build(context: Context, store: Store, code: str | None) -> None:
 
     if code is not None:
         built = datasets.rebuild(store, code)
-        _show(context, datasets.version_of(code, built.version), "new" if built.is_new else "unchanged")
+        found = datasets.version_of(code, built.version)
+        _show(context, found, _outcome(found, is_new=built.is_new))
         return
     states: Counter[str] = Counter()
     rows = []
@@ -170,9 +175,9 @@ def _build(context: Context, store: Store, code: str | None) -> None:
             rows.append({"cell_code": each, "outcome": "failed", "reason": str(exc)})
             print(one_line(f"{each}: {exc}"), file=sys.stderr)
             continue
-        outcome = "new" if built.is_new else "unchanged"
-        states[outcome] += 1
         found = datasets.version_of(each, built.version)
+        outcome = _outcome(found, is_new=built.is_new)
+        states[outcome] += 1
         rows.append({"outcome": outcome, **describe(found)})
         if built.is_new and not context.json:
             print(_line(found, outcome))
@@ -183,6 +188,10 @@ def _build(context: Context, store: Store, code: str | None) -> None:
         print(f"{counted(states.total(), 'cell')}: {told}" if states else _nothing_yet(context))
     if states["failed"]:
         raise typer.Exit(1)
+
+
+def _outcome(found: CellDataset, *, is_new: bool) -> str:
+    return _NO_TESTS if not found.test_count else "new" if is_new else "unchanged"
 
 
 def _nothing_yet(context: Context) -> str:
@@ -200,6 +209,8 @@ def _show(context: Context, found: CellDataset, outcome: str) -> None:
 
 
 def _line(found: CellDataset, outcome: str) -> str:
+    if outcome == _NO_TESTS:
+        return one_line(f"{found.cell_code}: no tests any more since version {found.version}; former versions stay")
     size = f"{counted(found.test_count, 'test')}, {counted(found.cycle_count, 'cycle')}"
     state = "new" if outcome == "new" else "unchanged since"
     return one_line(f"{found.cell_code}: {state} version {found.version}, {size}, digest {found.digest[:12]}")

@@ -12,7 +12,21 @@ import typer
 from battery_analysis.errors import IngestError, NotFoundError, one_line
 from cli.common import MOST, Context, command, new_app, open_store, run
 from cli.output import counted, print_json
-from cli.search import TestType, query_of
+from cli.search_options import (
+    Chemistry,
+    DateRange,
+    Limit,
+    MaxCycles,
+    MinCycles,
+    Project,
+    SampleName,
+    Sort,
+    Tag,
+    Tester,
+    Text,
+    Type,
+    query_of,
+)
 
 if TYPE_CHECKING:
     from bson import ObjectId
@@ -32,6 +46,8 @@ _BY_ENDING: dict[str, Kind] = {
     ".json": "json",
     ".zip": "crate",
 }
+
+_OUTCOME = ("name", "files", "problem", "left_out")
 
 app = new_app()
 
@@ -58,33 +74,27 @@ def export(
     version: Annotated[
         int | None, typer.Option(min=1, max=MOST, metavar="N", help="Of the cell's dataset; without it, the newest.")
     ] = None,
-    sample: Annotated[str | None, typer.Option(metavar="NAME", help="Sample.")] = None,
-    chemistry: Annotated[str | None, typer.Option(metavar="NAME", help="Chemistry of the sample.")] = None,
-    date_range: Annotated[
-        str | None, typer.Option(metavar="FIRST:LAST", help="Days YYYY-MM-DD, both included; either may be empty.")
-    ] = None,
-    tester: Annotated[str | None, typer.Option(metavar="VENDOR", help="Such as Arbin, BioLogic, Neware.")] = None,
-    type: Annotated[
-        TestType | None, typer.Option(metavar="TYPE", help="cycling, eis, cv, gitt, hppc, ocv, other.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Tag; repeatable, all must be there.")] = None,
-    project: Annotated[str | None, typer.Option(metavar="NAME", help="Project of the sample.")] = None,
-    min_cycles: Annotated[int | None, typer.Option(min=0, max=MOST, metavar="N", help="At least so many.")] = None,
-    max_cycles: Annotated[int | None, typer.Option(min=0, max=MOST, metavar="N", help="At most so many.")] = None,
-    text: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Beginnings of words in names, tags, protocol and notes.")
-    ] = None,
-    sort: Annotated[str, typer.Option(metavar="KEY", help="Which come first, as in search.")] = "started",
-    limit: Annotated[int | None, typer.Option(min=1, max=MOST, metavar="N", help="At most so many tests.")] = None,
+    sample: SampleName = None,
+    chemistry: Chemistry = None,
+    date_range: DateRange = None,
+    tester: Tester = None,
+    type: Type = None,
+    tag: Tag = None,
+    project: Project = None,
+    min_cycles: MinCycles = None,
+    max_cycles: MaxCycles = None,
+    text: Text = None,
+    sort: Sort = "started",
+    limit: Limit = None,
     everything: Annotated[bool, typer.Option("--all", help="All tests that there are.")] = False,
     license: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Of a crate: an address, or words; not stated without.")
+        str | None, typer.Option(metavar="TEXT", help="Of a crate: an address, or words; without, none is stated.")
     ] = None,
 ) -> None:
     """Write tests, the dataset of a cell, or what a search finds, as files that others read.
 
     A crate holds all of them in one RO-Crate (.zip): original files, records, cycles and where they come from.
-    Exit status: 0 all written; 1 some tests could not be.
+    Exit status: 0 all written; 1 some tests could not be, or not all of them.
     """
     filters: dict[str, Any] = {
         "sample": sample,
@@ -104,7 +114,7 @@ def export(
     _refuse_contradictions(tests, cell, version, everything=everything, filtered=is_filtered, dataset=is_dataset)
     if out is None:
         raise IngestError("--out: say where to write, a file or a folder")
-    kind = format or _by_ending(out)
+    kind = _kind(out, format)
     if license is not None and kind != "crate":
         raise IngestError(f"--license goes with a crate, not with {kind}")
     with open_store(context) as store:
@@ -138,24 +148,30 @@ def _refuse_contradictions(
         raise IngestError("--version goes with --cell alone")
 
 
-def _by_ending(out: Path) -> Kind:
-    for ending, kind in _BY_ENDING.items():
-        if out.name.lower().endswith(ending):
-            return kind
-    endings = ", ".join(_BY_ENDING)
-    raise IngestError(f"--format: say which; {out.name!r} ends in none of {endings}")
+def _kind(out: Path, wanted: Kind | None) -> Kind:
+    """Return the format that is wanted, or that the name of a file says; a name that says another is refused."""
+    told = next((kind for ending, kind in _BY_ENDING.items() if out.name.lower().endswith(ending)), None)
+    kind = wanted or told
+    if kind is None:
+        raise IngestError(f"--format: say which; {out.name!r} ends in none of {', '.join(_BY_ENDING)}")
+    if told not in (None, kind) and not out.is_dir():
+        endings = " or ".join(ending for ending, means in _BY_ENDING.items() if means == kind)
+        raise IngestError(f"--out {out} ends as {told} does, --format says {kind}, whose files end in {endings}")
+    return kind
 
 
 def _ids(tests: list[str], query: Any) -> list[ObjectId]:
     from battery_analysis.models import TestResult
     from battery_analysis.store.access import by_id
-    from battery_analysis.store.search import ordered
+    from battery_analysis.store.search import count_undated, ordered
 
     if tests:
         return [by_id(TestResult, identity).id for identity in dict.fromkeys(tests)]
     found = [row["_id"] for row in ordered(query).only("id").as_pymongo()]
     if not found:
         raise NotFoundError("no test fits")
+    if undated := count_undated(query):
+        print(f"{counted(undated, 'test')} without a date left out by the date range", file=sys.stderr)
     return found
 
 
@@ -171,22 +187,27 @@ def _write_tests(context: Context, store: Store, ids: list[ObjectId], out: Path,
         if len(ids) > 1:
             raise IngestError(f"{out}: {len(ids)} tests go into a folder, or into one crate (.zip); this is a file")
         test = by_id(TestResult, ids[0])
-        written: Iterable[Written] = [Written(test.id, test.name, content_of_test(store, test).write(out))]
+        content = content_of_test(store, test)
+        written: Iterable[Written] = [
+            Written(test.id, test.name, content.write(out), left_out=content.left_out(out)),
+        ]
     else:
         written = write_all(store, ids, out, form)
-    rows, failed = [], 0
+    rows, failed, in_part = [], 0, 0
     for each in written:
         failed += each.problem is not None
-        rows.append({"id": each.test_id, "name": each.name, "files": each.files, "problem": each.problem})
-        if each.problem is not None:
-            print(one_line(f"{each.name}: {each.problem}"), file=sys.stderr)
-        elif not context.json:
+        in_part += each.left_out is not None
+        rows.append({"id": each.test_id, **{name: getattr(each, name) for name in _OUTCOME}})
+        if said := each.problem or each.left_out:
+            print(one_line(f"{each.name}: {said}"), file=sys.stderr)
+        if each.files and not context.json:
             print(one_line(", ".join(map(str, each.files))))
     if context.json:
         print_json(rows)
     elif len(rows) > 1:
-        print(f"{counted(len(rows) - failed, 'test')} written" + (f", {failed} not" if failed else ""))
-    if failed:
+        beside = [f"{count} {what}" for count, what in ((in_part, "of them in part"), (failed, "not")) if count]
+        print(", ".join([f"{counted(len(rows) - failed, 'test')} written", *beside]))
+    if failed or in_part:
         raise typer.Exit(1)
 
 
@@ -196,16 +217,20 @@ def _write_dataset(context: Context, store: Store, cell: str, version: int | Non
     assert kind != "crate"
     content = content_of_dataset(store, cell, version)
     if _is_file(out, kind):
-        files = content.write(out)
+        target = out
     else:
         out.mkdir(parents=True, exist_ok=True)
-        files = content.write(out / f"{content.name}{content.ending(kind)}")
+        target = out / f"{content.name}{content.ending(kind)}"
+    files, left_out = content.write(target), content.left_out(target)
+    if left_out is not None:
+        print(one_line(f"{cell}: {left_out}"), file=sys.stderr)
     if context.json:
-        print_json(
-            {"cell_code": cell, "records": content.frame.height, "cycles": content.cycles.height, "files": files}
-        )
+        sizes = {"records": content.frame.height, "cycles": content.cycles.height}
+        print_json({"cell_code": cell, **sizes, "files": files, "left_out": left_out})
     else:
         print(one_line(", ".join(map(str, files))))
+    if left_out is not None:
+        raise typer.Exit(1)
 
 
 def _write_crate(

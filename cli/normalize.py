@@ -11,29 +11,12 @@ import typer
 
 from battery_analysis.errors import ArchiveError, NotFoundError, one_line
 from cli.common import MOST, Context, command, new_app, open_store, run
-from cli.output import print_json, print_table, to_plain
+from cli.output import heading, print_json, print_table, to_plain
 
 if TYPE_CHECKING:
     from battery_analysis.store.normalised import NormalisedCell
 
 app = new_app()
-
-_TABLE = {
-    "cell_code": "cell",
-    "sample": "sample",
-    "cycle_count": "cycle",
-    "areal_capacity_mah_cm2": "mAh/cm2",
-    "specific_capacity_mah_g": "mAh/g",
-    "volumetric_capacity_mah_cm3": "mAh/cm3",
-    "areal_energy_mwh_cm2": "mWh/cm2",
-    "specific_energy_wh_kg": "Wh/kg",
-    "volumetric_energy_wh_l": "Wh/L",
-    "areal_resistance_ohm_cm2": "Ohm cm2",
-    "resistivity_ohm_cm": "Ohm cm",
-    "areal_impedance_ohm_cm2": "impedance / Ohm cm2",
-    "impedance_resistivity_ohm_cm": "impedance / Ohm cm",
-    "lacks": "the sample lacks",
-}
 
 
 @command(app, "normalize")
@@ -42,13 +25,16 @@ def normalize(
     codes: Annotated[list[str], typer.Argument(metavar="CODE...", help="Cell codes.")],
     cycle: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, metavar="N", help="Number within the cell; else the first complete cycle."),
+        typer.Option(
+            min=1, max=MOST, metavar="N", help="Number within the cell; else the first complete one after formation."
+        ),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Relate capacity, energy and resistance of cells to area, mass, volume and thickness of their samples.
 
-    What cannot be known is empty; --json gives the formula and unit of every number, and the reason of every gap.
+    What is known of none of them is left out; --json gives the formula and unit of every number, and the reason of
+    every gap.
     Exit status: 0 all done; 1 some cells failed.
     """
     from battery_analysis.store.normalised import normalise_cell
@@ -65,7 +51,7 @@ def normalize(
     elif as_csv:
         _print_csv([_row(cell) for cell in done])
     elif done:
-        print_table([_row(cell) for cell in done], _TABLE)
+        _print_known([_row(cell) for cell in done])
     for problem in problems:
         print(one_line(problem), file=sys.stderr)
     if problems:
@@ -81,6 +67,20 @@ def _row(cell: NormalisedCell) -> dict[str, Any]:
     numbers = {each.name: each.value for each in cell.quantities}
     head = {"cell_code": cell.cell_code, "sample": cell.sample, "cycle_count": cell.cycle_count}
     return {**head, **measured, **numbers, "lacks": ", ".join(cell.lacks)}
+
+
+def _print_known(rows: list[dict[str, Any]]) -> None:
+    """Print a table of the numbers that are known of any cell."""
+    from battery_analysis.analysis.normalise import FORMULAS
+
+    known = [each.name for each in FORMULAS if any(row[each.name] is not None for row in rows)]
+    columns = {
+        "cell_code": "cell",
+        "sample": "sample",
+        "cycle_count": "cycle",
+        **{name: heading(name) for name in known},
+    }
+    print_table(rows, {**columns, "lacks": "the sample lacks"})
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:

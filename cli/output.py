@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +12,26 @@ from math import isfinite
 from pathlib import Path, PurePath
 from typing import Any
 
+from battery_analysis.analysis.wording import counted as counted
 from battery_analysis.errors import one_line
 
 _UNITS = {
-    "mg_cm2": "mg/cm2",
+    "mah_cm2": "(mAh/cm2)",
+    "mah_cm3": "(mAh/cm3)",
+    "mah_g": "(mAh/g)",
+    "mwh_cm2": "(mWh/cm2)",
+    "wh_kg": "(Wh/kg)",
+    "wh_l": "(Wh/L)",
+    "ohm_cm2": "(Ohm cm2)",
+    "ohm_cm": "(Ohm cm)",
+    "mg_cm2": "(mg/cm2)",
+    "ah_per_volt": "(Ah/V)",
+    "volt_per_ah": "(V/Ah)",
+    "volt_per_cycle": "(V/cycle)",
+    "volt_per_hour": "(V/h)",
+    "volt_per_root_second": "(V/s^0.5)",
+    "cm2_per_second": "(cm2/s)",
+    "per_second": "(1/s)",
     "cm2": "cm2",
     "cm3": "cm3",
     "um": "um",
@@ -28,6 +45,11 @@ _UNITS = {
     "ampere": "A",
     "ohm": "Ohm",
     "celsius": "degC",
+    "hertz": "Hz",
+    "henry": "H",
+    "farad": "F",
+    "watt": "W",
+    "seconds": "s",
     "second": "s",
 }
 """Endings of names, longest first, and the units they mean."""
@@ -213,26 +235,20 @@ def _fact_text(value: object) -> str:
 
 
 def heading(name: str) -> str:
-    """Write a name for people: with spaces, its unit behind a stroke.
+    """Write a name for people: with spaces, its unit behind a stroke, in brackets if it is made of several.
 
     >>> [heading(name) for name in ("cell_code", "nominal_capacity_ah", "loading_mg_cm2", "metadata.rig_ah")]
-    ['cell code', 'nominal capacity / Ah', 'loading / mg/cm2', 'metadata.rig_ah']
+    ['cell code', 'nominal capacity / Ah', 'loading / (mg/cm2)', 'metadata.rig_ah']
+    >>> [heading(name) for name in ("height_error_ah_per_volt", "frequency_hertz", "r_0_1s_ohm")]
+    ['height error / (Ah/V)', 'frequency / Hz', 'r 0.1s / Ohm']
     """
     if "." in name:  # named by a person
         return name
+    name = re.sub(r"(?<=_)(\d+)_(\d+s)(?=_)", r"\1.\2", name)
     for ending, unit in _UNITS.items():
         if name.endswith(f"_{ending}"):
             return f"{name.removesuffix(f'_{ending}').replace('_', ' ')} / {unit}"
     return name.replace("_", " ")
-
-
-def counted(count: int, noun: str) -> str:
-    """Count things.
-
-    >>> counted(1, "cycle"), counted(12_000, "record")
-    ('1 cycle', '12000 records')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def say_written(path: Path) -> None:

@@ -126,7 +126,9 @@ def delete(context: Context, name: Name) -> None:
 def export(
     context: Context,
     name: Name,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to: .csv, .html or .pdf.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to: .csv, .html or .pdf (needs the extra 'report').")
+    ],
 ) -> None:
     """Write a plan as it stands to a file."""
     from battery_analysis.files import replacing

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import one_line
-from battery_analysis.writing import FORMATS, SUFFIXES
+from battery_analysis.writing import FORMATS, SUFFIXES, left_out
 from cli.common import Context, command, new_app, run
 from cli.output import cell_text, duration_text, print_facts, print_json, print_table, say_written
 
@@ -71,7 +71,10 @@ def read(
         typer.Option("--suggest-mapping", help="Print a first mapping for delimited text (see docs/readers) and end."),
     ] = False,
 ) -> None:
-    """Parse FILE without a database: metadata, columns, cycle table."""
+    """Parse FILE without a database: metadata, columns, cycle table.
+
+    Exit status: 0 all done; 1 --out has no place for a part of the records.
+    """
     import battery_analysis
 
     settings = context.load_settings(time_zone=time_zone)
@@ -79,13 +82,18 @@ def read(
         _print_suggestion(context, file, settings.mappings)
         return
     result = battery_analysis.read(file, reader=reader, time_zone=settings.time_zone, mappings=settings.mappings)
+    missing = None
     if out is not None:
         result.write(out)
         say_written(out)
+        if missing := left_out(out, result.frame):
+            print(one_line(f"{out}: {missing}"), file=sys.stderr)
     if context.json:
         print_json(describe(result))
     else:
         _print_result(file, result)
+    if missing:
+        raise typer.Exit(1)
 
 
 def _print_suggestion(context: Context, file: Path, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -79,6 +80,7 @@ def describe(test: TestResult) -> dict[str, Any]:
         }
         for name, column in stored["columns"].items()
     }
+    facts["flags"] = [flag["name"] for flag in facts["quality_flags"] or ()]
     return {**{name: facts[name] for name in _FIRST}, **facts}
 
 
@@ -108,7 +110,7 @@ def _print_test(facts: dict[str, Any], cycles: list[dict[str, Any]] | None) -> N
         print_table(facts["attachments"], _ATTACHMENTS)
         print()
     for flag in facts["quality_flags"] or ():
-        print(f"check {flag['name']} failed: {one_line(flag['message'])}")
+        print(f"check {flag['name']} failed: {one_line(flag['message'])}{_where(flag.get('records', ()))}")
     for warning in facts["warnings"] or ():
         print(one_line(f"warning: {warning}"))
     for key, value in (facts["metadata"] or {}).items():
@@ -116,6 +118,12 @@ def _print_test(facts: dict[str, Any], cycles: list[dict[str, Any]] | None) -> N
     print_notes(facts["notes_log"] or ())
     if cycles is not None:
         _print_cycles(facts, cycles)
+
+
+def _where(ranges: Sequence[Sequence[int]]) -> str:
+    """Write the ranges of records of a flag behind its message; nothing where it names none."""
+    shown = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in ranges)
+    return f" (records {shown}, counted from 0)" if shown else ""
 
 
 def _print_cycles(facts: dict[str, Any], cycles: list[dict[str, Any]]) -> None:

@@ -113,7 +113,9 @@ def tracks_figure(peaks: pl.DataFrame, units: Units, what: Property) -> go.Figur
     palette = figures.PALETTES[figures.theme()]
     traces = []
     error = units.error_column(what)
-    for number, ((direction, peak), own) in enumerate(_apart(peaks, "direction", "peak")):
+    for number, ((direction, peak), own) in enumerate(
+        _apart(peaks.sort("direction", "peak", "cycle_count"), "direction", "peak")
+    ):
         trace = {
             "type": "scatter",
             "mode": "lines+markers",
@@ -128,7 +130,14 @@ def tracks_figure(peaks: pl.DataFrame, units: Units, what: Property) -> go.Figur
             trace["error_y"] = {"type": "data", "array": own[error].fill_null(0.0).to_numpy(), "thickness": 1}
         traces.append(trace)
     y = axis_title(f"{PROPERTIES[what]} of the peak", units.of(what))
-    return figures.figure(traces, x=axis_title("Cycle"), y=y, height=HEIGHT)
+    drawn = figures.figure(traces, x=axis_title("Cycle"), y=y, height=HEIGHT)
+    return drawn if traces else _without("No peak stands out of these curves.", drawn)
+
+
+def _without(why: str, drawn: go.Figure) -> go.Figure:
+    """Say in a figure why it is empty, without the numbers that plotly makes up for its axes."""
+    said = {"text": why, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
+    return drawn.update_layout(annotations=[said], xaxis_showticklabels=False, yaxis_showticklabels=False)
 
 
 def _lines(table: pl.DataFrame, units: Units, values: str, colours: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -96,6 +96,8 @@ class Rows:
 
     rows: Sequence[Mapping[str, Any]]
     total: int
+    more: bool = False
+    """Whether there are more than ``total``, which then is only how far somebody counted."""
 
 
 Fetch = Callable[[Wanted], Rows]
@@ -209,7 +211,11 @@ def _answer(
     chosen = dict(zip(names, values, strict=True))
     first = int(request["startRow"])
     found = fetch(Wanted(first, first + BLOCK_ROWS, _sort(request, sorts), chosen))
-    return {"rowData": found.rows, "rowCount": found.total}, parts.count(found.total, word)
+    said = ("more than " if found.more else "") + parts.count(found.total, word)
+    total: int | None = found.total
+    if found.more:  # the table learns its end as it comes there
+        total = None if len(found.rows) == BLOCK_ROWS else first + len(found.rows)
+    return {"rowData": found.rows, "rowCount": total}, said
 
 
 def _export(

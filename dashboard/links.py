@@ -120,6 +120,7 @@ def register_callbacks(app: Dash) -> None:
     app.clientside_callback(
         ClientsideFunction("dashboard", "writeQuery"),
         Output("url", "search", allow_duplicate=True),
+        Output("url", "href", allow_duplicate=True),
         Input({"page": ALL, "query": ALL}, "value"),
         prevent_initial_call=True,
     )

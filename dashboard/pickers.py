@@ -27,7 +27,7 @@ def cells(page: str, chosen: Sequence[str]) -> Component:
     control = dcc.Dropdown(
         id=links.control(page, "cell"), options=options, value=list(chosen), multi=True, placeholder="Type cell codes"
     )
-    return parts.labelled("Cells", control)
+    return parts.labelled("Cells", control, roomy=True)
 
 
 def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with_cycles: bool = True) -> Component:
@@ -36,7 +36,7 @@ def tests(page: str, chosen: Sequence[str], *, label: str = "Single tests", with
     control = dcc.Dropdown(
         id=links.control(page, "test"), options=options, value=list(chosen), multi=True, placeholder="Type words"
     )
-    return parts.labelled(label, control)
+    return parts.labelled(label, control, roomy=True)
 
 
 def _options(named: dict[str, str]) -> list[dict[str, str]]:

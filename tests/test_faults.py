@@ -14,8 +14,8 @@ from benchmarks.faults.stage import Try
 from tests.cli.conftest import as_root
 
 SLICES: list[tuple[Callable[[int, random.Random], Iterator[Try]], int]] = [
-    (killing.importer_killed, 2),
-    (killing.server_killed, 2),
+    (killing.importer_killed, 1),
+    (killing.server_killed, 1),
     (killing.worker_killed, 1),
     (crowds.slow_writer, 4),
 ]

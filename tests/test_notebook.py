@@ -55,6 +55,14 @@ def test_pandas_by_default_polars_and_arrow_on_request(test_id: str) -> None:
         assert kinds == ["pandas", "polars", "pyarrow"]
 
 
+def test_a_form_that_there_is_not_is_refused(test_id: str) -> None:
+    dataset = ba.load_dataset("AB12")
+    calls = (ba.search, lambda form: ba.load_frame(test_id, form=form), lambda form: ba.load_cycles(test_id, form))
+    for call in (*calls, dataset.cycles, dataset.frame, dataset.tests):
+        with pytest.raises(InvalidDocumentError, match=r"^form: 'pandas' or 'polars' or 'arrow' wanted, got 'numpy'$"):
+            call(form="numpy")
+
+
 def test_a_search_that_finds_nothing_has_its_columns(here: dict[str, str]) -> None:
     assert list(ba.search(form="polars").columns)[:3] == ["id", "sample", "cell_code"]
 

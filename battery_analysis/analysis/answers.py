@@ -14,17 +14,19 @@ import polars as pl
 from battery_analysis.analysis import gitt as titration
 from battery_analysis.analysis import pulses as pulsing
 from battery_analysis.analysis import similarity
-from battery_analysis.analysis.checkups import mark_cycles
+from battery_analysis.analysis.checkups import ageing_cycles
 from battery_analysis.analysis.fade import LAWS, fit_fade
 from battery_analysis.analysis.features import feature_table
 from battery_analysis.analysis.halves import half_cycles
 from battery_analysis.analysis.life import cycle_life
-from battery_analysis.analysis.outliers import find_anomalies
+from battery_analysis.analysis.outliers import LEAST, find_anomalies
 from battery_analysis.analysis.rate import peukert, rate_capability
 from battery_analysis.analysis.trends import EFFICIENCIES, efficiency_statistics, throughput
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 _SHOWN = 10
+_ROLES = {"formation": "formation", "checkup": "check-up", "other_rate": "other-rate"}
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,23 @@ class Answer:
     """Tables that are drawn, not read: what the facts were found in."""
 
 
-def usual_cycles(cycles: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
-    """Leave out formation and check-ups, whose capacities are those of other rates.
+def used_cycles(cycles: pl.DataFrame, *, all_cycles: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Leave out the cycles whose capacities are those of other rates: formation, check-ups, rate tests.
 
     Returns:
-        The other cycles, and a sentence that says which were left out, if any were.
+        The other cycles, and a sentence for each kind that was left out; or all, and what that means.
+
+    Raises:
+        AnalysisError: No rate is usual in this test.
     """
-    others = mark_cycles(cycles)["role"].is_in(["formation", "checkup"]).fill_null(False)
-    if not others.any():
-        return cycles, None
-    left_out = ", ".join(map(str, cycles.filter(others)["cycle_count"].head(_SHOWN)))
-    more = ", …" if others.sum() > _SHOWN else ""
-    return cycles.filter(~others), f"{others.sum()} formation and check-up cycles are left out ({left_out}{more})"
+    if all_cycles:
+        return cycles, ("all cycles are taken, whatever their rate: what a higher current lacks looks like ageing",)
+    ageing = ageing_cycles(cycles)
+    said = tuple(
+        f"{counted(len(numbers), f'{_ROLES[role]} cycle')} left out: {_listed(numbers)}"
+        for role, numbers in ageing.left_out.items()
+    )
+    return ageing.cycles, said
 
 
 def fade(
@@ -69,23 +76,24 @@ def fade(
         law: By which to predict; by default the best.
         confidence: Of the interval of the cycle life.
         seed: Of the bootstrap.
-        all_cycles: Whether formation and check-ups count, too.
+        all_cycles: Whether formation, check-ups and other rates count, too.
 
     Returns:
         Facts of the cycle life, the table ``laws``, and beside it ``capacities`` and ``curves``.
 
     Raises:
-        AnalysisError: There is no such law, or too few cycles.
+        AnalysisError: There is no such law, no rate is usual, or there are too few cycles.
     """
     if law is not None and law not in LAWS:
         raise AnalysisError(f"law: one of {', '.join(LAWS)} is wanted, got {law!r}")
-    used, sentence = (cycles, None) if all_cycles else usual_cycles(cycles)
+    used, said = used_cycles(cycles, all_cycles=all_cycles)
     fits = fit_fade(used)
     life = cycle_life(used, fits, threshold_fraction=threshold, law=law, confidence=confidence, seed=seed)
     rows = [
         {
             "law": fit.law,
             "parameters": ", ".join(f"{name} {each.value:.6g}" for name, each in fit.parameters.items()),
+            "points": fit.points,
             "residual_ah": fit.residual_ah,
             "aicc": fit.aicc,
             "weight": fit.weight,
@@ -101,7 +109,7 @@ def fade(
     return Answer(
         {name: value for name, value in asdict(life).items() if name != "by_law"},
         {"laws": pl.DataFrame(rows, infer_schema_length=None)},
-        (sentence,) if sentence else (),
+        said,
         {
             "capacities": pl.DataFrame({"cycle_count": number, "discharge_capacity_ah": data.capacity_ah}),
             "curves": pl.DataFrame(columns),
@@ -125,8 +133,12 @@ def anomalies(cycles: pl.DataFrame, *, all_cycles: bool = False) -> Answer:
     Returns:
         The table ``anomalies``, a remark on each quantity that could not be judged, and beside it the ``cycles``.
     """
-    used, sentence = (cycles, None) if all_cycles else usual_cycles(cycles)
-    found = find_anomalies(used)
+    try:
+        judged, said = used_cycles(cycles, all_cycles=all_cycles)
+        others = cycles.filter(~pl.col("cycle_count").is_in(judged["cycle_count"].to_list()))
+        found = find_anomalies(cycles, left_out=others["cycle_count"].to_list())
+    except AnalysisError as exc:  # numbers of cycles tell all the same whether some are missing
+        judged, found, said = cycles, find_anomalies(cycles, ()), (f"no values are judged: {exc}",)
     schema: dict[str, Any] = {
         **{"kind": pl.String, "quantity": pl.String, "first_cycle": pl.Int64, "last_cycle": pl.Int64},
         **{"first_record": pl.Int64, "last_record": pl.Int64, "message": pl.String},
@@ -135,8 +147,9 @@ def anomalies(cycles: pl.DataFrame, *, all_cycles: bool = False) -> Answer:
         (each.kind, each.quantity, *(each.cycles or (None, None)), *(each.records or (None, None)), each.message)
         for each in found.found
     ]
-    said = ([sentence] if sentence else []) + [f"{name} is not judged: {why}" for name, why in found.unjudged.items()]
-    return Answer({}, {"anomalies": pl.DataFrame(rows, schema=schema, orient="row")}, tuple(said), {"cycles": used})
+    said += (f"smaller differences count for none: {', '.join(map(_least, LEAST))}",)
+    said += tuple(f"{quantity} is not judged: {why}" for quantity, why in found.unjudged.items())
+    return Answer({}, {"anomalies": pl.DataFrame(rows, schema=schema, orient="row")}, said, {"cycles": judged})
 
 
 def rate(
@@ -223,6 +236,15 @@ def similar(
         left_out += parts.left_out
     said = tuple(dict.fromkeys(f"{each.what} {each.name} is left out: {each.reason}" for each in left_out))
     return Answer(facts, tables, said)
+
+
+def _least(quantity: str) -> str:
+    absolute, share = LEAST[quantity]
+    return f"{quantity} {f'{absolute:g}' if absolute else f'{share:.1%}'}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:_SHOWN])) + (", …" if len(numbers) > _SHOWN else "")
 
 
 def merged(answer: Answer, **facts: Any) -> Answer:

@@ -31,6 +31,7 @@ from battery_analysis.analysis.records import (
     held_numbers,
 )
 from battery_analysis.analysis.steps import step_direction
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import COUNTERS, STEP_TYPE, VOLTAGE, Counter, Quantity
 
 BALANCE_FRACTION = 0.02
@@ -65,7 +66,7 @@ def check_sign(records: Records | None) -> Check:
     for name, wrong in known.items():
         count = int((lasts - starts + 1)[wrong].sum())
         if count:
-            message = f"the current of {count} records flows otherwise than the tester's {name} say"
+            message = f"the current of {counted(count, 'record')} flows otherwise than the tester's {name} say"
             faults.append(Fault(message, {f"records_against_{name}": count}, ranges(starts[wrong], lasts[wrong])))
     return concluded("sign", faults, f"the current flows as the tester's {' and '.join(known)} say", {})
 

@@ -15,6 +15,7 @@ import polars as pl
 from battery_analysis.analysis.cycles import flows_of_runs
 from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.records import FloatArray, Records, has_values
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import CURRENT, TEST_TIME, VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -60,7 +61,7 @@ def cycling_records(frame: pl.DataFrame, analysis: str) -> Records:
             raise AnalysisError(f"{analysis}: column {column.name} {state}")
     records = Records.of(frame)
     if not records.largest:
-        raise AnalysisError(f"{analysis}: current_ampere is zero in all {frame.height} records")
+        raise AnalysisError(f"{analysis}: current_ampere is zero in {counted(frame.height, 'record')}")
     return records
 
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +21,7 @@ import polars as pl
 
 from battery_analysis.analysis.balance import check_balance, check_sign
 from battery_analysis.analysis.counters import SECONDS_PER_HOUR
+from battery_analysis.analysis.efficiency import EfficiencyConvention
 from battery_analysis.analysis.findings import (
     Check,
     Fault,
@@ -41,6 +43,7 @@ from battery_analysis.analysis.records import (
     has_values,
     held_numbers,
 )
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import (
     CURRENT,
     RECORD_INDEX,
@@ -51,7 +54,7 @@ from battery_analysis.columns import (
     VOLTAGE,
 )
 
-__all__ = ["Check", "run_checks"]
+__all__ = ["Check", "Fault", "check_cycles_again", "run_checks"]
 
 CLOCK_FRACTION = 0.02
 CLOCK_SECONDS = 60.0
@@ -60,6 +63,13 @@ MOST_NOMINAL_CAPACITIES = 1.5
 VOLTAGE_MARGIN = 0.01
 """Of the span between the limits: what a tester overshoots, or rounds."""
 
+_PLAUSIBLE = "voltage, capacity and efficiency are within what they can be"
+_OF_CYCLES = frozenset({"efficient_cycles", "large_cycles"})
+_CONVENTIONS: dict[EfficiencyConvention, str] = {
+    "same_cycle": "discharge / charge of the same cycle",
+    "previous_charge": "discharge / charge of the cycle before",
+    "charge_per_discharge": "charge / discharge of the same cycle",
+}
 _SPAN_RECORDS = 1024
 _STAMP_SECONDS = 2.0
 
@@ -219,14 +229,56 @@ def _plausibility(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: FileFacts
     limits, nominal = metadata.voltage_limits_volt, metadata.nominal_capacity_ah
     if limits and has_values(frame, VOLTAGE.name) and (fault := _beyond(frame[VOLTAGE.name], limits)):
         faults.append(fault)
+    faults += _faults_of_cycles(cycles, nominal, "same_cycle")
+    if not (limits or nominal or _judged(cycles).height):
+        return not_applicable("plausibility", "no limits, no nominal capacity, no second complete cycle to judge by")
+    return concluded("plausibility", faults, _PLAUSIBLE, {})
+
+
+def check_cycles_again(
+    faults: Sequence[Fault],
+    cycles: pl.DataFrame,
+    nominal_capacity_ah: float | None,
+    convention: EfficiencyConvention,
+) -> Check:
+    """Conclude ``plausibility`` with what is known of the cell: what its cycles are judged by.
+
+    Args:
+        faults: Those of the check as it ended on reading; what they say of records stays.
+        cycles: Cycle table with the efficiencies of the convention.
+        nominal_capacity_ah: Capacity that counts as 1C; None where nobody stated one.
+        convention: Which half is divided by which.
+
+    Example:
+        >>> cycles = pl.DataFrame({
+        ...     "first_record": [0, 9], "records": [9, 9], "complete": True, "has_gap": False,
+        ...     "charge_capacity_ah": 1.0, "discharge_capacity_ah": 1.05, "coulombic_efficiency": 1.05,
+        ... })
+        >>> said = check_cycles_again([], cycles, None, "same_cycle").faults
+        >>> known = cycles.with_columns(coulombic_efficiency=1 / 1.05)
+        >>> check_cycles_again(said, known, 1.0, "charge_per_discharge").status
+        'passed'
+    """
+    of_records = [fault for fault in faults if not _OF_CYCLES & fault.numbers.keys()]
+    of_cycles = _faults_of_cycles(cycles, nominal_capacity_ah, convention)
+    return concluded("plausibility", [*of_records, *of_cycles], _PLAUSIBLE, {})
+
+
+def _judged(cycles: pl.DataFrame) -> pl.DataFrame:
     # How full a cell was when its test began is unknown, and so is what its first cycle's efficiency should be.
-    complete = cycles[1:].filter(pl.col("complete") & ~pl.col("has_gap"))
+    return cycles[1:].filter(pl.col("complete") & ~pl.col("has_gap"))
+
+
+def _faults_of_cycles(cycles: pl.DataFrame, nominal: float | None, convention: EfficiencyConvention) -> list[Fault]:
+    faults = []
+    complete = _judged(cycles)
     efficient = complete.filter(pl.col("coulombic_efficiency") > MOST_EFFICIENCY)
     if efficient.height:
         most = float(efficient["coulombic_efficiency"].max())  # type: ignore[arg-type]
         message = (
-            f"coulombic efficiency above {MOST_EFFICIENCY} in {efficient.height} of {complete.height} complete cycles "
-            f"(up to {most:.4g}, as discharge / charge of the same cycle)"
+            f"coulombic efficiency above {MOST_EFFICIENCY} in {efficient.height} of "
+            f"{counted(complete.height, 'complete cycle')} "
+            f"(up to {most:.4g}, as {_CONVENTIONS[convention]})"
         )
         told = {"efficient_cycles": float(efficient.height), "max_coulombic_efficiency": most}
         faults.append(Fault(message, told, _of_cycles(efficient)))
@@ -235,12 +287,10 @@ def _plausibility(frame: pl.DataFrame, cycles: pl.DataFrame, metadata: FileFacts
         large = cycles.filter(capacity > MOST_NOMINAL_CAPACITIES * nominal)
         if large.height:
             most = float(large.select(capacity.max()).item())
-            message = f"capacity up to {most:.4g} Ah in {large.height} cycles, nominal is {nominal:.4g} Ah"
+            message = f"capacity up to {most:.4g} Ah in {counted(large.height, 'cycle')}, nominal is {nominal:.4g} Ah"
             told = {"large_cycles": float(large.height), "max_capacity_ah": most, "nominal_capacity_ah": nominal}
             faults.append(Fault(message, told, _of_cycles(large)))
-    if not (limits or nominal or complete.height):
-        return not_applicable("plausibility", "no limits, no nominal capacity, no second complete cycle to judge by")
-    return concluded("plausibility", faults, "voltage, capacity and efficiency are within what they can be", {})
+    return faults
 
 
 def _beyond(voltage: pl.Series, limits: tuple[float, float]) -> Fault | None:
@@ -266,7 +316,7 @@ def _completeness(frame: pl.DataFrame, records: Records | None, metadata: FileFa
     if announced is not None:
         found["announced_records"] = float(announced)
         if announced != frame.height:
-            faults.append(Fault(f"{frame.height} records, the file announces {announced}", {}))
+            faults.append(Fault(f"{counted(frame.height, 'record')}, the file announces {announced}", {}))
     if records is not None:
         jumps = record_jumps(records)
         if jumps.size:

@@ -1,4 +1,4 @@
-"""Which cycles are formation, which are check-ups (reference performance tests), and why.
+"""Which cycles age a cell, and which are formation, check-ups (reference performance tests) or tests of another rate.
 
 The measure is the mean discharge current of each cycle. The usual rate is the one most cycles have (within 10 %);
 without one that at least half of the cycles have, as in a rate test, nothing is marked. Other cycles differ from it:
@@ -7,11 +7,14 @@ without one that at least half of the cycles have, as in a rate test, nothing is
 - fast: more than its inverse
 - deep: capacity and span of the voltage both more than ``DEEP_FACTOR`` times those of the usual cycles, as the full
   cycles are by which shallow cycling is checked
+- of another rate: a current that stands apart from the usual ones and is less than ``OTHER_RATE`` of their median, or
+  more than its inverse; so all that are slow or fast
 
-Check-up: up to ``LONGEST_CHECKUP`` such cycles in a row, at least one of them slow or deep. Longer stretches are
-cycling of another kind. Formation: the slow cycles with which a test begins, up to ``LONGEST_FORMATION`` and less
-than half of it. A cell that was formed elsewhere may begin with a check-up instead: so it is taken where check-ups at
-the same rate come back later and the first cycle is no less efficient than the later ones (by ``FORMING_LOSS``).
+Check-up: up to ``LONGEST_CHECKUP`` such cycles in a row, at least one of them slow or deep. Formation: the slow cycles
+with which a test begins, up to ``LONGEST_FORMATION`` and less than half of it. A cell that was formed elsewhere may
+begin with a check-up instead: so it is taken where check-ups at the same rate come back later and the first cycle is no
+less efficient than the later ones (by ``FORMING_LOSS``). What is left is cycling at the usual rate, and of another rate
+``other_rate``: less capacity at a higher current is no ageing, and comes back with the usual one.
 """
 
 from __future__ import annotations
@@ -24,16 +27,21 @@ import polars as pl
 
 from battery_analysis.analysis.rate import SAME_RATE, levels_of
 from battery_analysis.analysis.records import BoolArray, FloatArray, IntArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 SLOW_FRACTION = 0.6
+OTHER_RATE = 0.8
 DEEP_FACTOR = 1.3
 LONGEST_CHECKUP = 5
 LONGEST_FORMATION = 10
 FORMING_LOSS = 0.02
 FEWEST_CYCLES = 5
+NO_USUAL_RATE = "no rate is usual"
 
-_NEEDED = ("cycle_count", "discharge_capacity_ah", "discharge_time_second", "min_voltage_volt", "max_voltage_volt")
+ROLES = ("formation", "checkup", "cycling", "other_rate")
+
+NEEDED = ("cycle_count", "discharge_capacity_ah", "discharge_time_second", "min_voltage_volt", "max_voltage_volt")
 
 
 def mark_cycles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = None) -> pl.DataFrame:
@@ -45,7 +53,7 @@ def mark_cycles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = Non
 
     Returns:
         One row per cycle: ``cycle_count``, ``discharge_current_ampere`` (mean), ``c_rate`` (null without a nominal
-        capacity), ``role`` (``formation``, ``checkup``, ``cycling``; null where it cannot be told), ``reason``.
+        capacity), ``role`` (one of ``ROLES``; null where it cannot be told), ``reason``.
 
     Raises:
         AnalysisError: A column is missing, or the nominal capacity is not above 0.
@@ -61,7 +69,7 @@ def mark_cycles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = Non
         >>> mark_cycles(cycles)["role"].to_list()[:3]
         ['formation', 'formation', 'cycling']
     """
-    missing = [name for name in _NEEDED if name not in cycles.columns]
+    missing = [name for name in NEEDED if name not in cycles.columns]
     if missing:
         raise AnalysisError(f"columns {missing} not found; the cycle table has {cycles.columns}")
     if nominal_capacity_ah is not None and not nominal_capacity_ah > 0:
@@ -79,6 +87,43 @@ def mark_cycles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = Non
 
 
 @dataclass(frozen=True)
+class Ageing:
+    """The cycles whose capacities tell how a cell ages, and the numbers of the others by their role."""
+
+    cycles: pl.DataFrame
+    left_out: dict[str, list[int]]
+
+
+def ageing_cycles(cycles: pl.DataFrame) -> Ageing:
+    """Leave out formation, check-ups and cycles of another rate, whose capacities follow no law of fade together.
+
+    Args:
+        cycles: As for ``mark_cycles``.
+
+    Raises:
+        AnalysisError: A column is missing, or no rate is usual, as in a rate test: a capacity that falls as the current
+            rises tells nothing of ageing.
+
+    Example:
+        >>> cycles = pl.DataFrame({
+        ...     "cycle_count": range(1, 11), "discharge_capacity_ah": [1.0] * 10,
+        ...     "discharge_time_second": [36000.0] * 2 + [3600.0] * 8,
+        ...     "min_voltage_volt": [3.0] * 10, "max_voltage_volt": [4.2] * 10,
+        ... })
+        >>> ageing = ageing_cycles(cycles)
+        >>> ageing.cycles.height, ageing.left_out
+        (8, {'formation': [1, 2]})
+    """
+    marks = mark_cycles(cycles)
+    mixed = marks.filter(pl.col("reason").str.starts_with(NO_USUAL_RATE))
+    if mixed.height >= FEWEST_CYCLES:  # of fewer nothing is fitted anyway
+        raise AnalysisError(f"{mixed['reason'][0]}; capacities at different currents tell nothing of ageing")
+    others = {role: marks.filter(role=role)["cycle_count"].to_list() for role in ROLES if role != "cycling"}
+    keeps = marks["role"].is_null() | (marks["role"] == "cycling")
+    return Ageing(cycles.filter(keeps), {role: numbers for role, numbers in others.items() if numbers})
+
+
+@dataclass(frozen=True)
 class _Kinds:
     """How the cycles that discharged compare with the usual ones; ``rows`` are their rows in the table."""
 
@@ -90,6 +135,7 @@ class _Kinds:
     slow: BoolArray
     fast: BoolArray
     deep: BoolArray
+    another: BoolArray
     efficiency: FloatArray
 
     def describe(self, place: int) -> str:
@@ -110,14 +156,14 @@ def _roles(cycles: pl.DataFrame, current: FloatArray) -> tuple[list[str | None],
     common = int(np.bincount(levels).argmax())
     of_usual = int((levels == common).sum())
     if of_usual < max(FEWEST_CYCLES, rows.size / 2):
-        why = f"no rate is usual: the most common one has {of_usual} of {rows.size} cycles"
+        why = f"{NO_USUAL_RATE}: the most common one has {of_usual} of {counted(rows.size, 'cycle')}"
         for row in rows:
             reasons[row] = why
         return roles, reasons
     kinds = _kinds(cycles, rows, current[rows], levels == common)
     for row in rows:
         roles[row], reasons[row] = "cycling", "like most cycles"
-    blocks = _blocks(kinds.slow | kinds.fast | kinds.deep)
+    blocks = _blocks(kinds.another | kinds.deep)
     checkups = [block for block in blocks if _is_checkup(kinds, block)]
     forming = _formation(kinds, checkups)
     later = [block for block in checkups if forming is None or block[0] >= forming[1]]
@@ -131,7 +177,9 @@ def _roles(cycles: pl.DataFrame, current: FloatArray) -> tuple[list[str | None],
             _mark(kinds, block, ("checkup", rhythm), roles, reasons)
         else:
             why = f"{block[1] - block[0]} such cycles in a row are no check-up" if _slow_or_deep(kinds, block) else ""
-            _mark(kinds, block, ("cycling", why), roles, reasons)
+            for place in range(*block):
+                role = "other_rate" if kinds.another[place] else "cycling"
+                _mark(kinds, (place, place + 1), (role, why), roles, reasons)
     return roles, reasons
 
 
@@ -155,6 +203,7 @@ def _kinds(cycles: pl.DataFrame, rows: IntArray, current: FloatArray, is_usual: 
         slow=current < SLOW_FRACTION * usual,
         fast=current > usual / SLOW_FRACTION,
         deep=deep,
+        another=~is_usual & ((current < OTHER_RATE * usual) | (current > usual / OTHER_RATE)),
         efficiency=efficiency,
     )
 

@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 
 from battery_analysis.analysis.records import BoolArray, FloatArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 FEWEST = 4
@@ -114,7 +115,7 @@ def _categorical(one: pl.Series, other: pl.Series) -> dict[str, Any]:
     facts: dict[str, Any] = {"n": int(y.size), "categories": len(groups)}
     left_out = f"one sample only, left out: {', '.join(alone)}" if alone else None
     if len(groups) < 2:
-        few = f"{len(groups)} categories with {FEWEST_IN_CATEGORY} samples or more, 2 needed"
+        few = f"{counted(len(groups), 'category', 'categories')} with {FEWEST_IN_CATEGORY} samples or more, 2 needed"
         return {**facts, "reason": "; ".join(filter(None, (few, left_out)))}
     if reason := _too_little(y.size) or _constant(other.name, y):
         return {**facts, "reason": reason}
@@ -132,7 +133,7 @@ def _categorical(one: pl.Series, other: pl.Series) -> dict[str, Any]:
 
 
 def _too_little(count: int) -> str | None:
-    return f"{count} samples have both, {FEWEST} needed" if count < FEWEST else None
+    return f"{counted(count, 'sample')} with both, {FEWEST} needed" if count < FEWEST else None
 
 
 def _constant(name: str, values: FloatArray) -> str | None:

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from battery_analysis.analysis.checkups import ROLES as ROLES
 from battery_analysis.analysis.checkups import mark_cycles
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA, CycleMethod, flows_of_runs, summarise_cycles
 from battery_analysis.analysis.efficiency import EfficiencyConvention, with_efficiencies
@@ -57,7 +58,7 @@ PLACED_SCHEMA: dict[str, type[pl.DataType]] = {
     "role_reason": pl.String,
 }
 """``test`` is the place of the test, from 0; both running quantities are those at the end of the cycle. ``role`` is
-``formation``, ``checkup`` or ``cycling``, null where it cannot be told, and why; see ``checkups``."""
+one of ``checkups.ROLES``, null where it cannot be told, and why."""
 
 DATASET_SCHEMA: dict[str, type[pl.DataType]] = {
     "cycle_count": pl.Int64,
@@ -71,7 +72,6 @@ DATASET_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """Columns of the cycle table of a cell: those of a test's, with the cell's own before them."""
 
-ROLES = ("formation", "checkup", "cycling")
 
 SEAM_SCHEMA: dict[str, type[pl.DataType]] = {"test_id": pl.String, "goes_on_in": pl.String, **CYCLE_SCHEMA}
 """Columns of ``seam``: of which test a cycle is, which test goes on where that one stopped, and the cycle."""

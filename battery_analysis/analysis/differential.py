@@ -34,6 +34,7 @@ import polars as pl
 from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.analysis.records import FloatArray, IntArray
 from battery_analysis.analysis.smoothing import Smoother, errors_of
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import CURRENT, VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -250,8 +251,8 @@ def _reason(gap: bool, records: int, cells: int, fewest: int, step: float, x: st
     if gap:
         return "a gap in the records: what flowed there is unknown"
     if records < FEWEST_RECORDS:
-        return f"{records} records before the voltage is held, fewer than {FEWEST_RECORDS}"
-    return f"spans {max(cells, 0)} steps of {step:.4g} {unit}, the smoother needs {fewest}"
+        return f"{counted(records, 'record')} before the voltage is held, fewer than {FEWEST_RECORDS}"
+    return f"spans {counted(max(cells, 0), 'step')} of {step:.4g} {unit}, the smoother needs {fewest}"
 
 
 def _part(halves: HalfCycles, asked: IntArray) -> _Part:

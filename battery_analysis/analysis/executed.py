@@ -169,7 +169,8 @@ def _kind(voltage: FloatArray, current: FloatArray) -> Kind:
 
 def _spread(values: FloatArray) -> float:
     low, middle, high = np.percentile(np.abs(values), (10, 50, 90))
-    return float((high - low) / middle) if middle else np.inf
+    with np.errstate(over="ignore"):  # beside next to nothing any spread is infinite
+        return float((high - low) / middle) if middle else np.inf
 
 
 def _part(records: Records, voltage: FloatArray, level: Level, kind: Kind) -> Executed:

@@ -31,6 +31,7 @@ import polars as pl
 
 from battery_analysis.analysis.criteria import aicc
 from battery_analysis.analysis.records import FloatArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 Law = Literal["linear", "square_root", "power", "exponential", "knee"]
@@ -128,8 +129,8 @@ def fit_fade(cycles: pl.DataFrame, laws: Sequence[Law] = LAWS) -> FadeFits:
     """Fit laws of fade to the discharge capacities of a cycle table.
 
     Args:
-        cycles: ``cycle_count``, ``discharge_capacity_ah`` and, where there is one, ``complete``. Leave out formation
-            and check-ups (``checkups``) beforehand: they follow another law.
+        cycles: ``cycle_count``, ``discharge_capacity_ah`` and, where there is one, ``complete``. Take those
+            that age the cell (``checkups.ageing_cycles``): formation, check-ups and other rates follow another law.
         laws: Which to try.
 
     Raises:
@@ -172,9 +173,8 @@ def capacities_of(cycles: pl.DataFrame) -> Capacities:
     usable = cycles.filter(pl.col("complete")) if "complete" in cycles.columns else cycles
     usable = usable.filter(pl.col("discharge_capacity_ah").is_finite()).sort("cycle_count", maintain_order=True)
     if usable["cycle_count"].n_unique() < 5:
-        raise AnalysisError(
-            f"{usable.height} complete cycles with a discharge capacity, of {cycles.height}; a fit needs five"
-        )
+        found = counted(usable.height, "complete cycle")
+        raise AnalysisError(f"{found} with a discharge capacity, of {cycles.height}; a fit needs five")
     number = usable["cycle_count"].cast(pl.Float64).to_numpy()
     capacity = usable["discharge_capacity_ah"].cast(pl.Float64).to_numpy()
     first = int(number[0])

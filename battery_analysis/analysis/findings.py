@@ -18,10 +18,20 @@ MOST_RANGES = 50
 
 
 @dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, and where."""
+
+    message: str
+    numbers: dict[str, float]
+    records: Ranges = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Check:
     """How one check of a test ended.
 
     ``records`` are first and last record of each stretch that failed, positions in the frame from 0, both included.
+    ``faults`` say the same one by one.
     """
 
     name: str
@@ -29,20 +39,12 @@ class Check:
     message: str
     numbers: dict[str, float] = field(default_factory=dict)
     records: Ranges = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 def not_applicable(name: str, reason: str) -> Check:
     """Say that a test has nothing to check by."""
     return Check(name, "not_applicable", reason)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong, and where."""
-
-    message: str
-    numbers: dict[str, float]
-    records: Ranges = field(default_factory=list)
 
 
 def concluded(name: str, faults: Sequence[Fault], good: str, found: dict[str, float]) -> Check:
@@ -53,7 +55,7 @@ def concluded(name: str, faults: Sequence[Fault], good: str, found: dict[str, fl
     for fault in faults:
         told |= fault.numbers
     where = sorted({span for fault in faults for span in fault.records})
-    return Check(name, "failed", "; ".join(fault.message for fault in faults), told, where[:MOST_RANGES])
+    return Check(name, "failed", "; ".join(fault.message for fault in faults), told, where[:MOST_RANGES], list(faults))
 
 
 def ranges(starts: IntArray, lasts: IntArray) -> Ranges:

@@ -23,11 +23,14 @@ Validity. Each titration is checked, and a coefficient that fails is given with 
 
 - τ D / L² at most 0.1: the slab is still semi-infinite;
 - the voltage is linear in √t: R² of the fit at least 0.98, or its scatter at most three times the noise;
+- the beginning of the titration is known well enough (from the time within the step, else it lies anywhere between the
+  last record at rest and the first under current): D changes by at most 10 % if it is taken as late as it may be;
 - the rest has come to rest: at the rate of its last tenth, the voltage moves by at most 5 % of ΔEs within that tenth
   and within L² / (π² D), the time in which a slab evens out.
 
-Uncertainty. ``relative_error`` is one standard error of D over D, from the errors of the slope (its fit) and of ΔEs
-(the noise of two readings). Errors of L count twice and come on top, as do those of the assumptions.
+Uncertainty. ``relative_error`` is one standard error of D over D, from the errors of the slope (its fit), of ΔEs (the
+noise of two readings) and of the beginning, where it is not known. Errors of L count twice and come on top, as do those
+of the assumptions.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.levels import Level, levels
 from battery_analysis.analysis.noise import voltage_noise
 from battery_analysis.analysis.records import FloatArray, Records, cycle_column, numbers
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -52,6 +56,7 @@ LONGEST_SHARE = 0.1
 LEAST_R_SQUARED = 0.98
 SCATTER_NOISES = 3.0
 REST_DRIFT = 0.05
+START_SHARE = 0.1
 FEWEST_RECORDS = 5
 
 _UM_PER_CM = 1e4
@@ -264,7 +269,7 @@ class _Titration:
             "voltage_after_volt": known(self.end_volt),
             "delta_es_volt": known(delta),
         }
-        line = self._line()
+        line = self._line(self.pulse.start_second)
         if missing or not np.isfinite(delta) or isinstance(line, str):
             lost = "records are missing" if missing else "no voltage at rest"
             return facts | {"reason": line if isinstance(line, str) else lost}
@@ -272,27 +277,45 @@ class _Titration:
         if not line.slope or not delta:
             return facts | {"reason": "the voltage does not change"}
         rate = 4 / np.pi * (delta / (self.seconds * line.slope)) ** 2
-        error = 2 * np.hypot(line.slope_error / line.slope, np.sqrt(2) * line.noise / delta)
-        reasons = self._doubts(line, delta, rate)
+        shift = self._shift(line)
+        parts = (2 * line.slope_error / line.slope, 2 * np.sqrt(2) * line.noise / delta, shift / np.sqrt(3))
+        error = np.linalg.norm(parts)
+        reasons = self._doubts(line, delta, rate, shift)
         return facts | {
             "d_per_length_squared_per_second": float(rate),
             "diffusion_coefficient_cm2_per_second": None if length is None else float(rate * length**2),
-            "relative_error": float(error),
+            "relative_error": known(float(error)),
             "valid": not reasons,
             "reason": "; ".join(reasons) or None,
         }
 
-    def _line(self) -> _Line | str:
+    def _line(self, start_second: float) -> _Line | str:
         """Fit the voltage under current against the root of time, or say why that cannot be."""
-        since = self.records.time[self.pulse.own] - self.pulse.start_second
+        since = self.records.time[self.pulse.own] - start_second
         volt = self.voltage[self.pulse.own]
-        used = np.isfinite(volt) & (since >= FIT_FROM * self.seconds) & (since > 0)
+        used = np.isfinite(volt) & (since >= FIT_FROM * float(since[-1])) & (since > 0)
         if np.unique(since[used]).size < FEWEST_RECORDS:
-            return f"{np.unique(since[used]).size} records under current after its first tenth, {FEWEST_RECORDS} needed"
+            records = counted(np.unique(since[used]).size, "record")
+            return f"{records} under current after its first tenth, {FEWEST_RECORDS} needed"
         return _fit_line(np.sqrt(since[used]), volt[used])
 
-    def _doubts(self, line: _Line, delta: float, rate: float) -> list[str]:
+    def _shift(self, line: _Line) -> float:
+        """Share by which D changes if the titration began as late as it may have; infinite if it then has no slope."""
+        late = self.pulse.latest_start_second - self.pulse.start_second
+        if not late:
+            return 0.0
+        later = self._line(self.pulse.latest_start_second)
+        if isinstance(later, str) or not later.slope:
+            return np.inf
+        return float(abs((self.seconds * line.slope / ((self.seconds - late) * later.slope)) ** 2 - 1))
+
+    def _doubts(self, line: _Line, delta: float, rate: float, shift: float) -> list[str]:
         reasons = []
+        if shift > START_SHARE:
+            late = self.pulse.latest_start_second - self.pulse.start_second
+            reasons.append(
+                f"it may have begun up to {late:.3g} s after the last record at rest, no time within the step tells"
+            )
         if (share := rate * self.seconds) > LONGEST_SHARE:
             reasons.append(f"the pulse lasts {share:.2g} L²/D, at most {LONGEST_SHARE:g} is short")
         if line.r_squared < LEAST_R_SQUARED and line.scatter > SCATTER_NOISES * line.noise:

@@ -39,6 +39,7 @@ from battery_analysis.analysis.records import (
     held_numbers,
     phases,
 )
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import CURRENT, TEST_TIME, VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -123,7 +124,7 @@ def half_cycles(frame: pl.DataFrame, *, finished: bool = False, continuation: bo
     moved = flows.charge + flows.discharge
     half_of_run, direction = _assign(records, starts, np.add.reduceat(moved, starts), cycle.gather(starts).to_numpy())
     if not direction.size:
-        raise AnalysisError(f"no half cycle: nothing but rests and noise in {frame.height} records")
+        raise AnalysisError(f"no half cycle: nothing but rests and noise in {counted(frame.height, 'record')}")
 
     lengths = np.diff(np.append(starts, frame.height))
     half = np.repeat(half_of_run, lengths)
@@ -186,8 +187,8 @@ def _assign(records: Records, starts: IntArray, moved: FloatArray, cycle: IntArr
     of, number = stretch[flowing], cycle[flowing]
     piece = np.cumsum(np.append(True, (of[1:] != of[:-1]) | (number[1:] != number[:-1]))) - 1
     firsts = np.flatnonzero(np.diff(piece, prepend=-1))
-    share = np.add.reduceat(moved[flowing], firsts) / np.bincount(of, moved[flowing])[of[firsts]]
-    kept = ~(share < NOISE_FRACTION)
+    piece_moved, stretch_moved = np.add.reduceat(moved[flowing], firsts), np.bincount(of, moved[flowing])[of[firsts]]
+    kept = ~(piece_moved < NOISE_FRACTION * stretch_moved)
     rows = np.where(kept, np.cumsum(kept) - 1, -1)
     assigned[flowing] = rows[piece]
     return assigned, direction[flowing[firsts[kept]]].astype(np.int64)

@@ -19,6 +19,7 @@ import polars as pl
 
 from battery_analysis.analysis.joining import CYCLE_OF_SPECTRUM
 from battery_analysis.analysis.records import BoolArray, FloatArray, cycle_column, has_values
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import (
     CYCLE_COUNT,
     DERIVED_CYCLE_COUNT,
@@ -62,7 +63,9 @@ class Spectrum:
         """
         hertz, ohm = np.asarray(frequency, dtype=np.float64), np.asarray(impedance, dtype=np.complex128)
         if hertz.shape != ohm.shape or hertz.ndim != 1:
-            raise AnalysisError(f"impedance: {hertz.size} frequencies and {ohm.size} impedances")
+            raise AnalysisError(
+                f"impedance: {counted(hertz.size, 'frequency', 'frequencies')} and {counted(ohm.size, 'impedance')}"
+            )
         if not (np.isfinite(hertz).all() and (hertz > 0).all() and np.isfinite(ohm).all()):
             raise AnalysisError("impedance: frequencies must be positive, and all numbers finite")
         order = np.argsort(-hertz, kind="stable")
@@ -87,7 +90,8 @@ class Spectrum:
         """
         different = int(np.unique(self.frequency).size)
         if different < points:
-            raise AnalysisError(f"{analysis}: {different} different frequencies, at least {points} needed")
+            found = counted(different, "different frequency", "different frequencies")
+            raise AnalysisError(f"{analysis}: {found}, at least {points} needed")
         if not np.all(np.abs(self.impedance) > 0):
             raise AnalysisError(f"{analysis}: the impedance is zero at {self.frequency[self.impedance == 0][0]:g} Hz")
 
@@ -116,7 +120,7 @@ def spectra(frame: pl.DataFrame) -> list[Spectrum]:
     known = (hertz > 0) & np.isfinite(hertz) & np.isfinite(real) & np.isfinite(imaginary)
     record = np.flatnonzero(known)
     if not record.size:
-        raise AnalysisError(f"impedance: none of {frame.height} records holds a frequency and an impedance")
+        raise AnalysisError(f"impedance: none of {counted(frame.height, 'record')} holds a frequency and an impedance")
     starts = np.flatnonzero(_begins(frame, record, hertz[record]))
     ends = np.append(starts[1:], record.size)
     return [_spectrum(frame, record[start:end], names) for start, end in zip(starts, ends, strict=True)]

@@ -13,6 +13,9 @@ A gap is an interval in which records or time are missing:
 - it is longer than ten times the median of its step and than ten minutes, and the current changes over it by more
   than 5 % (noise of a rest is no change, nor is the step of the current where the step's own clock covers
   the whole interval).
+
+Between two tests of one cell, whose records stand in one frame, nothing of either is missing: where a test begins with
+a cycle of its own, there is no gap.
 """
 
 from __future__ import annotations
@@ -26,10 +29,13 @@ import polars as pl
 from battery_analysis.analysis.counters import SECONDS_PER_HOUR, Flows
 from battery_analysis.analysis.records import (
     REST_FRACTION,
+    TEST,
     BoolArray,
     FloatArray,
     IntArray,
     Records,
+    changes,
+    cycle_column,
     has_values,
     held_numbers,
     numbers,
@@ -128,7 +134,15 @@ def parts(size: int, starts: IntArray) -> Iterator[Part]:
 def gaps(records: Records) -> IntArray:
     """Records whose interval is a gap."""
     found = [records.clock_breaks, record_jumps(records), pauses(records), _silences(records)]
-    return np.unique(np.concatenate(found))
+    return np.setdiff1d(np.concatenate(found), _begun_tests(records.frame))
+
+
+def _begun_tests(frame: pl.DataFrame) -> IntArray:
+    """First records of further tests that begin with a cycle of their own."""
+    cycle = cycle_column(frame)
+    if cycle is None or not has_values(frame, TEST):
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(changes(frame[TEST]) & changes(frame[cycle]))
 
 
 def record_jumps(records: Records) -> IntArray:

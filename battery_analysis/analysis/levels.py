@@ -4,7 +4,7 @@ A stretch ends where a step ends, and where the current jumps within one, by mor
 test's largest, from one level to another: over the two records before and the two after, it stays within a tenth of the
 jump, so that neither a current that settles nor one that tapers off is taken for steps. When a stretch began is known
 exactly from the tester's time within the step; else it is taken as the time of the last record before, as testers write
-one at the end of each step.
+one at the end of each step, though it may have begun as late as its first record.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ SETTLED_FRACTION = 0.1
 
 @dataclass(frozen=True)
 class Level:
-    """Records from ``first`` to before ``end``, the time of their beginning (s) and their current (A)."""
+    """Records from ``first`` to before ``end``, the time of their beginning (s) and their current (A).
+
+    ``latest_start_second`` is the last moment at which it may have begun: the same where the tester's clock tells.
+    """
 
     first: int
     end: int
     start_second: float
+    latest_start_second: float
     current: float
     direction: int
     """1 charges, -1 discharges, 0 rests."""
@@ -61,13 +65,13 @@ def levels(records: Records) -> list[Level]:
     """
     firsts = _firsts(records)
     ends = np.append(firsts[1:], records.current.size)
-    starts = _start_seconds(records, firsts)
+    starts, latest = (each.tolist() for each in _start_seconds(records, firsts))
     found = []
-    for first, end, start in zip(firsts.tolist(), ends.tolist(), starts.tolist(), strict=True):
+    for first, end, start, late in zip(firsts.tolist(), ends.tolist(), starts, latest, strict=True):
         until = max(first + 1, int(np.searchsorted(records.time[first:end], start + PLATEAU_SECONDS, "right")) + first)
         current = float(np.median(records.current[first:until]))
         direction = 0 if abs(current) <= REST_FRACTION * records.largest else (1 if current > 0 else -1)
-        found.append(Level(first, end, start, current, direction))
+        found.append(Level(first, end, start, late, current, direction))
     return found
 
 
@@ -82,13 +86,14 @@ def _firsts(records: Records) -> IntArray:
     return np.union1d(records.steps, jumps[steady & ~begun] + 1)
 
 
-def _start_seconds(records: Records, firsts: IntArray) -> FloatArray:
-    """Time at which each stretch began: between the last record before it and its own first."""
+def _start_seconds(records: Records, firsts: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Times between which each stretch began, at most from the last record before it to its own first."""
     before = records.time[np.maximum(firsts - 1, 0)]
     before[0] -= records.first_seconds
-    if not has_values(records.frame, STEP_TIME.name):
-        return before
     first = records.time[firsts]
+    if not has_values(records.frame, STEP_TIME.name):
+        return before, first
     told = first - numbers(records.frame, STEP_TIME.name)[firsts]
     within = np.isfinite(told) & np.isin(firsts, records.steps)
-    return np.where(within, np.clip(told, before, first), before)
+    told = np.clip(told, before, first)
+    return np.where(within, told, before), np.where(within, told, first)

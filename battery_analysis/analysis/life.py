@@ -5,19 +5,22 @@ Measured is the first of two successive complete cycles below the threshold. Pre
 down to it: cycle numbers are whole, the law's crossing is not rounded.
 
 Confidence: a residual bootstrap. The law's residuals are drawn anew in blocks of successive cycles (the cube root of
-their number long, unless given), so that errors which last some cycles keep doing so; each time the law is fitted again
-and its crossing noted. The interval holds the middle share of the crossings. It assumes that the law is right and goes
-on: ``by_law`` says what the other laws predict, and their differences are often larger than the interval. A crossing
-more than ``FURTHEST`` times the observed cycles away is none.
+their number long, unless given), so that errors which last some cycles keep doing so. Each time all laws with a weight
+of ``LEAST_WEIGHT`` at least are fitted again, the best of them is chosen by AICc as the first time, and its crossing
+noted; where a law is given, only that. ``chosen`` says how often each was. The interval holds the middle share of the
+crossings. It assumes that one of these laws is right and goes on: ``by_law`` says what all of them predict, and their
+differences may be larger than the interval. A crossing more than ``FURTHEST`` times the observed cycles away is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from battery_analysis.analysis.criteria import aicc
 from battery_analysis.analysis.fade import Capacities, FadeFit, FadeFits, Law, fitted
 from battery_analysis.analysis.records import FloatArray
 from battery_analysis.analysis.summary import cycle_life_below
@@ -26,6 +29,7 @@ from battery_analysis.errors import AnalysisError
 FURTHEST = 20.0
 """Observed lengths of a test beyond which no law is believed."""
 
+LEAST_WEIGHT = 1e-3
 REPLICATES = 300
 _STEPS = 4000
 
@@ -37,7 +41,7 @@ class CycleLife:
     ``measured_cycle`` is None where the capacity is not yet below. ``predicted_cycle`` is the crossing of the law, with
     the bounds of its confidence interval; None, each, where the law or too many of its replicates never get
     there, and ``reason`` says so. ``extrapolated`` is how far the prediction lies beyond the observed cycles, in their
-    number (0 within).
+    number (0 within). ``chosen`` is the share of the replicates in which each law was the best.
     """
 
     threshold_fraction: float
@@ -51,6 +55,7 @@ class CycleLife:
     replicates: int
     extrapolated: float | None
     by_law: dict[Law, float | None]
+    chosen: dict[Law, float]
     reason: str | None
 
 
@@ -106,7 +111,9 @@ def cycle_life(
         raise AnalysisError(f"initial_capacity_ah must be above 0, got {initial}")
     threshold = threshold_fraction * initial
     by_law = {each.law: crossing(each, data, threshold) for each in fits.fits if each.reason is None}
-    crossings = _replicates(fit, data, threshold, replicates, block, np.random.default_rng(seed))
+    rivals = [each for each in fits.fits if (each.weight or 0.0) >= LEAST_WEIGHT] if law is None else [fit]
+    replicas = _replicates(fit, rivals, data, threshold, (replicates, block), np.random.default_rng(seed))
+    crossings, chosen = replicas
     low, high = _bounds(crossings, confidence)
     predicted = by_law[fit.law]
     return CycleLife(
@@ -121,6 +128,7 @@ def cycle_life(
         replicates=replicates,
         extrapolated=_extrapolated(predicted, data),
         by_law=by_law,
+        chosen=chosen,
         reason=_reason(fit.law, predicted, low, high, crossings),
     )
 
@@ -151,9 +159,19 @@ def _crossing(fit: FadeFit, vector: FloatArray, span: float, threshold_ah: float
 
 
 def _replicates(
-    fit: FadeFit, data: Capacities, threshold_ah: float, count: int, block: int | None, random: np.random.Generator
-) -> FloatArray:
-    """Crossings of the law fitted to capacities with residuals drawn anew, infinite where it never gets there."""
+    fit: FadeFit,
+    rivals: Sequence[FadeFit],
+    data: Capacities,
+    threshold_ah: float,
+    drawing: tuple[int, int | None],
+    random: np.random.Generator,
+) -> tuple[FloatArray, dict[Law, float]]:
+    """Crossings of the best of some laws fitted to capacities with residuals drawn anew, and how often each was best.
+
+    Infinite where that law never gets there, NaN where none could be fitted again. ``drawing`` is how often residuals
+    are drawn, and how many of successive cycles together.
+    """
+    count, block = drawing
     size, parameters = data.cycle.size, fit.vector.size
     smooth = fit.curve(data.cycle, fit.vector)
     # Residuals are smaller than errors by the parameters that were fitted.
@@ -161,13 +179,24 @@ def _replicates(
     residual -= residual.mean()
     length = min(max(1, round(size ** (1 / 3)) if block is None else block), size)
     crossings = np.full(count, np.nan)
+    times = dict.fromkeys((each.law for each in rivals), 0)
     for replicate in range(count):
         starts = random.integers(0, size - length + 1, size=-(-size // length))
         drawn = (starts[:, None] + np.arange(length)).ravel()[:size]
-        vector = fitted(fit.law, data.cycle, smooth + residual[drawn], start=fit.vector)
-        if vector is not None:
-            crossings[replicate] = _crossing(fit, vector, float(data.cycle[-1]), threshold_ah)
-    return crossings + data.first_cycle
+        best = _best(rivals, data.cycle, smooth + residual[drawn])
+        if best is not None:
+            times[best[0].law] += 1
+            crossings[replicate] = _crossing(*best, float(data.cycle[-1]), threshold_ah)
+    return crossings + data.first_cycle, {law: often / count for law, often in times.items()}
+
+
+def _best(rivals: Sequence[FadeFit], n: FloatArray, q: FloatArray) -> tuple[FadeFit, FloatArray] | None:
+    """The law with the smallest AICc on other capacities, and its parameters; None where none can be fitted."""
+    found = [(each, vector) for each in rivals if (vector := fitted(each.law, n, q, start=each.vector)) is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    scores = [aicc(float(np.sum((q - law.curve(n, vector)) ** 2)), n.size, vector.size) for law, vector in found]
+    return found[int(np.argmin(scores))]
 
 
 def _bounds(crossings: FloatArray, confidence: float) -> tuple[float | None, float | None]:
@@ -192,8 +221,8 @@ def _reason(
         return f"the {law} law does not come down to the threshold within {FURTHEST:g} times the observed cycles"
     lost = int(np.isnan(crossings).sum())
     if low is None and lost:
-        return f"the {law} law could not be fitted again in {lost} of {crossings.size} replicates"
+        return f"no law could be fitted again in {lost} of {crossings.size} replicates"
     if high is None:
         never = int(np.isinf(crossings).sum())
-        return f"no upper bound: in {never} of {crossings.size} replicates the {law} law does not come down so far"
+        return f"no upper bound: in {never} of {crossings.size} replicates the capacity does not come down so far"
     return None

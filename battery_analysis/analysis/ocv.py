@@ -35,8 +35,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from battery_analysis.analysis.halves import half_cycles
+from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.analysis.records import FloatArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class HalfCell:
         points = frame.select(pl.col("lithiation", "voltage_volt").cast(pl.Float64)).drop_nulls().drop_nans()
         points = points.group_by("lithiation").mean().sort("lithiation")
         if points.height < FEWEST_POINTS:
-            raise AnalysisError(f"ocv: {points.height} points of the {name}, at least {FEWEST_POINTS} needed")
+            raise AnalysisError(
+                f"ocv: {counted(points.height, 'point')} of the {name}, at least {FEWEST_POINTS} needed"
+            )
         lithiation, voltage = (points[column].to_numpy() for column in points.columns)
         if lithiation[0] < 0 or lithiation[-1] > 1:
             raise AnalysisError(
@@ -118,11 +121,11 @@ class DegradationModes:
     negative_material_loss_error: float | None
 
 
-def half_cycle_curve(frame: pl.DataFrame, *, direction: str, cycle: int | None = None) -> pl.DataFrame:
+def half_cycle_curve(data: pl.DataFrame | HalfCycles, *, direction: str, cycle: int | None = None) -> pl.DataFrame:
     """Take voltage against charge from a slow charge or discharge of a test.
 
     Args:
-        frame: Canonical time series in time order.
+        data: Canonical time series in time order, or its half cycles.
         direction: ``charge`` or ``discharge``.
         cycle: Cycle number; without it, the half cycle of that direction with the lowest mean current among those
             with at least half the charge of the largest.
@@ -143,7 +146,7 @@ def half_cycle_curve(frame: pl.DataFrame, *, direction: str, cycle: int | None =
     """
     if direction not in ("charge", "discharge"):
         raise AnalysisError(f"ocv: direction must be charge or discharge, got {direction!r}")
-    halves = half_cycles(frame)
+    halves = data if isinstance(data, HalfCycles) else half_cycles(data)
     known = pl.col("capacity_ah").is_not_null() & pl.col("current_ampere").is_not_null()
     wanted = halves.table.filter((pl.col("direction") == direction) & known)
     if cycle is not None:
@@ -281,7 +284,9 @@ def _even_points(curve: pl.DataFrame) -> tuple[FloatArray, FloatArray, float]:
     points = curve.select(pl.col("charge_ah", "voltage_volt").cast(pl.Float64)).drop_nulls().drop_nans()
     points = points.group_by("charge_ah").mean().sort("charge_ah")
     if points.height < FEWEST_POINTS:
-        raise AnalysisError(f"ocv: {points.height} points with different charge, at least {FEWEST_POINTS} needed")
+        raise AnalysisError(
+            f"ocv: {counted(points.height, 'point')} with different charge, at least {FEWEST_POINTS} needed"
+        )
     charge, voltage = points["charge_ah"].to_numpy(), points["voltage_volt"].to_numpy()
     if not np.ptp(voltage):
         raise AnalysisError(f"ocv: voltage_volt is {voltage[0]:g} V throughout")

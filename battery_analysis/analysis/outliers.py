@@ -4,10 +4,12 @@ Every anomaly names the cycles and, where it is about records, their range, with
 
 - ``outlier``: a cycle's value differs from the median of the others around it (``WINDOW`` cycles, moved along their
   median slope, so that fade is no outlier) by more than ``THRESHOLD`` scaled deviations (``robust``) of all such
-  differences, and than as many usual changes from cycle to cycle there. 3.5 marks 1 in 2,000 of normal noise.
+  differences, and than as many usual changes from cycle to cycle there. 3.5 marks 1 in 2,000 of normal noise. However
+  steady a cell is, a difference below ``LEAST`` is none: 0.5 % of a capacity, 0.001 of a coulombic and 0.005 of an
+  energy efficiency, 5 mV, 1 K, 2 % of a resistance; 0.1 % of anything else.
 - ``jump``: the medians of the ``SIDE`` cycles before and after differ by more than ``THRESHOLD`` scaled deviations and
-  by more than ``LEAST_JUMP`` of the value. An outlier moves no median, and fade moves both sides alike: what the trend
-  on both sides explains is taken off.
+  by more than ``LEAST_JUMP`` of the value, and than ``LEAST``. An outlier moves no median, and fade moves both sides
+  alike: they must differ as much with what the trend on both sides explains taken off.
 - ``sudden_death``: the discharge capacity falls within ``DEATH_CYCLES`` cycles below ``DEATH_FRACTION`` of the median
   of the ``SIDE`` cycles before, and never comes back. Nothing is looked for in what follows.
 - ``missing_cycles``: numbers that the cycle table leaves out.
@@ -19,7 +21,7 @@ judged: ``unjudged`` says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +32,7 @@ from battery_analysis.analysis.findings import ranges_of
 from battery_analysis.analysis.integration import gaps, pauses, record_jumps
 from battery_analysis.analysis.records import FloatArray, IntArray, Records, cycle_column, has_values
 from battery_analysis.analysis.robust import deviation, running_median, z_scores
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import CURRENT, TEST_TIME
 from battery_analysis.errors import AnalysisError
 
@@ -40,8 +43,18 @@ WINDOW = 11
 FEWEST = 8
 SIDE = 5
 LEAST_JUMP = 0.01
-ROUNDING = 1e-9
-"""Share of the value below which a difference is none, however regular the other cycles are."""
+LEAST: dict[str, tuple[float, float]] = {
+    "charge_capacity_ah": (0.0, 0.005),
+    "discharge_capacity_ah": (0.0, 0.005),
+    "coulombic_efficiency": (0.001, 0.0),
+    "energy_efficiency": (0.005, 0.0),
+    "mean_charge_voltage_volt": (0.005, 0.0),
+    "mean_discharge_voltage_volt": (0.005, 0.0),
+    "internal_resistance_ohm": (0.0, 0.02),
+    "max_temperature_celsius": (1.0, 0.0),
+}
+"""Differences that are none, however regular the other cycles are: in the quantity's unit, and as a share of it."""
+_LEAST_OF_OTHERS = (0.0, 0.001)
 DEATH_FRACTION = 0.5
 DEATH_CYCLES = 3
 DYING_FRACTION = 0.9
@@ -93,15 +106,17 @@ def find_anomalies(
     *,
     threshold: float = THRESHOLD,
     window: int = WINDOW,
+    left_out: Collection[int] = (),
 ) -> Anomalies:
     """Look for outliers, jumps, sudden deaths and missing cycles in a cycle table.
 
     Args:
-        cycles: Table of ``summarise_cycles``, in order; incomplete cycles do not count. Leave out check-ups
-            (``checkups``) beforehand, else they are the outliers.
+        cycles: Table of ``summarise_cycles``, in order; incomplete cycles do not count.
         quantities: Columns to judge; those that the table lacks are left out, and said to be.
         threshold: Scaled deviations beyond which a value stands out.
         window: Cycles over which medians go, odd.
+        left_out: Numbers of cycles that are there, but not judged: check-ups and other rates (``checkups``) would be
+            the outliers.
 
     Raises:
         AnalysisError: The table has no cycle numbers, the threshold is not above 0, or the window not odd and above 2.
@@ -118,6 +133,7 @@ def find_anomalies(
     if window < 3 or window % 2 == 0:
         raise AnalysisError(f"window must be an odd number of cycles above 2, got {window}")
     complete = cycles.filter(pl.col("complete")) if "complete" in cycles.columns else cycles
+    complete = complete.filter(~pl.col("cycle_count").is_in(list(left_out)))
     found: list[Anomaly] = []
     unjudged: dict[str, str] = {}
     for quantity in quantities:
@@ -126,7 +142,7 @@ def find_anomalies(
             continue
         usable = complete.filter(pl.col(quantity).is_finite())
         if usable.height < FEWEST:
-            unjudged[quantity] = f"{usable.height} complete cycles have a value, fewer than {FEWEST}"
+            unjudged[quantity] = f"{counted(usable.height, 'complete cycle')} with a value, fewer than {FEWEST}"
             continue
         number = usable["cycle_count"].cast(pl.Int64).to_numpy()
         values = usable[quantity].cast(pl.Float64).to_numpy()
@@ -224,9 +240,7 @@ def _outliers(quantity: str, number: IntArray, values: FloatArray, threshold: fl
     away = np.abs(values - middle)
     scores = z_scores(values - middle)
     usual = running_median(np.abs(np.diff(values, append=values[-1])), window)
-    wild = np.flatnonzero(
-        (np.abs(scores) > threshold) & (away > threshold * usual) & (away > ROUNDING * np.abs(middle))
-    )
+    wild = np.flatnonzero((np.abs(scores) > threshold) & (away > threshold * usual) & (away > _least(quantity, middle)))
     return [
         Anomaly(
             "outlier",
@@ -241,6 +255,12 @@ def _outliers(quantity: str, number: IntArray, values: FloatArray, threshold: fl
         )
         for place in wild
     ]
+
+
+def _least(quantity: str, values: FloatArray) -> FloatArray:
+    """Differences from these values that are none."""
+    absolute, share = LEAST.get(quantity, _LEAST_OF_OTHERS)
+    return np.maximum(absolute, share * np.abs(values))
 
 
 def _middle(values: FloatArray, window: int) -> FloatArray:
@@ -278,11 +298,10 @@ def _jumps(quantity: str, number: IntArray, values: FloatArray, threshold: float
     height = np.median(after, axis=1) - np.median(before, axis=1)
     # What a trend on both sides explains: the medians are SIDE cycles apart.
     trend = SIDE * 0.5 * (np.median(np.diff(before, axis=1), axis=1) + np.median(np.diff(after, axis=1), axis=1))
-    height = height - trend
+    size = np.minimum(np.abs(height), np.abs(height - trend))
     noise = deviation(np.diff(values)) / np.sqrt(2)
-    size = np.abs(height)
-    scale = np.abs(np.median(before, axis=1))
-    clear = (size > threshold * noise) & (size > LEAST_JUMP * scale)
+    level = np.median(before, axis=1)
+    clear = (size > threshold * noise) & (size > LEAST_JUMP * np.abs(level)) & (size > _least(quantity, level))
     clear &= np.ptp(before, axis=1) + np.ptp(after, axis=1) < 2 * size  # a wild cycle at the edge is no jump
     found = []
     for first, last in ranges_of(np.flatnonzero(clear)):

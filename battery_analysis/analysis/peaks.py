@@ -6,7 +6,8 @@ and by three standard errors of its highest point.
 - position and height: vertex of the parabola fitted to the top quarter of the prominence (three points at least)
 - width: at half of the prominence, lines between points
 - area: between the valleys on both sides (the lowest points before the next peaks, or the ends of the curve), above
-  the straight line between them. For dQ/dV it is a capacity, for dV/dQ a voltage.
+  the straight line between them. For dQ/dV it is a capacity, for dV/dQ a voltage. A curve that runs below that line
+  more than above it, as a narrow peak on a sagging flank does, holds none: null, with the reason.
 
 Standard errors of position and height are what noise of the raw curve does to the fit, through the smoother, if it is
 independent from point to point. Noise of the voltage is not: what it takes from one cell it gives to the next, so that
@@ -53,8 +54,8 @@ def find_peaks(
         One row per peak, by half cycle and position: ``half_cycle``, ``cycle_count``, ``direction``, ``peak`` (number
         of the track, from 1 in each direction), then for dQ/dV ``position_volt``, ``position_error_volt``,
         ``height_ah_per_volt``, ``height_error_ah_per_volt``, ``width_volt``, ``area_ah``; for dV/dQ
-        ``position_ah``, … ``height_volt_per_ah``, … ``width_ah``, ``area_volt``. Errors are
-        null where those of the curve are.
+        ``position_ah``, … ``height_volt_per_ah``, … ``width_ah``, ``area_volt``; and ``reason``, where there is no
+        area. Errors are null where those of the curve are.
 
     Raises:
         AnalysisError: The prominence is not between 0 and 1, or the shift not above 0.
@@ -87,7 +88,7 @@ def find_peaks(
         own = slice(begin, end)
         for found in _peaks(x[own], y[own], error[own], curves, response, min_prominence_fraction):
             rows.append({"half_cycle": int(half[begin]), **found})
-    table = pl.DataFrame(rows, schema=_schema(curves), orient="row")
+    table = pl.DataFrame(rows, schema=_schema(curves) | {"reason": pl.String}, orient="row")
     named = table.join(
         curves.halves.select("half_cycle", "cycle_count", "direction"), on="half_cycle", maintain_order="left"
     )
@@ -119,7 +120,7 @@ def _peaks(
     curves: DifferentialCurves,
     response: FloatArray,
     fraction: float,
-) -> list[dict[str, float | None]]:
+) -> list[dict[str, Any]]:
     from scipy.signal import find_peaks as local_maxima
     from scipy.signal import peak_widths
 
@@ -132,10 +133,11 @@ def _peaks(
     widths = peak_widths(y, at, 0.5, (told["prominences"], told["left_bases"], told["right_bases"]))[0] * curves.step
     valleys = _valleys(y, at)
     names = list(_schema(curves))[1:]
-    found = []
+    found: list[dict[str, Any]] = []
     for number, place in enumerate(at):
         low, high = valleys[number], valleys[number + 1]
         line = np.interp(x[low : high + 1], x[[low, high]], y[[low, high]])
+        area = float(np.trapezoid(y[low : high + 1] - line, dx=curves.step))
         vertex = _vertex(y, int(place), float(told["prominences"][number]), response, float(error[place]))
         values = (
             float(x[place]) + vertex.offset * curves.step,
@@ -143,9 +145,10 @@ def _peaks(
             vertex.height,
             vertex.height_error,
             float(widths[number]),
-            float(np.trapezoid(y[low : high + 1] - line, dx=curves.step)),
+            area if area > 0 else None,
         )
-        found.append(dict(zip(names, values, strict=True)))
+        why = None if area > 0 else "no area: most of the curve lies below the line between the valleys"
+        found.append({**dict(zip(names, values, strict=True)), "reason": why})
     return found
 
 

@@ -30,6 +30,7 @@ from typing import Literal
 
 import numpy as np
 
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 DesignKind = Literal["full", "fractional", "latin_hypercube"]
@@ -181,7 +182,7 @@ def fractional_factorial(
         raise AnalysisError("plan: a fractional design needs either generators or a resolution")
     for factor in factors:
         if len(factor.levels) != 2:
-            had = f"{len(factor.levels)} levels" if factor.levels else "a range"
+            had = counted(len(factor.levels), "level") if factor.levels else "a range"
             raise AnalysisError(f"plan: factor {factor.name}: a fractional design needs two levels, got {had}")
     if len(factors) > MOST_FACTORS:
         raise AnalysisError(f"plan: at most {MOST_FACTORS} factors in a fractional design, got {len(factors)}")

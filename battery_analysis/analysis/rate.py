@@ -21,6 +21,7 @@ import polars as pl
 
 from battery_analysis.analysis.records import FloatArray, IntArray
 from battery_analysis.analysis.robust import deviation
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 SAME_RATE = 0.1
@@ -110,7 +111,8 @@ def rate_capability(
     comparable = np.array([reason is None for reason in reasons], dtype=np.bool_)
     if not comparable.any():
         why = f": {reasons[0]}" if reasons else ""
-        raise AnalysisError(f"none of {own.height} half cycles of {direction} can be compared{why}")
+        found = counted(own.height, f"half cycle of {direction}", f"half cycles of {direction}")
+        raise AnalysisError(f"none of {found} can be compared{why}")
     level = pl.Series("level", [None] * own.height, dtype=pl.Int64)
     current = own["current_ampere"].cast(pl.Float64).to_numpy()
     level = level.scatter(np.flatnonzero(comparable), levels_of(current[comparable], SAME_RATE))

@@ -30,6 +30,9 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 REPORTED_TIME = "aux_reported_test_time_second"
 """Test time as the tester reported it, kept beside a repaired ``test_time_second``."""
 
+TEST = "aux_test"
+"""Which test of its cell a record is of, where those of several stand in one frame."""
+
 REST_FRACTION = 1e-3
 """A current below this fraction of the test's largest one is the noise of a rest."""
 

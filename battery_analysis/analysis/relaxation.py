@@ -1,7 +1,7 @@
 """Distribution of relaxation times (DRT): which time constants a spectrum holds, without a circuit.
 
-The model is an ohmic resistance, an inductance and, for a spectrum that ends in a capacitor, a capacitance, in
-series with relaxations of all times (γ in ohm, per unit of ln τ)::
+The model is an ohmic resistance, an inductance and, for a spectrum that is not back on the real axis at its lowest
+frequency, a capacitance, in series with relaxations of all times (γ in ohm, per unit of ln τ)::
 
     Z(ω) = R + jωL + 1/(jωC) + ∫ γ(τ) / (1 + jωτ) d ln τ
 
@@ -10,10 +10,12 @@ That is an ill-posed problem: noise turns into peaks. It is made well-posed by r
 about the result, and therefore said with it.
 
 ``tikhonov``, the method of this module: non-negative least squares of Re and Im weighted by 1/abs(Z), with a penalty
-λ² ∫ (d²γ/d(ln τ)²)² d ln τ on the bend of γ over the span of Re Z. Without a given λ, the two halves of the spectrum,
-every other frequency, predict each other: of 13 from 0.0001 to 1, it is the largest whose error of prediction is within
-one standard error of the least. Peaks closer than about half a decade merge, single relaxations appear about half a
-decade wide: area is what counts.
+λ² ∫ (d²γ/d(ln τ)²)² d ln τ on the bend of γ over the span of Re Z. γ ends in zero at both ends; only at the slow end of
+a spectrum with a capacitance, where diffusion goes on beyond the measurement, it may end as high as it likes, and the
+capacitance stands for what is slower still. (Forced to zero there, λ would have to be so small that noise makes peaks.)
+Without a given λ, the two halves of the spectrum, every other frequency, predict each other: of 13 from 0.0001 to 1, it
+is the largest whose error of prediction is within one standard error of the least. Peaks closer than about half a
+decade merge, single relaxations appear about half a decade wide: area is what counts.
 
 ``tr-nnls`` and ``lm`` are methods of pyimpspec (extra ``drt``): zeroth-order Tikhonov of the real part (Kulikovsky,
 J. Electrochem. Soc. 168, 044512, 2021) and Loewner matrices (Rüther et al., Batteries 9, 132, 2023), which give single
@@ -21,10 +23,12 @@ time constants instead of a distribution: there, γ is the resistance of each, n
 faster than half a decade beyond the spectrum counts as ohmic. Both have a grid of their own, and neither inductance nor
 capacitance in series.
 
-Peaks are the maxima of γ with at least 1 % of all its area; a peak's resistance is the area between the minima beside
-it, its characteristic frequency 1/(2πτ). Uncertainty, of ``tikhonov`` only: the standard deviation over 20 fits to the
-fitted impedance with its residuals, resampled with random sign (seeded: the same input gives the same numbers). It
-tells what noise does, not what λ does; where λ is so strong that residuals hold more than noise, it is too large.
+Peaks are the maxima of γ with at least 1 % of all its area that stand out by three standard errors; a peak's resistance
+is the area between the minima beside it, its characteristic frequency 1/(2πτ). γ swings beside a sharp peak, too:
+neighbours with less than ``MAIN_SHARE`` of the area may be nothing but that. Uncertainty, of ``tikhonov`` only: the
+standard deviation over 20 fits to the fitted impedance with its residuals, resampled with random sign (seeded: the same
+input gives the same numbers), peaks found anew in each. It tells what noise does, not what λ does; where λ is so strong
+that residuals hold more than noise, it is too large.
 """
 
 from __future__ import annotations
@@ -47,7 +51,9 @@ BEYOND_DECADES = 0.5
 LAMBDAS = np.logspace(-4, 0, 13)
 RESAMPLINGS = 20
 SMALLEST_PEAK = 0.01
-CAPACITIVE_DEGREE = -50.0
+MAIN_SHARE = 0.05
+ERRORS_OF_PROMINENCE = 3.0
+CAPACITIVE_DEGREE = -10.0
 
 Method = Literal["tikhonov", "tr-nnls", "lm"]
 
@@ -62,9 +68,10 @@ class Relaxation:
     distribution: pl.DataFrame
     """``tau_second``, ``gamma_ohm``, and ``gamma_error_ohm`` (one standard deviation; null where it is not known)."""
     peaks: pl.DataFrame
-    """``tau_second``, ``frequency_hertz``, ``gamma_ohm``, ``resistance_ohm``, ``resistance_error_ohm``."""
+    """``tau_second``, ``frequency_hertz``, ``gamma_ohm``, ``resistance_ohm``, ``share`` (of the whole area),
+    ``resistance_error_ohm``."""
     polarisation_ohm: float
-    """Area of the whole distribution."""
+    """Area of the whole distribution; where there is a capacitance, of what the frequencies and half a decade show."""
     ohmic_resistance_ohm: float | None
     inductance_henry: float | None
     capacitance_farad: float | None
@@ -86,7 +93,7 @@ def relaxation_times(
         method: See above.
         lambda_value: Strength of the regularisation, of ``tikhonov`` and ``tr-nnls``; without it, it is chosen.
         capacitance: Whether the model ends in a capacitance (``tikhonov`` only); without a word, it does where the
-            phase at the lowest frequency is below -50°.
+            phase at the lowest frequency is below -10°.
 
     Raises:
         AnalysisError: Too few frequencies, an argument that makes no sense, or a package is not installed.
@@ -128,6 +135,8 @@ class _Problem:
         self.columns: ComplexArray = np.vstack((lumped, kernel)).T
         self.weight = 1 / np.abs(ohm)
         bend = np.diff(np.eye(self.tau.size + 4), 2, axis=0)[:, 2:-2] / self.width**2 * np.sqrt(self.width)
+        if capacitance:
+            bend = bend[:-2]
         self.penalty = np.hstack((np.zeros((bend.shape[0], self.lumped)), bend))
 
     def solve(self, ohm: ComplexArray, strength: float, used: BoolArray | None = None) -> FloatArray:
@@ -161,20 +170,20 @@ def _tikhonov(spectrum: Spectrum, strength: float | None, capacitance: bool | No
     lumped = unknowns[: problem.lumped] * problem.scales
     gamma = unknowns[problem.lumped :] * problem.span
     resampled = _resampled(problem, unknowns, ohm, strength)
-    peaks = _peak_ranges(gamma)
-    areas = np.array([[np.sum(each[first:end]) for first, end in peaks[1]] for each in resampled]) * problem.width
+    errors = resampled.std(axis=0, ddof=1)
+    peaks = _peak_ranges(gamma, errors)
+    areas = np.array([_areas_at(peaks[0], each, errors) for each in resampled]) * problem.width
     return Relaxation(
         method="tikhonov",
         regularisation=f"second derivative, non-negative, λ = {strength:.2g} ({chosen})",
         lambda_value=float(strength),
-        distribution=pl.DataFrame(
-            {"tau_second": problem.tau, "gamma_ohm": gamma, "gamma_error_ohm": resampled.std(axis=0, ddof=1)}
-        ),
+        distribution=pl.DataFrame({"tau_second": problem.tau, "gamma_ohm": gamma, "gamma_error_ohm": errors}),
         peaks=_peak_table(
             problem.tau[peaks[0]],
             gamma[peaks[0]],
             np.array([np.sum(gamma[first:end]) for first, end in peaks[1]]) * problem.width,
             areas.std(axis=0, ddof=1) if peaks[0].size else np.empty(0),
+            float(gamma.sum() * problem.width),
         ),
         polarisation_ohm=float(gamma.sum() * problem.width),
         ohmic_resistance_ohm=float(lumped[0]),
@@ -211,10 +220,14 @@ def _resampled(problem: _Problem, unknowns: FloatArray, ohm: ComplexArray, stren
     return np.array(gammas)
 
 
-def _peak_ranges(gamma: FloatArray) -> tuple[IntArray, list[tuple[int, int]]]:
-    """Maxima of a distribution that hold a share of its area, and the points between the minima beside each."""
+def _peak_ranges(gamma: FloatArray, error: FloatArray | None = None) -> tuple[IntArray, list[tuple[int, int]]]:
+    """Maxima that stand out and hold a share of the area, and the points between the minima beside each."""
     padded = np.concatenate(([0.0], gamma, [0.0]))
     tops = np.flatnonzero((padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:]))
+    if error is not None:
+        from scipy.signal import peak_prominences
+
+        tops = tops[peak_prominences(padded, tops + 1)[0] > ERRORS_OF_PROMINENCE * error[tops]]
     edges = [0]
     for left, right in pairwise(tops):
         edges.append(int(left + np.argmin(gamma[left : right + 1])))
@@ -225,13 +238,22 @@ def _peak_ranges(gamma: FloatArray) -> tuple[IntArray, list[tuple[int, int]]]:
     return tops[kept].astype(np.int64), [ranges[n] for n in kept]
 
 
-def _peak_table(tau: FloatArray, gamma: FloatArray, resistance: FloatArray, error: FloatArray | None) -> pl.DataFrame:
+def _areas_at(tops: IntArray, gamma: FloatArray, error: FloatArray) -> list[float]:
+    """Sums of the peaks of a resampled distribution that lie at given tops, neighbours told apart anew; 0 for none."""
+    _, ranges = _peak_ranges(gamma, error)
+    return [next((float(np.sum(gamma[a:b])) for a, b in ranges if a <= top < b), 0.0) for top in tops]
+
+
+def _peak_table(
+    tau: FloatArray, gamma: FloatArray, resistance: FloatArray, error: FloatArray | None, total: float
+) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "tau_second": tau,
             "frequency_hertz": 1 / (2 * np.pi * tau),
             "gamma_ohm": gamma,
             "resistance_ohm": resistance,
+            "share": resistance / total,
             "resistance_error_ohm": pl.Series([None] * tau.size if error is None else error, dtype=pl.Float64),
         }
     )
@@ -266,12 +288,13 @@ def _of_pyimpspec(found: Any, method: Method, words: str, fastest: float) -> Rel
         tau, gamma = tau[~beyond], gamma[~beyond]
         total = float(gamma.sum())
         kept = gamma >= SMALLEST_PEAK * total
-        peaks = _peak_table(tau[kept], gamma[kept], gamma[kept], None)
+        peaks = _peak_table(tau[kept], gamma[kept], gamma[kept], None, total)
     else:
         area = gamma * np.gradient(np.log(tau))
         total = float(area.sum())
         tops, ranges = _peak_ranges(gamma)
-        peaks = _peak_table(tau[tops], gamma[tops], np.array([area[first:end].sum() for first, end in ranges]), None)
+        held = np.array([area[first:end].sum() for first, end in ranges])
+        peaks = _peak_table(tau[tops], gamma[tops], held, None, total)
     off = np.asarray(found.residuals)
     return Relaxation(
         method=method,

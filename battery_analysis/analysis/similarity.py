@@ -35,6 +35,7 @@ import polars as pl
 from battery_analysis.analysis.extras import needs
 from battery_analysis.analysis.features import CELL
 from battery_analysis.analysis.records import BoolArray, FloatArray, IntArray
+from battery_analysis.analysis.wording import counted
 from battery_analysis.errors import AnalysisError
 
 Scaling = Literal["standard", "robust"]
@@ -257,8 +258,8 @@ def components(
     most = min(len(cells) - 1, len(whole.features))
     if not 1 <= count <= most:
         raise AnalysisError(
-            f"similarity: {len(cells)} cells with all of {len(whole.features)} features have {max(most, 0)} "
-            f"components, got count {count}"
+            f"similarity: {len(cells)} cells with all of {len(whole.features)} features have "
+            f"{counted(max(most, 0), 'component')}, got count {count}"
         )
     centered = values - values.mean(axis=0)
     left, singular, right = np.linalg.svd(centered, full_matrices=False)

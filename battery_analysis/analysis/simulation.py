@@ -31,6 +31,7 @@ from battery_analysis.analysis.charge import cycling_records
 from battery_analysis.analysis.extras import needs
 from battery_analysis.analysis.integration import gaps
 from battery_analysis.analysis.records import REST_FRACTION, FloatArray, IntArray, Records, numbers
+from battery_analysis.analysis.wording import counted
 from battery_analysis.columns import VOLTAGE
 from battery_analysis.errors import AnalysisError
 
@@ -226,7 +227,9 @@ def _asked(frame: pl.DataFrame, first: int, last: int | None, model: str) -> tup
         raise AnalysisError(f"simulation: model must be one of {', '.join(get_args(Model))}, got {model!r}")
     end = frame.height - 1 if last is None else last
     if not 0 <= first < end < frame.height:
-        raise AnalysisError(f"simulation: records {first} to {end} are no range within {frame.height} records")
+        raise AnalysisError(
+            f"simulation: records {first} to {end} are no range within {counted(frame.height, 'record')}"
+        )
     if end - first + 1 > MOST_RECORDS:
         raise AnalysisError(
             f"simulation: at most {MOST_RECORDS} records at a time, got {end - first + 1}; "
@@ -250,7 +253,7 @@ def _kept(records: Records, usable: int) -> IntArray:
 def _profile(records: Records, usable: int) -> Profile:
     kept = _kept(records, usable)
     if kept.size < 2:
-        raise AnalysisError(f"simulation: {kept.size} records at different times, 2 are needed")
+        raise AnalysisError(f"simulation: {counted(kept.size, 'record')} at different times, 2 are needed")
     seconds, current = records.time[kept] - records.time[0], 0.0 - records.current[kept]
     step = records.step_of(kept)
     begins = np.flatnonzero(np.diff(step)) + 1

@@ -65,6 +65,17 @@ class Smoother:
             return self.width
         return step * (10 if self.kind == "savitzky_golay" else 5)
 
+    def text(self, step: float, unit: str) -> str:
+        """Say what it does on a grid of this step, in the unit of the axis.
+
+        >>> Smoother().text(0.002, "V"), Smoother("savitzky_golay", 0.02).text(0.002, "V")
+        ('gaussian, 0.01 V wide', 'savitzky_golay of order 3, 0.02 V wide')
+        """
+        if self.kind == "none":
+            return "none"
+        order = f" of order {self.order}" if self.kind == "savitzky_golay" else ""
+        return f"{self.kind}{order}, {self.width_on(step):.3g} {unit} wide"
+
     def points(self, step: float) -> int:
         """Fewest points that a curve needs on a grid of this step; of Savitzky–Golay the window, an odd number."""
         if self.kind == "none":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -46,19 +47,46 @@ def passed_over(description: bytes, names: Collection[str]) -> dict[str, str]:
     return found
 
 
+def made_from(description: bytes, path: str) -> set[str]:
+    """Return a path and all that its file was made from, in turn, as a description says.
+
+    Example:
+        >>> graph = '[{"@id": "a", "isBasedOn": {"@id": "b"}}, {"@id": "b", "isBasedOn": {"@id": "c"}}, {"@id": "d"}]'
+        >>> sorted(made_from(b'{"@graph": ' + graph.encode() + b"}", "a"))
+        ['a', 'b', 'c']
+    """
+    files, found, waiting = _files(description), {path}, [path]
+    while waiting:
+        fresh = set(files.get(waiting.pop(), ())) - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
 def mentioned(description: bytes) -> set[str]:
     """Return the paths that a description names, as far as they lie below its root."""
     named = {path for entity, bases in _files(description).items() for path in (entity, *bases)}
-    return {path for path in named if path and ".." not in path.split("/") and not path.startswith("/")}
+    return {path for path in named if is_below(path)}
+
+
+def is_below(path: str) -> bool:
+    """Say whether a path that a description names lies below its root."""
+    return bool(path) and ".." not in path.split("/") and not path.startswith("/")
 
 
 def _files(description: bytes) -> dict[str, list[str]]:
     """Return what each entity is based on."""
     try:
-        return {_path(each): _bases(each) for each in json.loads(description)["@graph"]}
+        return _parsed(description)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         logger.warning("the description of a crate cannot be read: %r", exc)
         return {}
+
+
+@lru_cache(maxsize=2)
+def _parsed(description: bytes) -> dict[str, list[str]]:
+    """A watcher asks for each file of a crate anew."""
+    return {_path(each): _bases(each) for each in json.loads(description)["@graph"]}
 
 
 def _path(entity: Mapping[str, Any]) -> str:

@@ -123,7 +123,10 @@ def look_at(root: Path, path: Path, selection: Selection) -> Candidate | None:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return Candidate(path, relative, problem=_about_link(path))
-    return None if stat.S_ISDIR(status.st_mode) else _regular(path, relative, status)
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    found = _regular(path, relative, status)
+    return replace(found, problem=found.problem or _said_by_crates(path, relative))
 
 
 def stored_text(name: str) -> str:
@@ -143,6 +146,8 @@ def _relative(root: Path, path: Path) -> PurePosixPath:
 def _walk(folder: Path, relative: PurePosixPath, selection: Selection) -> Iterator[Candidate]:
     # A stack of folders under way rather than recursion: a tree may be deeper than Python's own stack.
     in_crates: dict[str, str] = {}
+    for crate, below in zip(folder.parents, relative.parents, strict=False):
+        in_crates = _named_below(crate, below) | in_crates
     under_way = [_entries(folder, relative, selection, in_crates)]
     while under_way:
         for found in under_way[-1]:
@@ -168,7 +173,7 @@ def _entries(
         yield Candidate(folder, relative, problem=f"the folder cannot be read: {exc.strerror}")
         return
     if any(entry.name == crates.METADATA for entry in listed):
-        in_crates |= {str(relative / path): reason for path, reason in _passed_over(folder).items()}
+        in_crates |= _named_below(folder, relative)
     for entry in listed:
         below = relative / stored_text(entry.name)
         if entry.is_symlink():
@@ -185,17 +190,38 @@ def _entries(
                 yield Candidate(Path(entry.path), below, problem=exc.strerror or str(exc))
 
 
-def _passed_over(crate: Path) -> dict[str, str]:
-    """Return what an unpacked crate says need not be taken, with the reason."""
+def _said_by_crates(path: Path, relative: PurePosixPath) -> str | None:
+    """Return why a file need not be taken, as the crates that it lies in say; the inner one decides."""
+    for crate, below in zip(path.parents, relative.parents, strict=False):
+        text, own = _description(crate), str(relative.relative_to(below))
+        if text is not None and (reason := _passed_over(crate, text, crates.made_from(text, own)).get(own)):
+            return reason
+    return None
+
+
+def _named_below(crate: Path, relative: PurePosixPath) -> dict[str, str]:
+    """Return what an unpacked crate says need not be taken, by path below the root, with the reason."""
+    text = _description(crate)
+    if text is None:
+        return {}
+    return {str(relative / path): why for path, why in _passed_over(crate, text, crates.mentioned(text)).items()}
+
+
+def _description(crate: Path) -> bytes | None:
+    """Return what a folder says of itself as a crate, if it does."""
     description = crate / crates.METADATA
     try:
-        if description.is_symlink() or description.stat().st_size > crates.MAX_BYTES:
-            return {}
-        text = description.read_bytes()
+        status = description.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > crates.MAX_BYTES:
+            return None
+        return description.read_bytes()
     except OSError:
-        return {}
+        return None
+
+
+def _passed_over(crate: Path, text: bytes, names: set[str]) -> dict[str, str]:
     # Path.is_file would refuse names that are too long for a file.
-    there = {path for path in crates.mentioned(text) if os.path.isfile(crate / path)}  # noqa: PTH113
+    there = {name for name in names if crates.is_below(name) and os.path.isfile(crate / name)}  # noqa: PTH113
     return {crates.METADATA: crates.DESCRIPTION} | crates.passed_over(text, there)
 
 

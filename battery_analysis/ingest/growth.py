@@ -175,6 +175,8 @@ class Growth:
             file.write(overview_item(overview(whole)))
         return replace(
             parcel,
+            # That its end was read alone says nothing of the beginning.
+            metadata=replace(parcel.metadata, continuation=bool(test.continuation)),
             temperature_celsius=mean_temperature(whole),
             lead_bytes=test.lead_bytes,
         )

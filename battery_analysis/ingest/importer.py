@@ -45,7 +45,7 @@ from battery_analysis.models import RawDataFile, TestResult
 from battery_analysis.readers.beside import BESIDE_SUFFIXES, BesideFormat
 from battery_analysis.readers.delimited import delimited_readers
 from battery_analysis.settings.rules import ImportRule
-from battery_analysis.store import Store, attachments, datasets, labels, plans, raw_files, retention, samples
+from battery_analysis.store import Store, attachments, datasets, labels, raw_files, retention, samples
 from battery_analysis.store.access import by_id
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import PartRead, Source, add_run
@@ -186,8 +186,6 @@ class Importer:
         patient(samples.refresh_aggregates, touched)
         cells, self._cells = self._cells, set()
         patient(datasets.refresh, self._store, cells)
-        if touched:
-            patient(plans.refresh)
 
     @property
     def _reads_all(self) -> bool:

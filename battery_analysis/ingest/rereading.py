@@ -27,6 +27,7 @@ from battery_analysis.store.access import visible
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.seen import flags_of
 from battery_analysis.store.tests import Belonging, save_test
 
 
@@ -157,7 +158,7 @@ def compare(test: TestResult, parcel: Parcel) -> tuple[Change, ...]:
         ("type", test.test_type, metadata.test_type),
         ("start", _to_millisecond(test.started_at), _to_millisecond(metadata.started_at)),
     )
-    failed = [check.name for check in parcel.checks if check.status == "failed"]
+    failed = [flag["name"] for flag in flags_of(parcel, test.sample)]
     lists = (
         ("columns", list(test.columns), list(parcel.columns)),
         ("warnings", list(test.warnings), parcel.warnings),

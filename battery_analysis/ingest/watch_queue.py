@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from battery_analysis.ingest.discover import Candidate
@@ -19,12 +19,19 @@ FIRST_PAUSE_SECONDS = 1.0
 PAUSE_GROWS = 4.0
 """Pauses of 1, 4, 16 s … before a file that could not be read is tried again."""
 
-Look = tuple[int, datetime | None, str | None]
+Look = int | tuple[int, datetime | None, str | None]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def look_of(candidate: Candidate) -> Look:
-    """Return by what a change of a file shows: size, time of change, and what is wrong with it from outside."""
-    return candidate.size, candidate.modified_at, candidate.problem
+    """Return by what a change of a file shows: size, time of change, and what is wrong with it from outside.
+
+    Nearly always one number, size and µs since 1970: a watcher keeps a look for every file of a tree.
+    """
+    if candidate.modified_at is None or candidate.problem is not None:
+        return candidate.size, candidate.modified_at, candidate.problem
+    return (candidate.size << 64) + (candidate.modified_at - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass

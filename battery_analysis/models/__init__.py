@@ -4,6 +4,7 @@ from battery_analysis.models.attachment import Attachment, AttachmentSource
 from battery_analysis.models.base import AddedLabels, Note, StoredDocument, checked, now
 from battery_analysis.models.cell_dataset import BuiltFrom, CellDataset, DatasetTest
 from battery_analysis.models.change import Change
+from battery_analysis.models.flag import Flag
 from battery_analysis.models.import_job import ImportedFile, ImportJob
 from battery_analysis.models.notice import Notice
 from battery_analysis.models.plan import ExperimentPlan, PlanCell, PlanFactor, PlanLink, PlanProgress
@@ -32,6 +33,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     ImportJob,
     ImportedFile,
     WatchedFolder,
+    Flag,
     Notice,
     ScheduledImport,
     TestProtocol,
@@ -52,6 +54,7 @@ __all__ = [
     "DatasetTest",
     "ExperimentPlan",
     "Extent",
+    "Flag",
     "FormerState",
     "HeaderLine",
     "ImportJob",

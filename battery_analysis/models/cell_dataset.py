@@ -76,7 +76,7 @@ class CellDataset(StoredDocument):
     sample = ObjectIdField(help_text="The sample of its first test")
     sample_name = StringField()
     by_hand = BooleanField(default=False, help_text="A person asked for it; versions that nobody asked for are thinned")
-    digest = StringField(required=True, regex=SHA256, help_text="Of its tests, their data and their numbering")
+    digest = StringField(required=True, regex=SHA256, help_text="Of its tests, their samples, data and numbering")
     tests = EmbeddedDocumentListField(DatasetTest)
     test_count = IntField(required=True, min_value=0)
     cycle_count = LongField(required=True, min_value=0)

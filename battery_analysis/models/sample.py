@@ -12,6 +12,7 @@ from mongoengine import (
     EmbeddedDocumentListField,
     FloatField,
     IntField,
+    ListField,
     LongField,
     ObjectIdField,
     ReferenceField,
@@ -23,6 +24,15 @@ from battery_analysis.models.base import Note, StoredDocument
 
 CELL_TYPES = ("full", "half_positive", "half_negative", "symmetric")
 COMPONENTS = ("anode", "cathode", "separator", "electrolyte")
+
+
+SORTED = (
+    *("chemistry", "project", "manufacturer", "form_factor", "cell_type", "nominal_capacity_ah", "updated_at"),
+    *("aggregates.test_count", "aggregates.cycle_count", "aggregates.last_started_at"),
+    *("aggregates.mean_initial_capacity_ah", "aggregates.mean_final_capacity_ah"),
+    "aggregates.mean_capacity_retention",
+)
+"""What large tables of samples are sorted by without reading all of them."""
 
 
 class SampleAggregates(EmbeddedDocument):
@@ -41,8 +51,13 @@ class SampleAggregates(EmbeddedDocument):
     median_internal_resistance_ohm = FloatField()
 
 
+def _above_zero(value: float) -> None:
+    if not value > 0:
+        raise ValidationError("must be above 0")
+
+
 def _positive(unit: str, help_text: str) -> FloatField:
-    return FloatField(min_value=0.0, help_text=f"{help_text}, {unit}")
+    return FloatField(validation=_above_zero, help_text=f"{help_text}, {unit}")
 
 
 class Sample(StoredDocument):
@@ -62,7 +77,7 @@ class Sample(StoredDocument):
     mass_g = _positive("g", "Mass of the whole sample")
     active_mass_mg = _positive("mg", "Active mass of the working electrode")
     electrode_mass_mg = _positive("mg", "Mass of the working electrode with its collector")
-    collector_mass_mg = _positive("mg", "Mass of its current collector")
+    collector_mass_mg = FloatField(min_value=0.0, help_text="Mass of its current collector, 0 where it has none, mg")
     loading_mg_cm2 = _positive("mg/cm2", "Active mass per area")
     electrolyte_volume_ul = _positive("ul", "Volume of the electrolyte")
     parent = ReferenceField("self", help_text="The sample this one was made from")
@@ -73,12 +88,18 @@ class Sample(StoredDocument):
     metadata = DictField(help_text="Whatever else the lab keeps about it")
     notes_log = EmbeddedDocumentListField(Note)
     aggregates = EmbeddedDocumentField(SampleAggregates)
+    words = ListField(StringField(), help_text="Lower-case words of name, properties, tags and notes, for text search")
     default_dataset = ObjectIdField(help_text="Cell dataset to show first")
     created_in = ObjectIdField(help_text="The import job that made it, where none of the lab's people did")
 
     meta: ClassVar[dict[str, Any]] = {
         "collection": "samples",
-        "indexes": ["chemistry", "project", "tags", "parent", "-created_at"],
+        # What tables are sorted by stands before the name, which breaks ties in the same direction.
+        "indexes": [
+            *((field, "name") for field in SORTED),
+            *("words", "tags", "parent", *COMPONENTS),
+            "-created_at",
+        ],
     }
 
     def clean(self) -> None:

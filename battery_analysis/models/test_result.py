@@ -117,6 +117,9 @@ class TestResult(StoredDocument):
     ended_at = DateTimeField()
     time_zone = StringField(help_text="Zone in which stamps without one were taken")
     finished = BooleanField(help_text="Empty if the file does not say")
+    continuation = BooleanField(
+        default=False, help_text="Counters of the first record go on from a file before, as this one says"
+    )
     temperature_celsius = FloatField(help_text="Mean over the test")
     voltage_limits_volt = ListField(FloatField())
     nominal_capacity_ah = FloatField(min_value=0.0, help_text="As the file says")
@@ -128,12 +131,13 @@ class TestResult(StoredDocument):
     record_count = LongField(required=True, min_value=0)
     cycle_count = LongField(required=True, min_value=0)
     duration_second = FloatField()
-    initial_capacity_ah = FloatField()
-    final_capacity_ah = FloatField()
-    capacity_retention = FloatField()
-    mean_coulombic_efficiency = FloatField()
-    mean_energy_efficiency = FloatField()
-    mean_voltage_efficiency = FloatField()
+    # Formation and check-ups count as any complete cycle: roles depend on the whole cell, and change with more tests.
+    initial_capacity_ah = FloatField(help_text="Discharge capacity of the first complete cycle, whatever its role")
+    final_capacity_ah = FloatField(help_text="Discharge capacity of the last complete cycle, whatever its role")
+    capacity_retention = FloatField(help_text="Final / initial capacity")
+    mean_coulombic_efficiency = FloatField(help_text="Over all complete cycles, whatever their role")
+    mean_energy_efficiency = FloatField(help_text="Over all complete cycles, whatever their role")
+    mean_voltage_efficiency = FloatField(help_text="Over all complete cycles, whatever their role")
     median_internal_resistance_ohm = FloatField()
     cycle_life_80 = LongField()
     throughput_ah = FloatField()
@@ -142,7 +146,8 @@ class TestResult(StoredDocument):
     efficiency_convention = StringField()
     gap_cycles = LongField(default=0, help_text="Number of cycles with a gap")
     quality_flags = ListField(
-        DictField(), help_text="Checks that failed on import: name, message, numbers, records (first and last, from 0)"
+        DictField(),
+        help_text="Checks that failed: name, message, numbers, records (first and last, from 0), and faults one by one",
     )
     warnings = ListField(StringField())
     columns = DictField(help_text="For each frame column: dtype, minimum, maximum, and its source and unit in the file")
@@ -185,6 +190,9 @@ class TestResult(StoredDocument):
             ("words", "-started_at"),
             ("cycle_count", "-started_at"),
             ("capacity_retention", "-started_at"),
+            # Of several filters that are none of them rare, these leave few tests to sort by anything else.
+            ("chemistry", "tester", "test_type", "-started_at"),
+            ("chemistry", "tester", "test_type", "capacity_retention"),
             "initial_capacity_ah",
             "final_capacity_ah",
             "sha256",

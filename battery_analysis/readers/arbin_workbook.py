@@ -33,7 +33,8 @@ from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.headings import heading
 from battery_analysis.readers.stamps import local_to_unix, moment
 from battery_analysis.readers.terms import to_frame, with_clock
-from battery_analysis.readers.workbook import Cell, Rows, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import Rows, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook_columns import Cell
 
 _CHANNEL_SHEET = re.compile(r"channel[ _]?(?P<channel>\d+(?:-\d+)*)(?:_(?P<part>\d+))?", re.IGNORECASE)
 _INFO_SHEET = re.compile(r"(global)?[ _]?info(rmation)?", re.IGNORECASE)

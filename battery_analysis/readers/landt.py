@@ -46,7 +46,8 @@ from battery_analysis.readers.landt_terms import counters, signed_current
 from battery_analysis.readers.preamble import find_table, read_table
 from battery_analysis.readers.sniff import load_text, split_cells, voltage_lines
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
-from battery_analysis.readers.workbook import Cell, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook_columns import Cell
 
 TERMS: dict[str, Column] = {
     **dict.fromkeys(("testtime", "测试时间", "总时间"), columns.TEST_TIME),

@@ -23,7 +23,8 @@ from battery_analysis.readers.maccor_columns import is_header
 from battery_analysis.readers.maccor_header import describe, read_header
 from battery_analysis.readers.maccor_mapping import UNITS_SUFFIX
 from battery_analysis.readers.maccor_records import to_reading
-from battery_analysis.readers.workbook import Cell, Rows, peek, sheet_table
+from battery_analysis.readers.workbook import Rows, peek, sheet_table
+from battery_analysis.readers.workbook_columns import Cell
 
 _UNITS = re.compile(r"Units( duplicate \d+)?", re.IGNORECASE)
 _HEAD_BYTES = 4_096

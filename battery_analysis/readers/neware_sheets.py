@@ -16,7 +16,8 @@ from battery_analysis.columns import Column
 from battery_analysis.readers.base import TestMetadata
 from battery_analysis.readers.neware_headings import unit_scale
 from battery_analysis.readers.neware_times import from_header
-from battery_analysis.readers.workbook import Cell, Rows
+from battery_analysis.readers.workbook import Rows
+from battery_analysis.readers.workbook_columns import Cell
 
 _ONLY_KEPT = (
     "p/n",

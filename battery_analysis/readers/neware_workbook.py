@@ -31,7 +31,8 @@ from battery_analysis.readers.neware_headings import heading
 from battery_analysis.readers.neware_layout import Names, find_names, is_table_of_totals, nested_table
 from battery_analysis.readers.neware_report import to_reading
 from battery_analysis.readers.neware_sheets import describe_test
-from battery_analysis.readers.workbook import Cell, Rows, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import Rows, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook_columns import Cell
 
 _MARK = "|"  # unlike a tab it never pads cells
 _HEAD_BYTES = 1024

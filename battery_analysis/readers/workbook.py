@@ -2,7 +2,7 @@
 
 A workbook is a container that many testers export to, so its first bytes name no vendor. ``peek`` gives the first
 rows of every sheet to whoever has to recognise it, at a cost that does not grow with the file; ``read_sheet`` and
-``sheet_table`` read one sheet whole.
+``sheet_table`` read one sheet whole (columns: see ``workbook_columns``).
 
 Before a sheet is parsed, a zip archive is checked: that it is complete, what it expands to, and that no sheet
 spreads a few cells over an area that would not fit in memory (the parser allocates the whole rectangle).
@@ -18,10 +18,8 @@ import errno
 import io
 import re
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -31,11 +29,11 @@ import polars as pl
 
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.inflate import inflate_errors
+from battery_analysis.readers.workbook_columns import Cell, assembled, uniform
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
 
-Cell = str | float | bool | date | time | timedelta
 Rows = list[list[Cell]]
 
 HEAD_ROWS = 30
@@ -64,9 +62,6 @@ _WIDE = re.compile(rb"""r=["']([A-Z]{2,})\d""")
 _ROW = re.compile(rb"""row [^>]*?r=["'](\d{1,18})["']""")
 _FAR_DOWN = re.compile(rb"""r=["'][A-Z]{0,3}(\d{7,18})""")
 _ONE_LETTER_COLUMNS = 26
-_MISSING = frozenset({"", "-", "--"})
-_ZERO_DAY = datetime(1899, 12, 31)
-_DURATION_YEAR = 1900
 
 
 class _Key(NamedTuple):
@@ -141,136 +136,8 @@ def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = 
         columns: list[list[pl.Series | list[Cell]]] = [[] for _ in header[len(empty) :]]
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             for column, cells in zip(columns, zip(*chunk, strict=True), strict=True):
-                column.append(_uniform(cells))
-    return _assembled(name, header[len(empty) :], len(empty), columns, texts)
-
-
-def _assembled(
-    sheet: str,
-    header: Sequence[Cell],
-    offset: int,
-    columns: Sequence[list[pl.Series | list[Cell]]],
-    texts: Container[str],
-) -> tuple[pl.DataFrame, list[str]]:
-    series, lost = [], {}
-    names, warnings = _unique_names(sheet, [str(cell).strip() for cell in header], offset)
-    for title, name, parts in zip(header, names, columns, strict=True):
-        values, words = (_texts(parts), 0) if name in texts else _column(parts)
-        if title == "" and values.null_count() == values.len():
-            continue
-        series.append(values.alias(name))
-        if words:
-            lost[name] = words
-    frame = pl.DataFrame(series)
-    if frame.width and frame[frame.columns[0]].null_count():
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    if lost:
-        where = ", ".join(f"{name} {count}" for name, count in lost.items())
-        warnings.append(f"sheet {sheet}: {sum(lost.values())} cells do not fit their column; kept as missing ({where})")
-    return frame, warnings
-
-
-def _unique_names(sheet: str, header: Sequence[str], offset: int) -> tuple[list[str], list[str]]:
-    names: list[str] = []
-    warnings = []
-    seen: Counter[str] = Counter()
-    for position, name in enumerate(header, offset + 1):
-        seen[name] += 1
-        new = name or f"unnamed {position}"
-        if name and seen[name] > 1:
-            new = f"{name} duplicate {seen[name]}"
-            warnings.append(
-                f"sheet {sheet}: the column name {name!r} appears twice; column {position} is kept as {new!r}"
-            )
-        names.append(new)
-    return names, warnings
-
-
-def _uniform(cells: Sequence[Cell]) -> pl.Series | list[Cell]:
-    """Cells of one kind as a series, which takes a quarter of the memory; others as they are."""
-    kinds = set(map(type, cells))
-    if kinds == {float}:
-        return pl.Series(cells, dtype=pl.Float64)
-    if kinds == {datetime}:
-        return pl.Series(cells, dtype=pl.Datetime("us"))
-    return list(cells)
-
-
-def _column(parts: Sequence[pl.Series | list[Cell]]) -> tuple[pl.Series, int]:
-    """Join the parts of a column; also count the cells that do not fit its type."""
-    series = [part for part in parts if isinstance(part, pl.Series)]
-    if series and len(series) == len(parts) and len({part.dtype for part in series}) == 1:
-        return pl.concat(series), 0
-    cells = [_none_if_missing(cell) for part in parts for cell in part]
-    counts = Counter(map(type, cells))
-    filled = len(cells) - counts.pop(type(None), 0)
-    numbers = counts[float] + counts[int]
-    dates = counts[datetime] + counts[date]
-    if counts[time] + counts[timedelta] and not numbers:
-        return _cast(cells, _as_duration, pl.Duration("us"))
-    if 2 * dates > filled:
-        return _cast(cells, _as_datetime, pl.Datetime("us"))
-    if counts[bool] == filled and filled:
-        return pl.Series(cells, dtype=pl.Boolean), 0
-    texts = counts[str]
-    if 2 * numbers < filled and texts:
-        spelled = pl.Series([None if cell is None else _spelled(cell) for cell in cells], dtype=pl.String)
-        values = _numbers_of(spelled)
-        words = values.null_count() - spelled.null_count()
-        return (values, words) if 2 * words < filled else (spelled, 0)
-    return _cast(cells, _as_number, pl.Float64())
-
-
-def _texts(parts: Sequence[pl.Series | list[Cell]]) -> pl.Series:
-    cells = (cell for part in parts for cell in part)
-    spelled = (cell if isinstance(cell, str) else _spelled(cell) for cell in cells)
-    return pl.Series([text or None for text in spelled], dtype=pl.String)
-
-
-def _none_if_missing(cell: Cell) -> Cell | None:
-    return None if isinstance(cell, str) and cell.strip() in _MISSING else cell
-
-
-def _cast(cells: Sequence[Cell | None], convert: Callable[[Cell], object], dtype: pl.DataType) -> tuple[pl.Series, int]:
-    values = pl.Series([None if cell is None else convert(cell) for cell in cells], dtype=dtype)
-    return values, values.null_count() - sum(cell is None for cell in cells)
-
-
-def _as_number(cell: Cell) -> float | None:
-    if isinstance(cell, str):
-        number: float | None = _numbers_of(pl.Series([cell]))[0]
-        return number
-    return float(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else None
-
-
-def _as_datetime(cell: Cell) -> datetime | None:
-    if isinstance(cell, datetime):
-        return cell
-    return datetime(cell.year, cell.month, cell.day) if isinstance(cell, date) else None  # midnight comes as a date
-
-
-def _as_duration(cell: Cell) -> timedelta | None:
-    """Times from one day on come as a date in the year that serial days start with."""
-    if isinstance(cell, time):
-        return datetime.combine(_ZERO_DAY, cell) - _ZERO_DAY
-    moment = cell if isinstance(cell, timedelta) else _as_datetime(cell)
-    if isinstance(moment, datetime):
-        return moment - _ZERO_DAY if moment.year <= _DURATION_YEAR else None
-    return moment
-
-
-def _numbers_of(texts: pl.Series) -> pl.Series:
-    bare = texts.str.strip_chars()
-    if not bare.str.contains(".", literal=True).any():
-        bare = bare.str.replace(",", ".", literal=True)
-    return bare.cast(pl.Float64, strict=False)
-
-
-def _spelled(cell: Cell) -> str:
-    """A cell as it reads on the screen; workbooks keep every number as a float."""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return cell.isoformat(" ") if isinstance(cell, datetime) else str(cell).strip()
+                column.append(uniform(cells))
+    return assembled(name, header[len(empty) :], len(empty), columns, texts)
 
 
 def _key(path: Path) -> _Key:

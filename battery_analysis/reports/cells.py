@@ -75,7 +75,7 @@ class Cell:
 
     @property
     def ageing(self) -> pl.DataFrame:
-        """Complete cycles that are neither formation nor check-up."""
+        """Complete cycles that are neither formation nor check-up nor of another rate."""
         return self.complete.filter(pl.col("role").is_null() | (pl.col("role") == "cycling"))
 
 

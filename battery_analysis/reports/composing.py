@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from battery_analysis.analysis.checkups import ageing_cycles
 from battery_analysis.analysis.fade import FadeFits, Parameter, fit_fade
 from battery_analysis.analysis.life import cycle_life
 from battery_analysis.analysis.normalise import Normalised
@@ -15,7 +16,7 @@ from battery_analysis.reports import figures
 from battery_analysis.reports.blocks import Block, Figure, Report, Section, Table, number, percent
 from battery_analysis.reports.cells import Cell, TestFacts
 
-_OF_WHICH = "Capacities and efficiencies are those of complete cycles that are neither formation nor check-up."
+_OF_WHICH = "Capacities and efficiencies are those of complete cycles, without formation, check-ups and other rates."
 
 THRESHOLD = 0.8
 """Share of the initial capacity at which a cell's life is taken to end."""
@@ -89,7 +90,7 @@ def _key_figures(cells: Sequence[Cell]) -> Table:
         ("cycles", lambda cell: number(cell.cycles.height)),
         (f"initial discharge capacity / {unit}", lambda cell: number(_times(factor, _at(cell, 0)))),
         (f"final discharge capacity / {unit}", lambda cell: number(_times(factor, _at(cell, -1)))),
-        ("capacity retention", lambda cell: percent(_share(_at(cell, -1), _at(cell, 0)))),
+        ("capacity retention without formation", lambda cell: percent(_share(_at(cell, -1), _at(cell, 0)))),
         ("mean coulombic efficiency", lambda cell: percent(_mean(cell, "coulombic_efficiency"))),
         ("mean energy efficiency", lambda cell: percent(_mean(cell, "energy_efficiency"))),
         ("capacity throughput / Ah", lambda cell: number(_last(cell, "running_throughput_ah"))),
@@ -159,7 +160,7 @@ def _curves(cells: Sequence[Cell], draw: Callable[[Sequence[Cell]], Figure | Non
 def _fits(cell: Cell) -> FadeFits | str:
     """Fit laws of fade, or say why that cannot be."""
     try:
-        return fit_fade(cell.ageing)
+        return fit_fade(ageing_cycles(cell.complete).cycles)
     except AnalysisError as exc:
         return str(exc)
 
@@ -311,7 +312,7 @@ def _listed(noun: str, numbers: Sequence[int], most: int = 8) -> str:
 
 
 def _at(cell: Cell, place: int) -> float | None:
-    """Discharge capacity of a complete cycle that is neither formation nor check-up, in Ah."""
+    """Discharge capacity of a complete cycle that ages the cell, in Ah."""
     values = cell.ageing["discharge_capacity_ah"]
     return float(values[place]) if values.len() else None
 

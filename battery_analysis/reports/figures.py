@@ -131,7 +131,7 @@ def differential(cells: Sequence[Cell]) -> Figure | None:
     if not curves:
         return None
     caption = f"Differential capacity; discharge downwards. {said}"
-    return Figure(curves, "voltage / V", f"dQ/dV / {unit} per V", caption, zero_line=True)
+    return Figure(curves, "voltage / V", f"dQ/dV / ({unit} per V)", caption, zero_line=True)
 
 
 def fade(cell: Cell, fits: FadeFits) -> Figure:
@@ -141,7 +141,7 @@ def fade(cell: Cell, fits: FadeFits) -> Figure:
     measured = Curve.of(data.cycle + data.first_cycle, factor * data.capacity_ah, "measured", "points", 0)
     along = np.linspace(0.0, float(data.cycle[-1]), 200) + data.first_cycle
     law = Curve.of(along, factor * best.capacity_ah(along), f"{best.law.replace('_', ' ')} law", "line", 1)
-    caption = "Discharge capacity without formation and check-ups, and the law with the smallest criterion (AICc)."
+    caption = "Discharge capacity without formation, check-ups and other rates, and the law with the smallest AICc."
     return Figure([measured, law], CYCLE, f"discharge capacity / {unit}", caption)
 
 
@@ -181,7 +181,7 @@ def _drawn(cells: Sequence[Cell]) -> tuple[list[tuple[str, float | int, float, H
         for place, (cell, found) in enumerate(zip(cells, known, strict=True))
         for number, halves in found[-1:]
     ]
-    return drawn, "% of the cell's first" if relative else unit
+    return drawn, "% of the first capacity" if relative else unit
 
 
 def _largest(halves: HalfCycles) -> list[int]:

@@ -84,7 +84,7 @@ def write_crate(
         target: The zip archive.
         ids: The tests.
         name: What the crate is called.
-        license: Address or words; a crate without says nothing of it.
+        license: Address or words; a crate without says that nobody stated one.
         cell: Code of a cell whose dataset goes along.
         version: Of that dataset; the newest without.
 
@@ -101,9 +101,9 @@ def write_crate(
         if cell is not None:
             parts.append(packing.dataset(cell, version))
         parts.append(packing.sheet())
-        described = f"{packed.tests} battery tests: {packed.originals} original files, records and cycle tables."
-        known = {"license": reference(license) if license and "://" in license else license}
-        crate.close(name, described, parts, now(), **known)
+        tests = "1 battery test" if packed.tests == 1 else f"{packed.tests} battery tests"
+        files = "1 original file" if packed.originals == 1 else f"{packed.originals} original files"
+        crate.close(name, f"{tests}: {files}, records and cycle tables.", parts, now(), license)
     return packed
 
 

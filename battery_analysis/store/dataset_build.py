@@ -43,6 +43,8 @@ _COPIED = (
     *("name", "sample", "sample_name", "tester", "device", "channel", "started_at", "ended_at"),
     *("revision", "sha256"),
 )
+_CONTENT = ("sample_name", "placed_by", "continues", "cycles_digest", "records_digest")
+
 _ASKED = (
     *_COPIED,
     *("reader", "reader_version", "record_count", "cycle_method", "cycle_blocks"),
@@ -96,11 +98,8 @@ class Build:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over tests, data and numbering."""
-        content = [
-            [str(each["test"]), *(each[name] for name in ("placed_by", "continues", "cycles_digest", "records_digest"))]
-            for each in self.tests
-        ]
+        """SHA-256 over tests with their samples, data and numbering."""
+        content = [[str(each["test"]), *(each[name] for name in _CONTENT)] for each in self.tests]
         total = hashlib.sha256(json.dumps(content).encode())
         total.update(self.placed["cycle_count"].to_numpy().tobytes())
         total.update(self.placed["role"].cast(pl.Enum(ROLES)).to_physical().fill_null(len(ROLES)).to_numpy().tobytes())

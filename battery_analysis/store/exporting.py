@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from bson import ObjectId
 
-from battery_analysis.analysis.cycles import summarise_cycles
 from battery_analysis.analysis.numbering import number_cycles
 from battery_analysis.columns import CURRENT, CYCLE_COUNT, DERIVED_CYCLE_COUNT, TEST_TIME, VOLTAGE
 from battery_analysis.errors import ArchiveError, BatteryAnalysisError, NotFoundError, SchemaError
@@ -21,8 +20,7 @@ from battery_analysis.store import frames
 from battery_analysis.store.access import by_id
 from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_frames import load_dataset
-from battery_analysis.store.parcel import CYCLE_COLUMN
-from battery_analysis.writing import write
+from battery_analysis.writing import left_out, write
 
 Format = Literal["bdf-csv", "bdf-parquet", "batteryarchive", "hdf5", "excel", "json"]
 
@@ -50,6 +48,8 @@ class Content:
     frame: pl.DataFrame
     cycles: pl.DataFrame
     metadata: TestMetadata
+    without_series: int = 0
+    """Records of a dataset that no time series holds: they have no time or no voltage, as those of spectra."""
 
     def ending(self, format: Format) -> str:
         """Return how its file ends; a spectrum alone is no table of the Battery Data Format, only in its columns."""
@@ -60,6 +60,14 @@ class Content:
         """Write it in the format that the name of ``target`` says; see ``writing.write``."""
         return write(target, self.frame, self.cycles, self.metadata)
 
+    def left_out(self, target: Path) -> str | None:
+        """Say what does not come into a file, None where everything does."""
+        said = [left_out(target, self.frame)]
+        if count := self.without_series:
+            records = "1 record" if count == 1 else f"{count} records"
+            said.append(f"{records} without a time or a voltage, as of a spectrum, left out")
+        return "; ".join(filter(None, said)) or None
+
 
 @dataclass(frozen=True)
 class Written:
@@ -69,6 +77,7 @@ class Written:
     name: str
     files: list[Path] = field(default_factory=list)
     problem: str | None = None
+    left_out: str | None = None
 
 
 def content_of_test(store: Store, test: TestResult) -> Content:
@@ -79,9 +88,7 @@ def content_of_test(store: Store, test: TestResult) -> Content:
     """
     cycles = frames.cycle_table(store, test)
     frame = _as_counted(frames.select(store, test, None, None, None), test)
-    metadata = metadata_of(test)
-    metadata.continuation = _goes_on(frame, cycles)
-    return Content(stem_of(test), frame, cycles, metadata)
+    return Content(stem_of(test), frame, cycles, metadata_of(test))
 
 
 def content_of_dataset(store: Store, code: str, version: int | None = None) -> Content:
@@ -112,7 +119,8 @@ def content_of_dataset(store: Store, code: str, version: int | None = None) -> C
         header={"cell code": code, "version": str(dataset.version), "digest": dataset.digest}
         | {f"test {place}": f"{row['name']} ({row['test_id']})" for place, row in enumerate(tests.to_dicts(), start=1)},
     )
-    return Content(safe_name(code), frame, _placed_in(frame, dataset.cycles(form="polars")), metadata)  # type: ignore[arg-type]
+    cycles: Any = dataset.cycles(form="polars")
+    return Content(safe_name(code), frame, _placed_in(frame, cycles), metadata, records.height - frame.height)
 
 
 def write_all(store: Store, ids: Iterable[ObjectId], folder: Path, format: Format) -> Iterator[Written]:
@@ -130,13 +138,15 @@ def write_all(store: Store, ids: Iterable[ObjectId], folder: Path, format: Forma
         raise BatteryAnalysisError(f"{folder}: cannot be made: {exc.strerror or exc}") from exc
     taken: set[str] = set()
     for identity in ids:
+        name = str(identity)
         try:
             test = by_id(TestResult, identity)
+            name = test.name
             content = content_of_test(store, test)
             target = folder / f"{unused(content.name, taken)}{content.ending(format)}"
-            yield Written(identity, test.name, content.write(target))
+            yield Written(identity, name, content.write(target), left_out=content.left_out(target))
         except (ArchiveError, NotFoundError, SchemaError) as exc:
-            yield Written(identity, str(identity), problem=str(exc))
+            yield Written(identity, name, problem=str(exc))
 
 
 def metadata_of(test: TestResult) -> TestMetadata:
@@ -161,6 +171,7 @@ def metadata_of(test: TestResult) -> TestMetadata:
         nominal_capacity_ah=test.nominal_capacity_ah,
         voltage_limits_volt=(limits[0], limits[1]) if len(limits) == 2 else None,
         finished=test.finished,
+        continuation=bool(test.continuation),
         sources={
             name: ColumnSource(facts["source"], facts.get("unit", ""))
             for name, facts in test.columns.items()
@@ -188,17 +199,6 @@ def _as_counted(frame: pl.DataFrame, test: TestResult) -> pl.DataFrame:
         return frame
     frame = frame.rename({CYCLE_COUNT.name: REPORTED_CYCLE}, strict=False)
     return frame.rename({DERIVED_CYCLE_COUNT.name: CYCLE_COUNT.name})
-
-
-def _goes_on(frame: pl.DataFrame, cycles: pl.DataFrame) -> bool:
-    """Say whether the counters of the first record go on from another file: the first cycle then shows it."""
-    number = CYCLE_COLUMN["derived"] if DERIVED_CYCLE_COUNT.name in frame.columns else CYCLE_COLUMN["tester"]
-    if not cycles.height or number not in frame.columns:
-        return False
-    first = frame.filter(pl.col(number) == cycles["cycle_count"][0])
-    capacities = ["charge_capacity_ah", "discharge_capacity_ah"]
-    fresh, on = (summarise_cycles(first, continuation=each).head(1).select(capacities) for each in (False, True))
-    return on.equals(cycles.head(1).select(capacities)) and not fresh.equals(on)
 
 
 def _placed_in(frame: pl.DataFrame, cycles: pl.DataFrame) -> pl.DataFrame:

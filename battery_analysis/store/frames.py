@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import polars as pl
 from bson import ObjectId
@@ -15,7 +15,7 @@ from pymongo.database import Database
 from battery_analysis import columns as canonical
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA
 from battery_analysis.analysis.thinning import OVERVIEW_SCHEMA
-from battery_analysis.errors import ArchiveError, NotFoundError
+from battery_analysis.errors import ArchiveError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import BlockRef, SegmentRef, TestResult
 from battery_analysis.store import columnar
 from battery_analysis.store.access import by_id
@@ -292,7 +292,16 @@ def gather(
 
 
 def in_form(frame: pl.DataFrame, form: Form) -> pd.DataFrame | pl.DataFrame | pa.Table:
-    """Return a table as whoever asked wants it."""
-    if form == "polars":
-        return frame
-    return frame.to_arrow() if form == "arrow" else frame.to_pandas()
+    """Return a table as whoever asked wants it.
+
+    Raises:
+        InvalidDocumentError: There is no such form.
+    """
+    match form:
+        case "pandas":
+            return frame.to_pandas()
+        case "polars":
+            return frame
+        case "arrow":
+            return frame.to_arrow()
+    raise InvalidDocumentError(f"form: {' or '.join(map(repr, get_args(Form)))} wanted, got {form!r}")

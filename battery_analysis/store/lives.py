@@ -17,7 +17,7 @@ from bson.errors import InvalidId
 
 from battery_analysis import columns as canonical
 from battery_analysis.analysis.cycles import CYCLE_SCHEMA
-from battery_analysis.analysis.dataset import DATASET_SCHEMA, SEAM_SCHEMA, cell_cycles, dataset_table
+from battery_analysis.analysis.dataset import DATASET_SCHEMA, SEAM_SCHEMA, cell_cycles, placed_schema
 from battery_analysis.analysis.normalise import Properties, completed
 from battery_analysis.errors import ArchiveError, NotFoundError
 from battery_analysis.models import CellDataset, Sample, TestResult
@@ -164,7 +164,16 @@ def _members(chosen: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _tests(ids: Sequence[ObjectId]) -> list[dict[str, Any]]:
-    shown = ("sample", "name", "nominal_capacity_ah", "active_mass_gram", "tags", "cycle_blocks", *_OF_TEST)
+    shown = (
+        "sample",
+        "cell_code",
+        "name",
+        "nominal_capacity_ah",
+        "active_mass_gram",
+        "tags",
+        "cycle_blocks",
+        *_OF_TEST,
+    )
     return list(visible(TestResult).filter(id__in=list(ids)).only(*shown).as_pymongo()) if ids else []
 
 
@@ -210,20 +219,23 @@ def _decoded(store: Store, collection: str, ids: Sequence[ObjectId]) -> dict[Obj
     return {identity: each.result() for identity, each in coming.items()}
 
 
-def _joined(blocks: Sequence[Mapping[str, Any]], decoded: Mapping[ObjectId, pl.DataFrame]) -> pl.DataFrame | None:
-    return pl.concat([decoded[block["id"]] for block in blocks]) if blocks else None
+def _joined(
+    blocks: Sequence[Mapping[str, Any]],
+    decoded: Mapping[ObjectId, pl.DataFrame],
+    schema: Mapping[str, type[pl.DataType]],
+) -> pl.DataFrame:
+    return pl.concat([decoded[block["id"]] for block in blocks]) if blocks else pl.DataFrame(schema=schema)
 
 
 def _cycles_of_cell(dataset: Mapping[str, Any], decoded: Mapping[ObjectId, pl.DataFrame]) -> pl.DataFrame:
-    nothing = pl.DataFrame(schema=CYCLE_SCHEMA)
-    tables = [_or(_joined(test.get("blocks", ()), decoded), nothing) for test in dataset["tests"]]
-    placed = _or(_joined(dataset.get("blocks", ()), decoded), dataset_table([], []))
-    seams = _or(_joined(dataset.get("seams", ()), decoded), pl.DataFrame(schema=SEAM_SCHEMA))
+    tables = [_joined(test.get("blocks", ()), decoded, CYCLE_SCHEMA) for test in dataset["tests"]]
+    placed = _joined(dataset.get("blocks", ()), decoded, placed_schema())
+    seams = _joined(dataset.get("seams", ()), decoded, SEAM_SCHEMA)
     return cell_cycles(tables, [str(test["test"]) for test in dataset["tests"]], placed, seams)
 
 
 def _cycles_of_test(test: Mapping[str, Any], decoded: Mapping[ObjectId, pl.DataFrame]) -> pl.DataFrame:
-    table = _or(_joined(test.get("cycle_blocks", ()), decoded), pl.DataFrame(schema=CYCLE_SCHEMA))
+    table = _joined(test.get("cycle_blocks", ()), decoded, CYCLE_SCHEMA)
     moved = (pl.col("charge_capacity_ah") + pl.col("discharge_capacity_ah")).fill_null(float("nan")).cum_sum()
     return table.with_columns(
         test_id=pl.lit(str(test["_id"])),
@@ -233,10 +245,6 @@ def _cycles_of_test(test: Mapping[str, Any], decoded: Mapping[ObjectId, pl.DataF
         role=pl.lit(None, pl.String),
         role_reason=pl.lit(None, pl.String),
     ).select(*DATASET_SCHEMA)
-
-
-def _or(table: pl.DataFrame | None, otherwise: pl.DataFrame) -> pl.DataFrame:
-    return otherwise if table is None else table
 
 
 def _life(
@@ -265,7 +273,7 @@ def _properties(sample: Mapping[str, Any], test: Mapping[str, Any]) -> Propertie
 
 
 def _traits(sample: Mapping[str, Any], test: Mapping[str, Any]) -> dict[str, Trait]:
-    told: dict[str, Any] = {"sample": sample.get("name")}
+    told: dict[str, Any] = {"sample": sample.get("name"), "cell": test["cell_code"]}
     told |= {name: sample.get(name) for name in (*_OF_SAMPLE, *_ROLES, "nominal_capacity_ah", *_SIZES)}
     told |= {name: test.get(name) for name in _OF_TEST}
     told["tags"] = ", ".join(sorted({*sample.get("tags", ()), *test.get("tags", ())})) or None

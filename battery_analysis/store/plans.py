@@ -6,8 +6,7 @@ its own metadata. Numbers are equal within a millionth, texts whatever their cas
 known belongs to no cell. Of cells with the same levels (replicates) the samples fill one after the other, in order
 of their first test; what is more goes to the last.
 
-All that is found from samples and tests, and is found anew whenever it is asked for; importers count at the end of
-each job, so that lists are up to date.
+All that is found from samples and tests, and is found anew whenever it is asked for: an import need not know of plans.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from bson import ObjectId
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import RawDataFile, Sample, TestResult
 from battery_analysis.models.sample import COMPONENTS
-from battery_analysis.store import attachments, datasets, frames, samples
+from battery_analysis.store import attachments, datasets, flags, frames, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 
@@ -39,6 +39,7 @@ def delete_test(
     frames.drop(store.database, frames.CYCLE_BLOCKS, [block.id for block in test.cycle_blocks])
     frames.drop(store.database, frames.OVERVIEWS, [test.overview] if test.overview else [])
     attachments.detach(test.id)
+    flags.forget(test.id)
     raws = delete_raw_files(store, [part.raw_file for part in test.raw_files], brought_by)
     if refresh:
         samples.refresh_aggregates([test.sample.id])

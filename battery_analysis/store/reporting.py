@@ -42,6 +42,7 @@ def load_cell(store: Store, code: str) -> Cell:
     if not placed.height:
         raise NotFoundError(f"no test has the cell code {code!r} any more")
     tests = {row["test_id"]: by_id(TestResult, row["test_id"]) for row in placed.to_dicts()}
+    going_on = {row["test_id"] for row in placed.to_dicts() if row["continues"] or tests[row["test_id"]].continuation}
     sample = by_id(Sample, next(iter(tests.values())).sample.id)
     size = normalise_cell(store, code)
     return Cell(
@@ -57,7 +58,7 @@ def load_cell(store: Store, code: str) -> Cell:
         tests=[_facts(tests[row["test_id"]], row) for row in placed.to_dicts()],
         cycles=cycles,
         remarks=dataset.remarks,
-        curves={number: _half_cycles(dataset, number) for number in cycles_to_draw(cycles)},
+        curves={number: _half_cycles(dataset, number, going_on) for number in cycles_to_draw(cycles)},
         spectra=[spectrum for test in tests.values() for spectrum in _spectra(store, test)],
         normalised=size.quantities,
         normalised_cycle=size.cycle_count,
@@ -85,15 +86,16 @@ def _facts(test: TestResult, placed: dict[str, Any]) -> TestFacts:
     )
 
 
-def _half_cycles(dataset: Dataset, cycle: int) -> HalfCycles | str:
-    """Load one cycle and take it apart, or say why that cannot be."""
+def _half_cycles(dataset: Dataset, cycle: int, going_on: set[str]) -> HalfCycles | str:
+    """Load one cycle and take it apart, or say why that cannot be; counters of some tests do not begin with them."""
     # With the one before it in its test: counters that are never reset say what flowed only by how they grew.
     frame = _polars(dataset.frame(cycles=(cycle - 1, cycle), form="polars"))
     tests = frame.filter(cycle_count=cycle)["test_id"].unique()
     frame = frame.filter(pl.col("test_id").is_in(tests.implode()))
     empty = [values.name for values in frame if values.null_count() == values.len()]  # of tests that count otherwise
+    goes_on = not going_on.isdisjoint(frame["test_id"].head(1))
     try:
-        return half_cycles(frame.drop(empty)).of_cycle(cycle)
+        return half_cycles(frame.drop(empty), continuation=goes_on).of_cycle(cycle)
     except AnalysisError as exc:
         return str(exc)
 

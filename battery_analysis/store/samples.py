@@ -12,15 +12,28 @@ from bson.errors import BSONError
 from mongoengine import FloatField, NotUniqueError, ReferenceField
 from mongoengine.base import BaseField
 
-from battery_analysis.errors import InvalidDocumentError, NotFoundError, StoreError
+from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError, StoreError
 from battery_analysis.models import Note, Sample, SampleAggregates, TestResult, checked, now
 from battery_analysis.store import history, tests
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.words import words_of, words_of_sample
+
+TRIES = 20
 
 _NOT_BY_HAND = frozenset(
-    {"id", "created_at", "updated_at", "created_by", "created_in", "aggregates", "notes_log", "default_dataset"}
+    {
+        "id",
+        "created_at",
+        "updated_at",
+        "created_by",
+        "created_in",
+        "aggregates",
+        "notes_log",
+        "default_dataset",
+        "words",
+    }
 )
 EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
 
@@ -80,6 +93,7 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
 
     Raises:
         InvalidDocumentError: The name cannot be that of a sample.
+        ConflictError: Other processes changed it again and again meanwhile.
     """
     sample: Sample | None = visible(Sample).filter(name=name).first()
     if sample is None:
@@ -97,7 +111,7 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
 def _new(name: str, labels: Labels) -> Sample:
     """Return a sample that has all of its labels from the moment it is made: later changes are those of others."""
     moment = now()
-    return Sample(
+    sample = Sample(
         name=name,
         created_at=moment,
         updated_at=moment,
@@ -106,6 +120,8 @@ def _new(name: str, labels: Labels) -> Sample:
         tags=list(dict.fromkeys(labels.tags)),
         metadata=_said(labels),
     )
+    sample.words = words_of_sample(sample)
+    return sample
 
 
 def _said(labels: Labels) -> dict[str, Any]:
@@ -114,15 +130,21 @@ def _said(labels: Labels) -> dict[str, Any]:
 
 
 def _label(sample: Sample, labels: Labels) -> None:
-    new = {key: value for key, value in _said(labels).items() if key not in sample.metadata}
-    if not new and set(labels.tags) <= set(sample.tags):
+    """Add what a sample lacks; again, if another process has changed it meanwhile."""
+    said = _said(labels)
+    if said.keys() <= sample.metadata.keys() and set(labels.tags) <= set(sample.tags):
         return
-    sample.tags = list(dict.fromkeys([*sample.tags, *labels.tags]))
-    sample.metadata = {**sample.metadata, **new}
-    kept = {"metadata": sample.metadata, "updated_at": now()}
-    Sample._get_collection().update_one(
-        {"_id": sample.id}, {"$addToSet": {"tags": {"$each": list(labels.tags)}}, "$set": kept}
-    )
+    words = {word for text in (*labels.tags, *map(str, said.values())) for word in words_of(text)}
+    tags = {"$addToSet": {"tags": {"$each": list(labels.tags)}, "words": {"$each": sorted(words)}}}
+    for _ in range(TRIES):
+        known: Any = visible(Sample).filter(id=sample.id).only("metadata").as_pymongo().first() or {}
+        metadata = {**said, **known.get("metadata", {})}
+        as_read = {"_id": sample.id, "metadata": known.get("metadata")}
+        kept = {"$set": {"metadata": metadata, "updated_at": now()}}
+        if Sample._get_collection().update_one(as_read, {**tags, **kept}).matched_count:
+            sample.tags, sample.metadata = list(dict.fromkeys([*sample.tags, *labels.tags])), metadata
+            return
+    raise ConflictError(f"sample {sample.name!r}: other processes changed it again and again meanwhile")
 
 
 def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str | None = None) -> Sample:
@@ -140,11 +162,8 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str |
         existing: Sample | None = visible(Sample).filter(name=name).first()
         sample = existing or Sample(name=name, created_by=author)
         before = _state(sample, values) if existing else {}
-        for key, value in values.items():
-            _set_field(sample, key, value)
+        with_fields(sample, values).updated_at = now()
         after = _state(sample, values)
-        sample.updated_at = now()
-        checked(sample)
         sample.save(validate=False)
     except NotUniqueError as exc:
         raise InvalidDocumentError(f"Sample {name!r}: another sample is already named {sample.name!r}") from exc
@@ -152,6 +171,20 @@ def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str |
         raise InvalidDocumentError(f"Sample {name!r}: cannot be stored: {exc}") from exc
     history.record(sample.id, before, after, author)
     tests.follow_sample(store, sample)
+    return sample
+
+
+def with_fields(sample: Sample, values: Mapping[str, Any]) -> Sample:
+    """Return a sample with fields set as ``set_fields`` does, not stored yet.
+
+    Raises:
+        InvalidDocumentError: No such field, or a value that does not fit it.
+        NotFoundError: A component names a sample that does not exist.
+    """
+    for key, value in values.items():
+        _set_field(sample, key, value)
+    sample.words = words_of_sample(sample)
+    checked(sample)
     return sample
 
 
@@ -177,6 +210,7 @@ def add_note(name: str, text: str, author: str | None = None) -> Sample:
     sample = by_name(name)
     sample.notes_log.append(Note(text=text.strip() or None, author=author))
     sample.updated_at = now()
+    sample.words = words_of_sample(sample)
     checked(sample)
     sample.save(validate=False)
     return sample

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -70,6 +70,8 @@ class Query:
     max_cycles: int | None = None
     text: str | None = None
     ids: Sequence[ObjectId] | None = None
+    where: Sequence[Mapping[str, Any]] = ()
+    """Further conditions as MongoDB has them."""
     sort: str = "-started"
     limit: int | None = None
     skip: int = 0
@@ -145,6 +147,18 @@ def count_undated(query: Query) -> int:
     return int(matching(query, dated=False).count())
 
 
+def count(query: Query, most: int) -> tuple[int, bool]:
+    """Return how many tests fit, and whether there are more: with a filter they are counted no further than ``most``.
+
+    To count is to look at each of them, which takes longer than to show some.
+    """
+    found = matching(query)
+    if not found._query:
+        return int(TestResult._get_collection().estimated_document_count()), False
+    counted = int(found.limit(most + 1).count(with_limit_and_skip=True))
+    return min(counted, most), counted > most
+
+
 def matching(query: Query, *, dated: bool = True) -> QuerySet:
     """Return the tests that fit; with ``dated=False`` those without a date that fit all other filters."""
     exact = {
@@ -161,6 +175,7 @@ def matching(query: Query, *, dated: bool = True) -> QuerySet:
     conditions += [{"words": {"$regex": f"^{re.escape(word)}"}} for word in words_of(query.text or "")]
     if query.ids is not None:
         conditions.append({"_id": {"$in": list(query.ids)}})
+    conditions += [dict(each) for each in query.where]
     cycles = _between(query.min_cycles, query.max_cycles)
     if cycles:
         conditions.append({"cycle_count": cycles})

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import polars as pl
 
+from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.errors import AnalysisError, NotFoundError
 from battery_analysis.models import Sample, TestResult
 from battery_analysis.store.access import by_id, visible
@@ -33,6 +34,14 @@ class Subject:
     continuation: bool = False
     sample: Sample | None = None
 
+    def half_cycles(self) -> HalfCycles:
+        """Return its half cycles; what came before a test that goes on with another is not taken for its own.
+
+        Raises:
+            AnalysisError: It is a cell with several tests, or its records make no half cycles.
+        """
+        return half_cycles(self.frame(), finished=self.finished, continuation=self.continuation)
+
 
 def of_test(store: Store, identity: str) -> Subject:
     """Return a stored test.
@@ -47,6 +56,7 @@ def of_test(store: Store, identity: str) -> Subject:
         cycles=lambda: cast("pl.DataFrame", load_cycles(store, test.id, form="polars")),
         nominal_capacity_ah=test.sample.nominal_capacity_ah or test.nominal_capacity_ah,
         finished=bool(test.finished),
+        continuation=bool(test.continuation),
         sample=test.sample,
     )
 

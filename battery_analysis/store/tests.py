@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import polars as pl
 from bson import ObjectId
 from bson.errors import BSONError
 from mongoengine import NotUniqueError
@@ -19,10 +18,6 @@ from pymongo.database import Database
 from pymongo.errors import DocumentTooLarge
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from battery_analysis.analysis.checks import Check
-from battery_analysis.analysis.cycles import CYCLE_SCHEMA, EfficiencyConvention
-from battery_analysis.analysis.efficiency import efficiency_convention, with_efficiencies
-from battery_analysis.analysis.summary import summarise_test
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import (
     BlockRef,
@@ -36,13 +31,14 @@ from battery_analysis.models import (
     checked,
     now,
 )
-from battery_analysis.store import columnar, datasets, frames, history
+from battery_analysis.store import columnar, datasets, flags, frames, history
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.parcel import Parcel
 from battery_analysis.store.provenance import Source, former_after, parts_after, refuse_the_past, runs_after
 from battery_analysis.store.raw_files import Labels
-from battery_analysis.store.words import search_words
+from battery_analysis.store.seen import cycles_of, own_flags, seen_by, tells
+from battery_analysis.store.words import refresh_words, search_words
 
 Written = Literal["created", "updated"]
 
@@ -133,14 +129,19 @@ def save_test(
         )
         test.operator = labels.operator or test.operator or (current.operator if current else None)
         test.device = test.device or labels.device or (current.device if current else None)
-        test.words = search_words(test)
+        # Until the new ones are known, an update keeps all former words: those of tags, notes and cell code stay.
+        test.words = sorted({*search_words(test), *(current.words if current else ())})
         checked(test)
         if current is None:
             _insert(test)
         else:
             _replace(test, current)
+    if test.quality_flags or (current is not None and current.quality_flags):
+        flags.follow(test)
     if current is None:
         _follow_if_edited(store, sample, test)
+    else:
+        refresh_words(test.id)
     return test, "updated" if current else "created"
 
 
@@ -192,10 +193,10 @@ def _facts(
     for segment in frames.write_segments(database, parcel, current.segments if current else ()):
         written.segments.append(segment)
     summary: dict[str, Any] = {**asdict(parcel.summary), "efficiency_convention": parcel.efficiency_convention}
+    summary["quality_flags"] = own_flags(parcel)
     runs: Iterable[columnar.Encoded] = (columnar.Encoded(**item) for item in parcel.items("cycles"))
-    if sample.cell_type or sample.nominal_capacity_ah:  # otherwise the table is as the reader made it
-        cycles = pl.concat([columnar.decode(run.columns) for run in runs] or [pl.DataFrame(schema=CYCLE_SCHEMA)])
-        cycles, by_sample = _seen_by(sample, cycles, parcel.metadata.nominal_capacity_ah)
+    if tells(sample):
+        cycles, by_sample = seen_by(sample, cycles_of(parcel), summary["quality_flags"], parcel.metadata)
         summary |= by_sample
         runs = columnar.encode(cycles, together=True)
     for block in frames.write_cycles(database, runs):
@@ -218,6 +219,7 @@ def _facts(
         "ended_at": metadata.ended_at,
         "time_zone": metadata.time_zone,
         "finished": metadata.finished,
+        "continuation": metadata.continuation,
         "voltage_limits_volt": list(metadata.voltage_limits_volt or ()),
         "nominal_capacity_ah": metadata.nominal_capacity_ah,
         "active_mass_gram": metadata.active_mass_gram,
@@ -226,7 +228,6 @@ def _facts(
         "cycle_method": parcel.cycle_method,
         "gap_cycles": parcel.gap_cycles,
         "warnings": parcel.warnings,
-        "quality_flags": [_flag(check) for check in parcel.checks if check.status == "failed"],
         "columns": _column_facts(parcel),
         "header": [HeaderLine(key=key, value=value) for key, value in metadata.header.items()],
         "lead_bytes": parcel.lead_bytes,
@@ -236,23 +237,6 @@ def _facts(
         "cycle_blocks": written.blocks,
         "overview": written.overview,
     }
-
-
-def _seen_by(
-    sample: Sample, cycles: pl.DataFrame, nominal_in_file: float | None
-) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Return the cycle table and the fields of the test that depend on what its sample is."""
-    convention: EfficiencyConvention = efficiency_convention(cycles, sample.cell_type)
-    cycles = with_efficiencies(cycles, convention)
-    summary = asdict(summarise_test(cycles, nominal_capacity_ah=sample.nominal_capacity_ah or nominal_in_file))
-    dependent = ("mean_coulombic_efficiency", "mean_energy_efficiency", "mean_voltage_efficiency", "c_rates")
-    return cycles, {"efficiency_convention": convention, **{name: summary[name] for name in dependent}}
-
-
-def _flag(check: Check) -> dict[str, Any]:
-    """What a test says of a check that failed; ``records`` are pairs of first and last position, from 0."""
-    records = [list(span) for span in check.records]
-    return {"name": check.name, "message": check.message, "numbers": check.numbers, "records": records}
 
 
 def _column_facts(parcel: Parcel) -> dict[str, dict[str, Any]]:
@@ -301,10 +285,16 @@ def tag(
     """
     test = by_id(TestResult, test_id)
     before = list(test.tags)
-    test.tags = [each for each in dict.fromkeys([*test.tags, *add]) if each not in set(remove)]
-    _save_by_hand(test)
-    history.record(test.id, {"tags": before}, {"tags": list(test.tags)}, author)
-    return test
+    taken = list(dict.fromkeys(remove))
+    new = [each for each in dict.fromkeys(add) if each not in taken]
+    test.tags = [*test.tags, *new]
+    checked(test)
+    _change_by_hand(test.id, {"$addToSet": {"tags": {"$each": new}}})
+    if taken:
+        _change_by_hand(test.id, {"$pull": {"tags": {"$in": taken}}})
+    changed = by_id(TestResult, test_id)
+    history.record(test.id, {"tags": before}, {"tags": list(changed.tags)}, author)
+    return changed
 
 
 def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> TestResult:
@@ -315,7 +305,9 @@ def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> T
     """
     test = by_id(TestResult, test_id)
     test.notes_log.append(Note(text=text, author=author))
-    return _save_by_hand(test)
+    checked(test)
+    _change_by_hand(test.id, {"$push": {"notes_log": test.notes_log[-1].to_mongo()}})
+    return by_id(TestResult, test_id)
 
 
 def follow_sample(store: Store, sample: Sample) -> int:
@@ -364,18 +356,18 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[st
     words = {"sample_name": sample.name, "words": search_words(test), "updated_at": now()}
     fields = {**copied, **words, **(by_hand or {})}
     if test.cycle_blocks:
-        cycles, by_sample = _seen_by(sample, frames.cycle_table(store, test), test.nominal_capacity_ah)
+        cycles, by_sample = seen_by(sample, frames.cycle_table(store, test), test.quality_flags, test)
         fields |= by_sample
         if by_sample["efficiency_convention"] != test.efficiency_convention:
             blocks = frames.write_cycles(store.database, columnar.encode(cycles, together=True))
             fields["cycle_blocks"] = [block.to_mongo() for block in blocks]
     _swap(test, fields)
+    refresh_words(test_id)
 
 
-def _save_by_hand(test: TestResult) -> TestResult:
-    test.updated_at = test.edited_at = now()
-    test.words = search_words(test)
-    checked(test)
-    # Only the changed fields travel, so a new revision that an importer writes meanwhile is left alone.
-    test.save(validate=False)
-    return test
+def _change_by_hand(test_id: ObjectId, change: Mapping[str, Any]) -> None:
+    """Change a test in one step, so that nobody who changes it at the same time is overwritten."""
+    moment = now()
+    edited = {"$set": {"updated_at": moment, "edited_at": moment}}
+    TestResult._get_collection().update_one({"_id": test_id}, {**change, **edited})
+    refresh_words(test_id)

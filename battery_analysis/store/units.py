@@ -19,12 +19,13 @@ def unit_of(name: str) -> str:
 
 
 def spelled(name: str) -> str:
-    """Write a field's name for people, its unit behind a stroke.
+    """Write a field's name for people, its unit behind a stroke, in brackets if it is made of several.
 
     >>> spelled("loading_mg_cm2"), spelled("cell_type")
-    ('loading / mg/cm2', 'cell type')
+    ('loading / (mg/cm2)', 'cell type')
     """
     ending = next((each for each in _UNITS if name.endswith(f"_{each}")), None)
     if ending is None:
         return name.replace("_", " ")
-    return f"{name.removesuffix(f'_{ending}').replace('_', ' ')} / {_UNITS[ending]}"
+    unit = f"({_UNITS[ending]})" if "/" in _UNITS[ending] else _UNITS[ending]
+    return f"{name.removesuffix(f'_{ending}').replace('_', ' ')} / {unit}"

@@ -31,6 +31,7 @@ SUFFIXES = (".parquet", ".csv", ".h5", ".hdf5", ".xlsx", ".json")
 FORMATS = ".parquet, .csv, .bdf.csv, .h5, .xlsx or .json"
 """What ``write`` writes, in words; what else it writes ends in one of these."""
 
+_PAIR = ("_timeseries.csv", "_cycle_data.csv")
 _TABLES = (".parquet", ".csv")
 
 
@@ -56,7 +57,7 @@ def write(target: Path, frame: pl.DataFrame, cycles: pl.DataFrame, metadata: Tes
     if not name.endswith(SUFFIXES):
         raise BatteryAnalysisError(f"{target}: ends in {target.suffix!r}, not in {FORMATS}")
     try:
-        if name.endswith(("_timeseries.csv", "_cycle_data.csv")):
+        if name.endswith(_PAIR):
             from battery_analysis.writing.pair import write_pair
 
             return write_pair(target, frame, cycles, continuation=metadata.continuation)
@@ -67,6 +68,17 @@ def write(target: Path, frame: pl.DataFrame, cycles: pl.DataFrame, metadata: Tes
     except pl.exceptions.PolarsError as exc:
         raise BatteryAnalysisError(f"{target}: cannot be written: {exc}") from exc
     return [target]
+
+
+def left_out(target: Path, frame: pl.DataFrame) -> str | None:
+    """Say which records are not whole in the format that the name of ``target`` says, None where all are."""
+    if not target.name.lower().endswith(_PAIR):
+        return None
+    from battery_analysis.writing.pair import records_of_spectra
+
+    count = records_of_spectra(frame)
+    records = "1 record" if count == 1 else f"{count} records"
+    return f"the impedance of {records} is left out: batteryarchive.org has no place for it" if count else None
 
 
 def write_table(target: Path, table: pl.DataFrame) -> None:

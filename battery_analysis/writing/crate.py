@@ -28,6 +28,7 @@ _EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2038, 1, 1, tzinfo=UTC)
 _EXTENDED_TIME = 0x5455
 _PACKED = frozenset({".parquet", ".zip", ".ndax", ".xlsx", ".gz"})
+_HEAD_BYTES = 4096
 _TYPES = MimeTypes()
 _TYPES.add_type("application/vnd.apache.parquet", ".parquet")
 
@@ -54,6 +55,20 @@ def stamp(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def media_type(path: str, head: bytes) -> str:
+    r"""Return the media type that a file's name says, else what its first bytes show: text, a zip archive, or bytes.
+
+    >>> media_type("a.csv", b""), media_type("a.mpt", b"EC-Lab ASCII FILE"), media_type("a.mpr", b"BIO\x00")
+    ('text/csv', 'text/plain', 'application/octet-stream')
+    """
+    known, packed_as = _TYPES.guess_type(path)
+    if known and not packed_as:
+        return known
+    if head.startswith(b"PK\x03\x04"):
+        return "application/zip"
+    return "application/octet-stream" if b"\0" in head else "text/plain"
 
 
 class Crate:
@@ -99,10 +114,11 @@ class Crate:
         member.extra = struct.pack("<HHBI", _EXTENDED_TIME, 5, 1, int(moment.timestamp()))  # zip's own time has no zone
         packed = Path(path).suffix.lower() in _PACKED
         member.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
-        total, size = hashlib.sha256(), 0
+        total, size, head = hashlib.sha256(), 0, b""
         with self._archive.open(member, "w", force_zip64=True) as file:
             for chunk in chunks:
                 total.update(chunk)
+                head = head or bytes(chunk[:_HEAD_BYTES])
                 size += file.write(chunk)
         return self.add(
             quote(path),
@@ -111,13 +127,21 @@ class Crate:
             description=description,
             contentSize=str(size),
             sha256=total.hexdigest(),
-            encodingFormat=_TYPES.guess_type(path)[0],
+            encodingFormat=media_type(path, head),
             dateModified=stamp(at),
             **properties,
         )
 
+    def license(self, said: str | None) -> Reference:
+        """Describe the license of the whole: an address, words, or that nobody stated one."""
+        if not said:
+            why = "Nobody stated a license when this crate was made; ask its authors before you use it."
+            return self.add("#license", "CreativeWork", "no license stated", description=why)
+        identity = said if "://" in said else "#license"
+        return self.add(identity, "CreativeWork", said, description="License as stated when this crate was made.")
+
     def close(
-        self, name: str, description: str, parts: list[Reference], published: datetime, **properties: Any
+        self, name: str, description: str, parts: list[Reference], published: datetime, license: str | None = None
     ) -> None:
         """Describe the whole and write the description of everything."""
         described = {"@id": METADATA, "@type": "CreativeWork"}
@@ -129,7 +153,7 @@ class Crate:
             description=description,
             datePublished=stamp(published),
             hasPart=parts,
-            **properties,
+            license=self.license(license),
         )
         graph = [{**described, **about}, self._entities.pop("./"), *self._entities.values()]
         text = json.dumps({"@context": list(CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False)

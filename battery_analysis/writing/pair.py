@@ -1,4 +1,8 @@
-"""Both files of a pair of batteryarchive.org: records with counters since the start of each cycle, and cycles."""
+"""Both files of a pair of batteryarchive.org: records with counters since the start of each cycle, and cycles.
+
+The format has no place for impedances: of a spectrum, those records stay that have a voltage, as records of the series.
+Where the records are those of several tests of a cell, a column ``Test`` beside the format's own says of which.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ import polars as pl
 
 from battery_analysis.analysis.counters import counted
 from battery_analysis.analysis.integration import gaps, integrated
-from battery_analysis.analysis.records import Records, cycle_column, has_values
-from battery_analysis.columns import CURRENT, CYCLE_COUNT, TEST_TIME, UNIX_TIME, VOLTAGE
+from battery_analysis.analysis.records import TEST, Records, cycle_column, has_values
+from battery_analysis.columns import CURRENT, CYCLE_COUNT, FREQUENCY, TEST_TIME, UNIX_TIME, VOLTAGE
 from battery_analysis.errors import SchemaError
 from battery_analysis.files import replacing
 from battery_analysis.readers.battery_archive import CYCLES_END, MAPS, STAMP, TIMESERIES_END
@@ -21,12 +25,22 @@ if TYPE_CHECKING:
     from battery_analysis.analysis.counters import Flows
     from battery_analysis.columns import Quantity
 
+_AT_A_FREQUENCY = (pl.col(FREQUENCY.name) > 0).fill_null(False)
+
 
 def write_pair(target: Path, frame: pl.DataFrame, cycles: pl.DataFrame, *, continuation: bool) -> list[Path]:
-    """Write both files of batteryarchive.org: both drafts are whole before either takes its place."""
+    """Write both files of batteryarchive.org: both drafts are whole before either takes its place.
+
+    Raises:
+        SchemaError: There is no time series, or nothing but spectra.
+    """
     absent = [column.name for column in (TEST_TIME, VOLTAGE, CURRENT) if column.name not in frame.columns]
     if absent:
         raise SchemaError(f"{target}: a time series of batteryarchive.org requires {absent}")
+    if records_of_spectra(frame) == frame.height > 0:
+        raise SchemaError(
+            f"{target}: all {frame.height} records are of spectra, for which batteryarchive.org has no place"
+        )
     lowered = target.name.lower()
     stem = target.name[: -len(TIMESERIES_END if lowered.endswith(TIMESERIES_END) else CYCLES_END)]
     tables = {
@@ -39,6 +53,11 @@ def write_pair(target: Path, frame: pl.DataFrame, cycles: pl.DataFrame, *, conti
     return list(tables)
 
 
+def records_of_spectra(frame: pl.DataFrame) -> int:
+    """Count the records that hold an impedance at a frequency."""
+    return frame.filter(_AT_A_FREQUENCY).height if FREQUENCY.name in frame.columns else 0
+
+
 def _time_series(frame: pl.DataFrame, *, continuation: bool) -> pl.DataFrame:
     numbers = cycle_column(frame)
     if numbers is not None:
@@ -49,6 +68,10 @@ def _time_series(frame: pl.DataFrame, *, continuation: bool) -> pl.DataFrame:
         (pl.col(entry.column.name) if entry.column.name in frame.columns else nothing).alias(entry.source)
         for entry in MAPS
     ]
+    if TEST in frame.columns and frame[TEST].n_unique() > 1:
+        places.append(pl.col(TEST).alias("Test"))
+    if FREQUENCY.name in frame.columns:
+        frame = frame.filter(pl.col(VOLTAGE.name).is_not_null() | ~_AT_A_FREQUENCY)
     return frame.select(_stamp(frame, pl.int_range(pl.len())).alias(STAMP), *places)
 
 

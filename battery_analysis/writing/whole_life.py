@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from battery_analysis.analysis.records import REPORTED_TIME
+from battery_analysis.analysis.records import REPORTED_TIME, TEST
 from battery_analysis.columns import (
     COUNTERS,
     CYCLE_COUNT,
@@ -29,7 +29,7 @@ KEPT_COUNTERS = tuple(
 )
 
 _KEPT_BESIDE = {
-    "test": "aux_test",
+    "test": TEST,
     "test_cycle_count": "aux_test_cycle_count",
     "running_throughput_ah": "aux_running_throughput_ah",
     RECORD_INDEX.name: "aux_record_index",

@@ -89,3 +89,23 @@ def names(tests: Sequence[str]) -> dict[str, str]:
 
 def _labelled(code: str, name: str) -> str:
     return f"{code} · {name}"
+
+
+@asked
+def kinds() -> dict[str, str]:
+    """Return what cells can be taken together by: ``project=…``, ``chemistry=…`` and ``tags=…``, with what to say."""
+    said = {"project": "Project", "chemistry": "Chemistry", "tags": "Tag"}
+    return {
+        f"{field}={value}": f"{word}: {value}"
+        for field, word in said.items()
+        for value in sorted(each for each in visible(TestResult).distinct(field) if each)
+    }
+
+
+@asked
+def cells_of_kind(kind: str, most: int) -> list[str]:
+    """Return the cells with a test of one of ``kinds``."""
+    field, _, value = kind.partition("=")
+    if field not in ("project", "chemistry", "tags"):
+        return []
+    return sorted(visible(TestResult).filter(**{field: value}, cycle_count__gt=0).distinct("cell_code"))[:most]

@@ -16,6 +16,9 @@ from battery_analysis.store.access import by_id, visible
 from dashboard import links
 from dashboard.data import asked, store
 
+MOST_COUNTED = 5_000
+"""Of more tests that fit nobody wants the number, and to count them takes longer than to show some."""
+
 TYPES = TEST_TYPES
 Test = TestResult
 
@@ -47,12 +50,12 @@ def _whole(given: Any) -> int | None:
 
 
 @asked
-def listed(wanted: search.Query, first: int, last: int | None) -> tuple[list[dict[str, Any]], int]:
-    """Return the tests of a search from number ``first`` to before ``last``, and how many fit in all."""
+def listed(wanted: search.Query, first: int, last: int | None) -> tuple[list[dict[str, Any]], int, bool]:
+    """Return the tests of a search from number ``first`` to before ``last``, how many fit, and whether even more do."""
     cut = replace(wanted, skip=first, limit=None if last is None else last - first)
     found = [plain(each) for each in search.search(cut)]
-    total = len(found) if last is None else int(search.matching(wanted).count())
-    return found, total
+    total, more = (len(found), False) if last is None else search.count(wanted, MOST_COUNTED)
+    return found, total, more
 
 
 def plain(found: search.Found) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError, NotFoundError
 from dashboard import figures, links, parts, pickers, views
+from dashboard.cycle_numbers import cycles_named, cycles_written
 from dashboard.data import differential, lives
 from dashboard.data.lives import Life
 from dashboard.figures_per_cycle import colours
 from dashboard.links import Given
 from dashboard.pages import differential_shown as shown
-from dashboard.quantities import cycles_named, cycles_written
 
 PATH = "/differential"
 TITLE = "dQ/dV"
@@ -59,14 +59,14 @@ def layout(**query: Given) -> Component:
     )
     curves = parts.toolbar(
         parts.select(_id("kind"), "Curve", KINDS, kind),
-        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Charge and discharge"),
+        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Both"),
         parts.select(_id("smoother"), "Smoother", SMOOTHERS, given.get("smoother")),
         _number("step", _STEP[kind], number["step"]),
         _number("width", _WIDTH[kind], number["width"]),
-        parts.number_input(_id("order"), "Order (Savitzky–Golay)", whole["order"], step=1, least=1),
-        parts.number_input(_id("prominence"), "Least prominence", number["prominence"], unit="%", least=0),
+        _number("order", "Order (Savitzky–Golay)", whole["order"], "3", step=1),
+        _number("prominence", "Least prominence / %", number["prominence"], "5"),
         _number("shift", _SHIFT[kind], number["shift"]),
-        parts.number_input(_id("reference"), "Difference to cycle", whole["reference"], step=1),
+        _number("reference", "Difference to cycle", whole["reference"], "first chosen", step=1),
     )
     of_peaks = parts.select(
         _id("property"),
@@ -92,9 +92,9 @@ def layout(**query: Given) -> Component:
     )
 
 
-def _number(name: str, label: str, value: float | None) -> Component:
-    """Return a field for a number whose unit follows the kind of curve; empty for the usual one."""
-    field = dcc.Input(id=_id(name), type="number", value=value, min=0, step="any", debounce=0.4, placeholder="usual")
+def _number(name: str, label: str, value: float | None, usual: str = "usual", step: float | str = "any") -> Component:
+    """Return a field for a number; empty it shows what is usual. Its label may follow the kind of curve."""
+    field = dcc.Input(id=_id(name), type="number", value=value, min=0, step=step, debounce=0.4, placeholder=usual)
     return parts.labelled(html.Span(label, id=f"differential-{name}-label"), field)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from dash import Dash, html
 from dash.development.base_component import Component
+from fastapi import Query
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from battery_analysis.errors import BatteryAnalysisError
 from dashboard import links
@@ -31,30 +34,29 @@ def menu_lines(
     ]
 
 
-def register(app: Dash) -> None:
-    """Serve the files."""
-    from fastapi import Query
-    from fastapi.responses import PlainTextResponse, StreamingResponse
-
-    def records(
-        test: Annotated[list[str], Query()],
-        signal: Annotated[list[str], Query()],
-        form: str = "csv",
-        axis: str = "h",
-        first: Annotated[str, Query(alias="from")] = "",
-        last: Annotated[str, Query(alias="to")] = "",
-    ) -> Any:
-        if form not in FORMS:
-            return PlainTextResponse(f"form: one of {', '.join(FORMS)} wanted, got {form[:40]!r}", 400)
-        try:
-            wanted = Wanted(series.some(test), signal, axis, first, last)
-            names = series.exported_columns(wanted.tests, wanted.names)
-        except BatteryAnalysisError as exc:
-            return PlainTextResponse(str(exc), 400)
+def records(
+    test: Annotated[list[str], Query()],
+    signal: Annotated[list[str], Query()],
+    form: str = "csv",
+    axis: str = "h",
+    first: Annotated[str, Query(alias="from")] = "",
+    last: Annotated[str, Query(alias="to")] = "",
+) -> Response:
+    """Answer with all records of a window, beside the columns that are drawn their time, cycle and step."""
+    if form not in FORMS:
+        return PlainTextResponse(f"form: one of {', '.join(FORMS)} wanted, got {form[:40]!r}", 400)
+    try:
+        wanted = Wanted(series.some(test), signal, axis, first, last)
+        names = series.exported_columns(wanted.tests, wanted.names)
         parts = series.records(wanted.tests, names, [wanted.span(each) for each in wanted.tests])
         written = series.as_csv(parts) if form == "csv" else series.as_parquet(parts)
-        name = f"records.{form}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(written, media_type=FORMS[form][1], headers=headers)
+        begin = next(written, b"")  # what is wrong shows before the answer begins
+    except BatteryAnalysisError as exc:
+        return PlainTextResponse(str(exc), 400)
+    headers = {"Content-Disposition": f'attachment; filename="records.{form}"'}
+    return StreamingResponse(itertools.chain((begin,), written), media_type=FORMS[form][1], headers=headers)
 
-    app.server.add_api_route(PATH, records, methods=["GET"], include_in_schema=False)
+
+def register(app: Dash) -> None:
+    """Serve the files."""
+    app.server.add_api_route(PATH, records, methods=["GET"], include_in_schema=False, response_model=None)

@@ -84,8 +84,8 @@ def _id(name: str) -> dict[str, str]:
 
 def fetch(wanted: Wanted) -> Rows:
     """Return the rows that the table asks for."""
-    found, total = tests.listed(tests.query(wanted.chosen, wanted.sort), wanted.first, wanted.last)
-    return Rows(found, total)
+    found, total, more = tests.listed(tests.query(wanted.chosen, wanted.sort), wanted.first, wanted.last)
+    return Rows(found, total, more)
 
 
 def register_callbacks(app: Dash) -> None:

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from battery_analysis.analysis.checkups import mark_cycles
+from battery_analysis.analysis.checkups import ageing_cycles, mark_cycles
 from battery_analysis.errors import AnalysisError
 
 
@@ -59,7 +59,7 @@ def test_a_check_up_of_several_rates_is_one() -> None:
     marks = mark_cycles(table(rates))
     assert roles(marks) == {"checkup": [21, 22, 23]}
     assert marks["reason"][21].endswith("; the only such cycles")
-    assert marks["role"][43] == "cycling"
+    assert marks["role"].to_list()[42:47] == ["cycling", "other_rate", "other_rate", "cycling", "cycling"]
     assert marks["reason"][43] == "discharged at 2 A, 2 times the 1 A of 45 of 50 cycles"
 
 
@@ -74,9 +74,24 @@ def test_full_cycles_among_shallow_ones_are_check_ups() -> None:
     assert "and deeper than they are; such cycles come 4 times, every 10 cycles" in marks["reason"][9]
 
 
-def test_a_long_slow_stretch_is_cycling_of_another_kind() -> None:
-    marks = mark_cycles(table([1.0] * 20 + [0.3] * 8 + [1.0] * 20))
+@pytest.mark.parametrize("rate", [0.3, 0.75, 1.5, 3.0])
+def test_a_long_stretch_at_another_rate_is_no_ageing(rate: float) -> None:
+    cycles = table([1.0] * 20 + [rate] * 8 + [1.0] * 20)
+    marks = mark_cycles(cycles)
     assert roles(marks) == {}
+    assert marks.filter(role="other_rate")["cycle_count"].to_list() == list(range(21, 29))
+    ageing = ageing_cycles(cycles)
+    assert ageing.left_out == {"other_rate": list(range(21, 29))}
+    assert ageing.cycles.height == 40
+
+
+def test_currents_that_hardly_differ_are_one_rate() -> None:
+    marks = mark_cycles(table([1.0] * 20 + [0.87] * 8 + [1.0] * 20))
+    assert set(marks["role"]) == {"cycling"}
+
+
+def test_a_long_slow_stretch_has_its_reason() -> None:
+    marks = mark_cycles(table([1.0] * 20 + [0.3] * 8 + [1.0] * 20))
     assert marks["reason"][22].endswith("8 such cycles in a row are no check-up")
 
 
@@ -84,6 +99,19 @@ def test_a_rate_test_has_no_usual_rate() -> None:
     marks = mark_cycles(table([0.1] * 3 + [0.2] * 3 + [0.5] * 3 + [1.0] * 3))
     assert marks["role"].null_count() == 12
     assert marks["reason"][0] == "no rate is usual: the most common one has 3 of 12 cycles"
+
+
+def test_a_rate_test_before_the_ageing_is_left_out() -> None:
+    rates = [rate for rate in (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 0.2) for _ in range(3)]
+    ageing = ageing_cycles(table(rates + [1.0] * 100))
+    assert ageing.left_out == {"formation": list(range(1, 10)), "other_rate": list(range(13, 22))}
+    assert ageing.cycles["cycle_count"].to_list() == [10, 11, 12, *range(22, 122)]
+
+
+def test_a_rate_test_alone_tells_nothing_of_ageing() -> None:
+    with pytest.raises(AnalysisError, match="no rate is usual: the most common one has 3 of 12 cycles; capacities at"):
+        ageing_cycles(table([0.1] * 3 + [0.2] * 3 + [0.5] * 3 + [1.0] * 3))
+    assert ageing_cycles(table([0.1, 0.2, 0.5])).cycles.height == 3
 
 
 def test_cycles_that_discharged_nothing_are_not_judged() -> None:

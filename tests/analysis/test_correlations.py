@@ -56,12 +56,12 @@ def test_truth_values_are_categories() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "reason"),
     [
-        ([1, 2, 3, None], [1.0, 2.0, 3.0, 4.0], "3 samples have both, 4 needed"),
+        ([1, 2, 3, None], [1.0, 2.0, 3.0, 4.0], "3 samples with both, 4 needed"),
         ([5, 5, 5, 5], [1.0, 2.0, 3.0, 4.0], "x is the same in all 4 samples: 5"),
         ([1, 2, 3, 4], [0.0, 0.0, 0.0, 0.0], "y is the same in all 4 samples: 0"),
-        ([1, 2, 3, 4], [float("nan")] * 4, "0 samples have both, 4 needed"),
+        ([1, 2, 3, 4], [float("nan")] * 4, "0 samples with both, 4 needed"),
         (["a", "b", "c", "d"], [1.0, 2.0, 3.0, 4.0], "0 categories with 2 samples or more, 2 needed"),
-        (["a", "a", "a", "a"], [1.0, 2.0, 3.0, 4.0], "1 categories with 2 samples or more, 2 needed"),
+        (["a", "a", "a", "a"], [1.0, 2.0, 3.0, 4.0], "1 category with 2 samples or more, 2 needed"),
         (["a", "a", "b", "b"], [1.0, 1.0, 1.0, 1.0], "y is the same in all 4 samples: 1"),
     ],
 )

@@ -122,6 +122,23 @@ def test_a_plateau_is_a_peak_of_its_capacity() -> None:
     assert peak["area_ah"] == pytest.approx(0.8, rel=0.03)
 
 
+def test_a_narrow_peak_on_a_sagging_flank_has_no_area() -> None:
+    volt = np.linspace(3.0, 4.2, 2401)
+    charge = 1 - np.exp(-(volt - 3.0) / 0.2) + 0.03 * (1 + np.tanh((volt - 3.1) / 0.01))
+    frame = pl.DataFrame(
+        {
+            "test_time_second": 3600 * charge,
+            "voltage_volt": volt,
+            "current_ampere": np.ones(volt.size),
+            "cycle_count": np.ones(volt.size, dtype=int),
+        }
+    )
+    peak = find_peaks(dqdv(frame)).row(0, named=True)
+    assert peak["position_volt"] == pytest.approx(3.1, abs=0.005)
+    assert peak["area_ah"] is None
+    assert peak["reason"] == "no area: most of the curve lies below the line between the valleys"
+
+
 def test_where_the_voltage_is_held_there_is_no_differential_capacity() -> None:
     frame = cell()
     held = pl.DataFrame(

@@ -146,6 +146,21 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 45 <= hits <= 60
 
 
+def test_the_interval_knows_that_the_law_was_chosen() -> None:
+    cycles = cell("linear", 60, 2e-3)
+    fits = fit_fade(cycles)
+    free, bound = (cycle_life(cycles, fits, law=law, replicates=100) for law in (None, fits.best.law))
+    assert set(free.chosen) == {fit.law for fit in fits.fits if fit.weight is not None and fit.weight >= 1e-3}
+    assert sum(free.chosen.values()) == pytest.approx(1.0, abs=0.05)  # the rest could not be fitted again
+    assert sum(share > 0 for share in free.chosen.values()) > 1
+    assert set(bound.chosen) == {fits.best.law}
+    assert free.low_cycle is not None and bound.low_cycle is not None and bound.high_cycle is not None
+    high = free.high_cycle or np.inf
+    assert high - free.low_cycle > 1.3 * (bound.high_cycle - bound.low_cycle)
+    clear = life("knee", 400, replicates=20)
+    assert clear.chosen == {"knee": 1.0}
+
+
 def test_equal_seeds_give_equal_bounds() -> None:
     bounds = [life("linear", 100, noise=1e-3, seed=seed, replicates=30) for seed in (1, 1, 2)]
     assert bounds[0] == bounds[1]

@@ -94,6 +94,25 @@ def test_the_coefficient_of_a_slab_is_recovered(noise: float) -> None:
     assert table["relative_error"].max() < (1e-3 if not noise else 0.05)
 
 
+def test_a_titration_whose_beginning_is_not_known_is_not_valid() -> None:
+    frame = titrations().drop("step_time_second")
+    rests = pl.col("current_ampere") == 0
+    begun = gitt(frame, SLAB)
+    assert begun["valid"].all()  # records at the end of each rest and soon after tell nearly as well
+    assert begun["relative_error"].max() < 0.01
+    # The first rest is last recorded a minute before its end.
+    lost = frame.filter(~(rests & pl.col("test_time_second").is_between(541, 600)))
+    row = gitt(lost, SLAB).row(0, named=True)
+    assert row["valid"] is False
+    assert (
+        row["reason"] == "it may have begun up to 60.5 s after the last record at rest, no time within the step tells"
+    )
+    assert abs(row["diffusion_coefficient_cm2_per_second"] / COEFFICIENT - 1) < 2 * row["relative_error"]
+    told = gitt(titrations().filter(~(rests & pl.col("test_time_second").is_between(541, 600))), SLAB)
+    assert told["valid"].all()
+    assert told["diffusion_coefficient_cm2_per_second"][0] == pytest.approx(COEFFICIENT, rel=2e-3)
+
+
 def test_the_stated_error_is_that_of_repeated_measurements() -> None:
     frame = titrations()
     found, stated = [], []

@@ -97,3 +97,12 @@ def test_the_half_cycles_of_one_cycle_are_those_of_the_whole() -> None:
     assert dqdv(own).curves.drop("half_cycle").equals(dqdv(halves, cycles=[2]).curves.drop("half_cycle"))
     with pytest.raises(AnalysisError, match="in cycle 9"):
         halves.of_cycle(9)
+
+
+@pytest.mark.parametrize("counters", [{}, {"charging_capacity_ah": [0.0], "discharging_capacity_ah": [0.0]}])
+def test_a_single_record_is_a_half_cycle_of_nothing(counters: dict[str, list[float]]) -> None:
+    record = {"test_time_second": [0.0], "voltage_volt": [3.0], "current_ampere": [1.0]}
+    table = half_cycles(pl.DataFrame(record | counters)).table
+    assert table.select("direction", "capacity_ah", "current_ampere", "complete").rows() == [
+        ("charge", 0.0, None, False)
+    ]

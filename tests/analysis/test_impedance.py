@@ -98,7 +98,7 @@ def test_a_frame_without_spectra_is_an_error(frame: pl.DataFrame, words: str) ->
 
 
 def test_numbers_that_are_no_spectrum_are_refused() -> None:
-    with pytest.raises(AnalysisError, match="2 frequencies and 1 impedances"):
+    with pytest.raises(AnalysisError, match="2 frequencies and 1 impedance"):
         Spectrum.of([1.0, 2.0], [1.0])
     with pytest.raises(AnalysisError, match="must be positive"):
         Spectrum.of([1.0, 0.0], [1.0, 1.0])

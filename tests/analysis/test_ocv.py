@@ -128,7 +128,7 @@ def test_two_plateaus_determine_nothing() -> None:
     ("curve", "words"),
     [
         (pl.DataFrame({"charge_ah": [0.0, 1.0, 2.0], "voltage_volt": [3.0, 3.5, 4.0]}), "3 points"),
-        (pl.DataFrame({"charge_ah": [1.0] * 50, "voltage_volt": np.linspace(3, 4, 50)}), "1 points with different"),
+        (pl.DataFrame({"charge_ah": [1.0] * 50, "voltage_volt": np.linspace(3, 4, 50)}), "1 point with different"),
         (pl.DataFrame({"charge_ah": np.linspace(0, 1, 50), "voltage_volt": [3.7] * 50}), "3.7 V throughout"),
         (pl.DataFrame({"voltage_volt": [3.7] * 50}), r"columns \['charge_ah'\] of the curve not found"),
         (pl.DataFrame({"charge_ah": [None] * 50, "voltage_volt": [3.7] * 50}), "0 points"),

@@ -87,6 +87,27 @@ def test_a_cell_that_comes_back_or_fades_away_has_not_died() -> None:
     assert not find_anomalies(cell("constant", 0.0, away), CAPACITY).of("sudden_death")
 
 
+def test_a_difference_that_matters_to_nobody_is_none() -> None:
+    number = np.arange(1, 61)
+    steady = {
+        "discharge_capacity_ah": (2.0 - 1e-4 * number, 0.004, 0.03),
+        "coulombic_efficiency": (0.999 + 1e-7 * number, 5e-4, 2e-3),
+        "mean_discharge_voltage_volt": (3.7 - 1e-5 * number, 2e-3, 8e-3),
+        "max_temperature_celsius": (25.0 + 0.001 * number, 0.3, 2.0),
+    }
+    for quantity, (values, small, large) in steady.items():
+        for size, wild in ((small, []), (large, [(30, 30)])):
+            changed = values + size * (number == 30)
+            cycles = pl.DataFrame({"cycle_count": number, quantity: changed})
+            assert [each.cycles for each in find_anomalies(cycles, [quantity]).found] == wild, quantity
+
+
+def test_a_cycle_that_is_not_judged_is_not_missing() -> None:
+    cycles = cell("linear", changed={50: 2.5})
+    assert found(cycles) == [("outlier", (50, 50))]
+    assert find_anomalies(cycles, CAPACITY, left_out=[50]).found == ()
+
+
 def test_missing_cycles_are_named() -> None:
     cycles = cell("linear").filter(~pl.col("cycle_count").is_in([50, 51, 90]))
     assert found(cycles) == [("missing_cycles", (50, 51)), ("missing_cycles", (90, 90))]
@@ -98,8 +119,8 @@ def test_what_cannot_be_judged_has_a_reason() -> None:
     )
     unjudged = find_anomalies(cycles, ["discharge_capacity_ah", "coulombic_efficiency", "charge_capacity_ah"]).unjudged
     assert unjudged == {
-        "discharge_capacity_ah": "5 complete cycles have a value, fewer than 8",
-        "coulombic_efficiency": "0 complete cycles have a value, fewer than 8",
+        "discharge_capacity_ah": "5 complete cycles with a value, fewer than 8",
+        "coulombic_efficiency": "0 complete cycles with a value, fewer than 8",
         "charge_capacity_ah": "the cycle table has no such column",
     }
     assert find_anomalies(cycles.head(0)).found == ()

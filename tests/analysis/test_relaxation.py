@@ -7,7 +7,7 @@ import pytest
 
 from battery_analysis import read
 from battery_analysis.analysis.impedance import Spectrum, spectra
-from battery_analysis.analysis.relaxation import relaxation_times
+from battery_analysis.analysis.relaxation import MAIN_SHARE, relaxation_times
 from battery_analysis.errors import AnalysisError
 from tests.analysis.spectra import HERTZ, arc, battery, measured
 from tests.realdata import real
@@ -31,6 +31,28 @@ def test_three_arcs_are_three_peaks_with_their_resistances(noise: float) -> None
     assert found.ohmic_resistance_ohm == pytest.approx(0.01, rel=0.02)
     assert found.rms_residual == pytest.approx(noise, rel=0.3, abs=3e-4)
     assert found.regularisation.startswith("second derivative, non-negative, λ = ")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("exponent", [1.0, 0.9, 0.8, 0.7])
+def test_noise_makes_no_second_main_peak_of_one_arc(exponent: float, seed: int) -> None:
+    found = relaxation_times(measured(1 + arc(2.0, 0.1, exponent), 1e-3, seed))
+    main = found.peaks.filter(found.peaks["share"] >= MAIN_SHARE)
+    assert main["tau_second"].to_list() == pytest.approx([0.1], rel=0.2)
+    assert main["share"].item() > 0.9
+    assert found.rms_residual == pytest.approx(1e-3, rel=0.2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_diffusion_beyond_the_measurement_leaves_no_peaks_of_noise(seed: int) -> None:
+    warburg = 2.67 * (1 - 1j) / np.sqrt(2 * 2 * np.pi * HERTZ)
+    found = relaxation_times(measured(5.5 + arc(8.0, 1.5e-3, 0.85) + warburg, 1e-3, seed))
+    assert found.lambda_value is not None and found.lambda_value >= 2e-3
+    assert found.rms_residual == pytest.approx(1e-3, rel=0.2)
+    fast = found.peaks.filter((found.peaks["tau_second"] < 0.1) & (found.peaks["share"] >= MAIN_SHARE))
+    assert fast["tau_second"].to_list() == pytest.approx([1.5e-3], rel=0.2)
+    assert fast["resistance_ohm"].to_list() == pytest.approx([8.0], rel=0.1)
+    assert found.capacitance_farad is not None
 
 
 def test_the_distribution_of_a_constant_phase_arc_is_the_known_one() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from battery_analysis.analysis.features import cell_features, feature_table
 from battery_analysis.analysis.similarity import clusters, components, distances, scaled
+from battery_analysis.analysis.summary import summarise_test
 from battery_analysis.errors import AnalysisError
 
 
@@ -48,7 +51,35 @@ def test_features_are_those_the_cell_was_made_with() -> None:
     assert found["discharge_voltage_slope_volt_per_cycle"] == pytest.approx(-1e-4)
     assert found["cv_share"] == pytest.approx(0.1)
     assert found["resistance_growth"] == pytest.approx((0.02 + 48e-4) / 0.02)
-    assert found["energy_efficiency"] is None
+    assert found["mean_energy_efficiency"] is None
+
+
+def test_features_that_a_summary_has_too_are_the_same() -> None:
+    rates = [0.1] * 3 + [1.0] * 30 + [3.0] * 8 + [1.0] * 10
+    table = cycles(2.0, 1e-3, len(rates)).with_columns(
+        discharge_time_second=3600.0 / pl.Series(rates),
+        min_voltage_volt=pl.lit(3.0),
+        max_voltage_volt=pl.lit(4.2),
+        discharge_capacity_ah=pl.col("discharge_capacity_ah") * pl.Series([1.1 if rate < 1 else 1.0 for rate in rates]),
+    )
+    lossy = pl.when(pl.Series(rates) > 1).then(0.5).otherwise(1.0) * pl.col("discharge_capacity_ah")
+    table = table.with_columns(discharge_capacity_ah=lossy)
+    features, summary = cell_features(table), asdict(summarise_test(table))
+    shared = features.keys() & summary.keys()
+    assert {"capacity_retention", "mean_coulombic_efficiency", "median_internal_resistance_ohm"} <= shared
+    assert {name: features[name] for name in shared} == {name: pytest.approx(summary[name]) for name in shared}
+    assert features["fade_per_cycle"] == pytest.approx(1e-3, rel=0.01)  # neither formation nor the higher rate
+
+
+def test_the_slope_of_a_rate_test_is_no_fade() -> None:
+    table = cycles(2.0, 1e-3, 13).with_columns(
+        discharge_time_second=3600.0 / pl.Series([rate for rate in (0.1, 0.2, 0.5, 1.0) for _ in range(3)] + [1.0]),
+        min_voltage_volt=pl.lit(3.0),
+        max_voltage_volt=pl.lit(4.2),
+    )
+    found = cell_features(table)
+    assert found["fade_per_cycle"] is None
+    assert found["capacity_retention"] == pytest.approx(1 - 11e-3)
 
 
 def test_a_cell_without_cycles_has_no_features() -> None:

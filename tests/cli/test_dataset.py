@@ -45,6 +45,23 @@ def test_an_import_keeps_datasets_up_to_date_only_where_something_changed(cli: C
     assert cli.ok("dataset", "--count").out == "1\n"
 
 
+def test_a_cell_whose_tests_are_gone_says_so_and_keeps_its_versions(cli: Cli, lab: Path) -> None:
+    cli("import", lab)
+    cli.ok("test", "delete", cli.json("search", "--cell", "AB12")[0]["id"], "--yes")
+    assert cli.ok("dataset", "--all").out == "2 cells: 1 unchanged, 1 without tests\n"
+    assert [(each["cell_code"], each["outcome"]) for each in cli.json("dataset", "--all")] == [
+        ("AB12", "without tests"),
+        ("CD34", "unchanged"),
+    ]
+    said = cli.ok("dataset", "--cell", "AB12").out
+    assert said == "AB12: no tests any more since version 2; former versions stay\n"
+    _, newest, former = cli.ok("dataset", "--list", "AB12").lines
+    assert ("no tests" in newest, "no tests" in former) == (True, False)
+    assert versions(cli) == [(2, 0, 0, "import"), (1, 1, 3, "import")]
+    cli("import", lab)
+    assert cli.ok("dataset", "--cell", "AB12").out.startswith("AB12: unchanged since version 3, 1 test, 3 cycles")
+
+
 def test_a_watcher_and_a_reprocess_keep_datasets_up_to_date(cli: Cli, lab: Path) -> None:
     cli("watch", lab, "--once", "--debounce", "0")
     assert versions(cli) == [(1, 1, 3, "import")]
@@ -166,8 +183,12 @@ def test_numbers_for_the_size_of_a_cell_say_what_the_sample_lacks(cli: Cli, tmp_
     [row] = csv.DictReader(io.StringIO(cli.ok("normalize", "AB12", "--csv").out))
     assert (row["cell_code"], float(row["areal_resistance_ohm_cm2"])) == ("AB12", 1)
     assert row["volumetric_capacity_mah_cm3"] == ""
-    heading, line = cli.ok("normalize", "AB12").lines
-    assert heading.split()[:4] == ["cell", "sample", "cycle", "mAh/cm2"]
+    headings, line = cli.ok("normalize", "AB12").lines
+    assert headings.split("  ") == [
+        *("cell", "sample", "cycle", "areal capacity / (mAh/cm2)", "specific capacity / (mAh/g)"),
+        *("areal energy / (mWh/cm2)", "specific energy / (Wh/kg)", "areal resistance / (Ohm cm2)"),
+        *("resistivity / (Ohm cm)", "the sample lacks"),
+    ]
     assert line.endswith("volume_cm3, mass_g")
 
 
@@ -190,6 +211,8 @@ def test_spectra_are_related_to_area_and_thickness(cli: Cli, tmp_path: Path) -> 
     assert numbers["areal_impedance_ohm_cm2"]["value"] == pytest.approx(2.0)
     assert numbers["areal_impedance_ohm_cm2"]["formula"].startswith("high_frequency_impedance_ohm * area_cm2")
     assert numbers["areal_capacity_mah_cm2"]["missing"] == "no cycle is complete"
+    headings = cli.ok("normalize", "AB12").lines[0]
+    assert "areal ohmic resistance / (Ohm cm2)  ohmic resistivity / (Ohm cm)  areal impedance / (Ohm cm2)" in headings
 
 
 def test_a_cell_that_is_not_there_does_not_stop_the_others(cli: Cli, lab: Path) -> None:

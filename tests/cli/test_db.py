@@ -82,7 +82,7 @@ def test_with_another_server_in_the_settings_there_is_nothing_to_start(
 
 def test_a_server_in_use_is_stopped_only_by_force(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     json_of(capsys, "start")
-    with pymongo.MongoClient(Layout.of(data_dir).uri) as client:
+    with pymongo.MongoClient(Layout.of(data_dir).uri, serverSelectionTimeoutMS=500) as client:
         client.admin.command("ping")
         assert run(db.app, ["stop"]) == 2
         assert capsys.readouterr().err.startswith("error: 1 other program is connected to the database; ")

@@ -8,8 +8,10 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import polars as pl
 import pymongo
@@ -20,7 +22,7 @@ from rocrate.rocrate import ROCrate
 import battery_analysis as ba
 from battery_analysis.store import frames
 from battery_analysis.store.dataset_frames import load_dataset
-from tests.builders import arbin_csv, cycling_frame, read_result, save
+from tests.builders import STARTED_AT, arbin_csv, cycling_frame, read_result, save
 from tests.cli.conftest import Cli, Done
 
 ENDINGS = ("bdf.csv", "bdf.parquet", "h5", "xlsx", "json")
@@ -134,11 +136,65 @@ def test_a_crate_holds_originals_records_and_where_they_come_from(stored: Lab, t
     assert (area["value"], area["unitText"]) == (2.5, "cm2")
     assert entities["#import-" + hashlib.sha256(files["tests/first/Cell 7/first.csv"]).hexdigest()]["endTime"]
     references = {ref for each in entities.values() for ref in _references(each)}
-    assert {ref for ref in references if "://" not in ref} <= entities.keys()
+    assert references - {"https://w3id.org/ro/crate/1.1"} <= entities.keys()
     assert "Cell 7,LFP/graphite,2.5" in files["samples.csv"].decode()
     # An independent reader of crates finds all of it.
     crate = ROCrate(tmp_path / "unpacked")
     assert {entity.id for entity in crate.data_entities} >= set(entities["tests/first/"]["hasPart"][0].values())
+
+
+RULES = {
+    "the whole": {"name", "description", "datePublished", "license", "hasPart"},
+    "File": {"name", "description", "contentSize", "encodingFormat", "sha256"},
+    "CreativeWork": {"name", "description"},
+}
+"""What RO-Crate 1.1 asks of the root, and what is said here of every file and license."""
+
+
+@pytest.mark.parametrize(("license", "identity"), [(None, "#license"), ("MIT", "#license"), ("https://x.org/l", None)])
+def test_a_crate_follows_the_rules_of_its_profile(cli: Cli, tmp_path: Path, license: str | None, identity: str) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "AB12_a.csv").write_text(arbin_csv(2))
+    with cli.store() as store:
+        save(store, tmp_path, read_result(cycling_frame()), name="AB12.mpr", content=b"BIO-LOGIC\0\0")
+        save(store, tmp_path, read_result(cycling_frame()), name="AB12.ndax", content=b"PK\x03\x04rest")
+        save(store, tmp_path, read_result(cycling_frame()), name="AB12.mpt", content=b"EC-Lab ASCII FILE")
+    cli.ok("import", tmp_path / "lab")
+    target = tmp_path / "lab.zip"
+    cli.ok("export", "--all", "--out", target, *(("--license", license) if license else ()))
+    with zipfile.ZipFile(target) as archive:
+        described = json.loads(archive.read("ro-crate-metadata.json"))
+        members = {name for name in archive.namelist() if name != "ro-crate-metadata.json"}
+    assert described["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
+    descriptor, root, *others = described["@graph"]
+    assert descriptor == {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        "about": {"@id": "./"},
+    }
+    assert (root["@id"], root["@type"], root["license"]) == ("./", "Dataset", {"@id": identity or license})
+    assert datetime.fromisoformat(root["datePublished"])
+    assert root["description"] == "4 battery tests: 4 original files, records and cycle tables."
+    for entity, kind in [(root, "the whole"), *((each, each["@type"]) for each in others)]:
+        assert {key for key in RULES.get(kind, {"name"}) if entity.get(key)} == RULES.get(kind, {"name"}), entity
+    files = {unquote(each["@id"]): each["encodingFormat"] for each in others if each["@type"] == "File"}
+    assert files.keys() == members
+    by_ending = {Path(name).suffix: kind for name, kind in files.items()}
+    assert by_ending == {
+        ".csv": "text/csv",
+        ".parquet": "application/vnd.apache.parquet",
+        ".mpr": "application/octet-stream",
+        ".ndax": "application/zip",
+        ".mpt": "text/plain",
+    }
+    entities = {each["@id"]: each for each in (root, *others)}
+    assert len(entities) == len(described["@graph"]) - 1
+    assert {ref for each in entities.values() for ref in _references(each)} <= entities.keys()
+    inside = [root["@id"]]
+    for identity in inside:
+        inside += [each["@id"] for each in entities[identity].get("hasPart", [])]
+    assert {quote(name) for name in members} <= set(inside)
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -206,6 +262,33 @@ def test_a_dataset_becomes_one_test_with_its_cycles_numbered_through(stored: Lab
     ]
 
 
+@pytest.mark.parametrize("ending", [*ENDINGS, "_timeseries.csv"])
+def test_between_the_tests_of_a_dataset_nothing_is_missing(cli: Cli, tmp_path: Path, ending: str) -> None:
+    a_day = 86_400.0
+    with cli.store() as store:
+        for day in (0, 1):
+            clock = pl.col("test_time_second") + STARTED_AT.timestamp() + day * a_day
+            result = read_result(cycling_frame(2).with_columns(unix_time_second=clock))
+            result.metadata.started_at = STARTED_AT + timedelta(days=day)
+            save(store, tmp_path, result, name=f"AB12_{day}.csv")
+    target = tmp_path / ("life" + (ending if ending.startswith("_") else f".{ending}"))
+    cli.ok("export", "--cell", "AB12", "--out", target)
+    with cli.store() as store:
+        cycles = load_dataset(store, "AB12").cycles(form="polars")
+    again = ba.read(target)
+    wanted = ["cycle_count", "charge_capacity_ah", "discharge_capacity_ah", "has_gap"]
+    assert_frame_equal(again.cycles.select(wanted), cycles.select(wanted))  # type: ignore[union-attr]
+    assert again.cycles["has_gap"].to_list() == [False] * 4
+    assert again.frame["unix_time_second"].max() - again.frame["unix_time_second"].min() > a_day  # type: ignore[operator]
+
+
+def test_a_pause_within_a_cycle_of_two_tests_stays_a_gap() -> None:
+    clock = pl.col("test_time_second") + pl.when(pl.col("test_time_second") > 600).then(7200.0).otherwise(0.0)
+    halves = pl.when(pl.col("test_time_second") > 600).then(2).otherwise(1)
+    frame = cycling_frame(1).with_columns(unix_time_second=clock, aux_test=halves)
+    assert read_result(frame).cycles["has_gap"].to_list() == [True]
+
+
 def test_what_cannot_be_written_stops_nothing_else(cli: Cli, tmp_path: Path) -> None:
     spectrum = pl.DataFrame({"frequency_hertz": [1.0], "real_impedance_ohm": [2.0], "imaginary_impedance_ohm": [-3.0]})
     with cli.store() as store:
@@ -222,12 +305,40 @@ def test_what_cannot_be_written_stops_nothing_else(cli: Cli, tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "csv").iterdir()} == {"CD34.csv", "AB12_ run.bdf.csv"}
 
 
+def test_what_has_no_place_in_a_file_is_named_and_is_no_success(cli: Cli, tmp_path: Path) -> None:
+    point = {"frequency_hertz": [1e3], "real_impedance_ohm": [0.01], "imaginary_impedance_ohm": [-0.02]}
+    timed = {"test_time_second": [1e5], "voltage_volt": [3.5], "cycle_count": [1]}
+    frame = pl.concat([cycling_frame(), pl.DataFrame({**timed, **point}), pl.DataFrame(point)], how="diagonal")
+    with cli.store() as store:
+        test = save(store, tmp_path, read_result(frame), name="AB12.mpt")
+    out, series = tmp_path / "out", "AB12_timeseries.csv"
+    lost = "the impedance of {} records is left out: batteryarchive.org has no place for it\n"
+    done = cli("export", "--all", "--format", "batteryarchive", "--out", out)
+    assert (done.status, done.err) == (1, "AB12.mpt: " + lost.format(2))
+    done = cli("export", test.id, "--out", out / series, "--json")
+    assert (done.status, done.err, done.json[0]["left_out"]) == (1, "AB12.mpt: " + lost.format(2), lost.format(2)[:-1])
+    done = cli("export", "--cell", "AB12", "--out", tmp_path / "life.h5")
+    assert (done.status, done.err) == (1, "AB12: 1 record without a time or a voltage, as of a spectrum, left out\n")
+    assert cli.ok("export", test.id, "--out", tmp_path / "whole.h5").status == 0
+    done = cli("read", tmp_path / "whole.h5", "--out", tmp_path / series)
+    assert (done.status, done.err.splitlines()[1] + "\n") == (1, f"{tmp_path / series}: " + lost.format(2))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--out", "a.csv"), "say which tests"),
         (("--all",), "--out: say where to write"),
         (("--all", "--out", "a.mat"), "--format: say which; 'a.mat' ends in none of"),
+        (
+            ("--all", "--out", "a.csv", "--format", "bdf-parquet"),
+            "a.csv ends as bdf-csv does, --format says bdf-parquet",
+        ),
+        (
+            ("--all", "--out", "a_timeseries.csv", "--format", "bdf-csv"),
+            "ends as batteryarchive does, --format says bdf",
+        ),
+        (("--cell", "AB12", "--out", "a.csv", "--format", "hdf5"), "says hdf5, whose files end in .h5 or .hdf5"),
         (("--all", "--cell", "AB12", "--out", "a.zip"), "exclude one another"),
         (("0" * 24, "--out", "a.csv"), "no test result has the id"),
         (("--cell", "nobody", "--out", "a.csv"), "the cell code 'nobody'"),

@@ -32,17 +32,17 @@ def test_a_plan_is_made_filled_and_shown(cli: Cli, tmp_path: Path) -> None:
     assert (facts["cells"], facts["cells_with_tests"], facts["tests"]) == (4, 1, 1)
     assert [cell["cell"] for cell in cli.json("plan", "show", "binders", "--gaps")["matrix"]] == [1, 2, 4]
     shown = cli.ok("plan", "show", "binders").lines
-    assert "cell  loading / mg/cm2  metadata.binder  state  samples  tests  cycles" in shown
+    assert "cell  loading / (mg/cm2)  metadata.binder  state  samples  tests  cycles" in shown
     assert shown[-2].split() == ["3", "4", "PVDF", "done", "AB12", "1", "3"]
 
 
-def test_an_import_counts_the_plan(cli: Cli, lab: Path) -> None:
+def test_a_list_counts_what_was_imported_and_deleted_since(cli: Cli, lab: Path) -> None:
     cli.ok("plan", "make", "rigs", "--factor", "rig=7,8")
     cli.ok("sample", "set", "AB12", "metadata.rig=8")
     cli.ok("import", lab / "AB12_ageing.csv")
-    with cli.store() as store:
-        stored = store.database["experiment_plans"].find_one({"name": "rigs"})
-    assert (stored["progress"]["cells_with_tests"], stored["links"][0]["sample_name"]) == (1, "AB12")
+    assert [(each["cells_with_tests"], each["tests"]) for each in cli.json("plan", "list")] == [(1, 1)]
+    cli.ok("test", "delete", cli.json("search")[0]["id"], "--yes")
+    assert [(each["cells_with_tests"], each["tests"]) for each in cli.json("plan", "list")] == [(0, 0)]
 
 
 def test_samples_are_assigned_and_taken_back(cli: Cli, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_page_tells_of_one_cell_what_is_stored(cells: Cli, tmp_path: Path) -> 
     assert re.search(r"sign\s+charges where it should discharge\s+3–5, 9", words)
     assert "Of sample AB12 nobody has stated form factor, cell type, nominal capacity, thickness" in words
     assert "No temperature was recorded." in words
-    assert re.search(r"capacity retention\s+\d+\.\d\d %", words)
+    assert re.search(r"capacity retention without formation\s+\d+\.\d\d %", words)
     assert "linear" in words
     assert "areal capacity" in words
     assert len(drawings(page)) == 6  # capacity, efficiency, voltage, dQ/dV, fade, impedance
@@ -94,7 +94,7 @@ def test_a_page_tells_of_one_cell_what_is_stored(cells: Cli, tmp_path: Path) -> 
 def test_what_cannot_be_drawn_is_said_in_words(cells: Cli, tmp_path: Path) -> None:
     words = words_of(html_of(cells, tmp_path, "CD34"))
     assert "Nothing is stated of sample CD34." in words
-    assert "No law was fitted: 1 complete cycles with a discharge capacity, of 1; a fit needs five." in words
+    assert "No law was fitted: 1 complete cycle with a discharge capacity, of 1; a fit needs five." in words
     assert "No impedance spectrum was measured." in words
     assert "has no date" in words
     assert "nan" not in words
@@ -121,6 +121,26 @@ def test_half_cycles_of_a_counter_that_is_never_reset_are_those_of_their_cycle(c
     for halves in curves.values():
         assert isinstance(halves, HalfCycles)
         assert halves.table["capacity_ah"].to_list() == pytest.approx([10 / 60] * 2)
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_half_cycles_of_a_test_that_goes_on_begin_where_its_counters_stood(
+    cli: Cli, tmp_path: Path, says_so: bool
+) -> None:
+    """Its file says so, or its clock and cycle numbers go on where the test before stopped."""
+    minute = pl.col("current_ampere") / 60
+    counters = {"charging_capacity_ah": minute.clip(0), "discharging_capacity_ah": -minute.clip(None, 0)}
+    frame = cycling_frame(6).with_columns(each.cum_sum().alias(name) for name, each in counters.items())
+    with cli.store() as store:
+        if not says_so:
+            save(store, tmp_path, read_result(frame.head(40), channel="7"), name="AB12_a.csv")
+        facts = {"channel": "7", "continuation": says_so}
+        save(store, tmp_path, read_result(frame.slice(40), **facts), name="AB12_b.csv")
+        first = 1 if says_so else 3
+        halves = load_cell(store, "AB12").curves[first]
+    assert isinstance(halves, HalfCycles)
+    # The minute before the first record of a file that says so belongs to the file before.
+    assert halves.table["capacity_ah"].to_list() == pytest.approx([9 / 60, 10 / 60])
 
 
 def test_a_cell_whose_tests_are_gone_is_one_line(cli: Cli, tmp_path: Path) -> None:

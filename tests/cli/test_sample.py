@@ -146,7 +146,7 @@ def test_a_sheet_of_another_shape_is_one_line(
         (("show", "nobody"), "no sample is named 'nobody'"),
         (("set", "AB12", "area_cm2=wide"), "area_cm2: a number is wanted, got 'wide'"),
         (("set", "AB12", "area_cm2=inf"), "area_cm2: a number is wanted, got 'inf'"),
-        (("set", "AB12", "area_cm2=-1"), "area_cm2: Float value is too small, got -1.0"),
+        (("set", "AB12", "area_cm2=-1"), "area_cm2: must be above 0, got -1.0"),
         (("set", "AB12", "cell_type=round"), "got 'round'"),
         (("set", "AB12", "colour=red"), "no field 'colour'; there are tags, name, chemistry"),
         (("set", "AB12", "metadata.=red"), "metadata.KEY is wanted"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from battery_analysis.analysis.checks import Check
 from tests.builders import cycling_frame, read_result, save
 from tests.cli.conftest import Cli
 
@@ -39,6 +41,18 @@ def test_as_json_a_test_has_the_names_of_a_search(cli: Cli, test_id: str) -> Non
         "source": None,
         "source_unit": None,
     }
+
+
+def test_a_failed_check_is_shown_with_its_records(cli: Cli, tmp_path: Path) -> None:
+    flag = Check("clock", "failed", "paused twice", {"pauses": 2.0}, [(3, 7), (9, 9)])
+    with cli.store() as store:
+        result = read_result(cycling_frame(2))
+        identity = save(store, tmp_path, replace(result, checks=[flag, Check("sign", "failed", "no range")])).id
+    assert cli.json("test", "show", identity)["flags"] == ["clock", "sign"]
+    assert [line for line in cli.ok("test", "show", identity).lines if line.startswith("check")] == [
+        "check clock failed: paused twice (records 3-7, 9, counted from 0)",
+        "check sign failed: no range",
+    ]
 
 
 def test_the_cycle_table_is_shown_on_request(cli: Cli, test_id: str) -> None:

@@ -34,7 +34,12 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
 
-SELECTIONS: dict[str, str] = {"/cell": "cell=LG012", "/sample": "sample=LG012"}
+SELECTIONS: dict[str, str] = {
+    "/cell": "cell=LG012",
+    "/sample": "sample=LG012",
+    "/compare": "cell=LG012&cell=LG013&cell=FE021&cell=NC051",
+    "/series": "test={test_id}",
+}
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
@@ -59,7 +64,7 @@ class Lab:
         """Return where a page of ``PAGES`` shows something."""
         path = re.sub(r"<(\w+)>", lambda found: self.named[found[1]], page.PATH)
         query = SELECTIONS.get(page.PATH)
-        return f"{path}?{query}" if query else path
+        return f"{path}?{query.format(**self.named)}" if query else path
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +80,7 @@ def lab_in(uri: str, data_dir: Path) -> Iterator[Lab]:
     name = f"dashboard_{uuid.uuid4().hex[:8]}"
     where = ("--db-uri", uri, "--db-name", name)
     environment = {**os.environ, "BATTERY_DATA_DIR": str(data_dir), "BATTERY_WORKERS": "2", "PYTHONPATH": str(ROOT)}
-    demo = [sys.executable, "-m", "cli.main", "demo", *where]
+    demo = [sys.executable, "-m", "cli.main", "demo", "--no-dashboard", *where]
     subprocess.run(demo, cwd=ROOT, env=environment, check=True, capture_output=True)
     with serving(environment, *where) as url:
         yield Lab(url, uri, name, data_dir, {"test_id": _a_test(uri, name)})

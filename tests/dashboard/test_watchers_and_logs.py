@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the server with one broken file in it, and nothing else."""
+def share(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the server with one file in it, of which half is missing."""
+    whole = next(lab.data_dir.rglob("ZN032_rate*.ndax")).read_bytes()
     folder = tmp_path_factory.mktemp("share")
     (folder / "cells").mkdir()
-    (folder / "cells" / "broken.ndax").write_bytes(b"PK\x03\x04 and no more")
+    (folder / "cells" / "broken.ndax").write_bytes(whole[: len(whole) // 2])
     return folder
 
 
@@ -60,10 +61,10 @@ def test_a_folder_outside_the_open_ones_is_refused_however_it_is_written(tab: Ta
 def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, share: Path) -> None:
     tab.goto("/watchers")
     settled(tab)
-    tab.get_by_label("Folder").fill("/etc")
+    tab.get_by_role("textbox", name="Folder").fill("/etc")
     tab.get_by_role("button", name="Watch", exact=True).click()
     tab.get_by_text("not below a folder that the setting import_roots names").wait_for()
-    tab.get_by_label("Folder").fill(str(share))
+    tab.get_by_role("textbox", name="Folder").fill(str(share))
     tab.get_by_role("button", name="Watch", exact=True).click()
     tab.get_by_role("link", name=str(share)).click(timeout=30_000)
     tab.get_by_role("gridcell", name="broken.ndax").wait_for(timeout=30_000)

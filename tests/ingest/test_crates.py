@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from battery_analysis.ingest.crates import METADATA, passed_over
-from battery_analysis.ingest.discover import Selection, discover
+from battery_analysis.ingest.discover import Selection, discover, look_at
 
 
 def described(**made_from: list[str]) -> bytes:
@@ -43,3 +43,34 @@ def test_names_that_no_file_can_have_do_not_stop_an_import(tmp_path: Path, name:
     found = {candidate.filename: candidate.problem for candidate in discover(tmp_path, Selection())}
     assert found["original.csv"] is None
     assert found["records.csv"] == "made from original.csv, which is in the same crate"
+
+
+def test_a_watcher_looks_at_a_file_of_a_crate_as_a_search_does(tmp_path: Path) -> None:
+    """Whatever it looks at, wherever the crate lies, and whether the search begins at the root or within the crate."""
+    crate = tmp_path / "share" / "crate"
+    inner = crate / "tests" / "inner"
+    inner.mkdir(parents=True)
+    names = ["tests/a.csv", "tests/a.bdf.csv", "tests/a_cycles.csv", "tests/alone.csv", "tests/inner/b.csv", "c.csv"]
+    for name in names:
+        (crate / name).touch()
+    (crate / METADATA).write_bytes(
+        described(
+            **{
+                "tests/a.bdf.csv": ["tests/a.csv"],
+                "./tests/a_cycles.csv": ["tests/a.bdf.csv"],
+                "tests/alone.csv": ["tests/lost.csv"],
+                "tests/inner/b.csv": ["c.csv"],
+            }
+        )
+    )
+    (inner / METADATA).write_bytes(described(**{"b.csv": ["b.csv"]}))
+    searched = {each.path: each.problem for each in discover(tmp_path, Selection())}
+    assert {path.name for path, problem in searched.items() if problem is None} == {"a.csv", "alone.csv", "c.csv"}
+    assert searched[inner / "b.csv"] == "made from c.csv, which is in the same crate"
+    for path, problem in searched.items():
+        candidate = look_at(tmp_path, path, Selection())
+        assert candidate is not None
+        assert candidate.problem == problem
+    for folder in (crate, crate / "tests", inner):
+        within = {each.path: each.problem for each in discover(tmp_path, Selection(), folder)}
+        assert within == {path: problem for path, problem in searched.items() if path.is_relative_to(folder)}

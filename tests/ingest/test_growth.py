@@ -129,6 +129,20 @@ def test_a_file_that_grew_gives_the_same_test_as_the_whole_at_once(
     assert_equal(grown, stored(store))
 
 
+def test_a_file_that_goes_on_from_another_still_does_when_it_has_grown(
+    store: Store, lab: Path, importing: Importing, whole: bytes, read_on: list[str]
+) -> None:
+    for name in ("AB12_Wb_2.csv", "CD34_Wb_1.csv"):
+        (lab / name).write_bytes(whole[: after(whole, 0.9)] + (b"" if name < "B" else b"\n"))
+    importing()
+    assert dict(TestResult.objects.scalar("sample_name", "continuation")) == {"AB12": True, "CD34": False}
+    (lab / "AB12_Wb_2.csv").write_bytes(whole)
+    (lab / "CD34_Wb_1.csv").write_bytes(whole[: after(whole, 0.9)] + b"\n" + whole[after(whole, 0.9) :])
+    importing()
+    assert dict(TestResult.objects.scalar("sample_name", "continuation")) == {"AB12": True, "CD34": False}
+    assert "AB12_Wb_2.csv" in [Path(each).name for each in read_on]
+
+
 def test_only_new_segments_and_the_last_one_are_written(
     store: Store, lab: Path, importing: Importing, whole: bytes, read_on: list[str]
 ) -> None:

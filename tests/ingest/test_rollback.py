@@ -16,6 +16,7 @@ from battery_analysis.ingest.rollback import Undone, roll_back
 from battery_analysis.models import ImportJob, RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, frames, removal, samples, tests
+from battery_analysis.store.search import Query, search
 from tests.builders import arbin_csv
 
 RunJob = Callable[..., str]
@@ -278,6 +279,18 @@ def test_a_moved_test_stays_with_its_new_sample_when_its_file_grows(store: Store
     assert (grown.sample_name, grown.cell_code, grown.record_count) == ("CD34", "CD34", 60)
     assert RawDataFile.objects.get().sample == other.id
     assert "cd34" in grown.words
+
+
+def test_a_test_that_grew_is_still_found_by_its_tags_notes_and_cell(store: Store, lab: Path, run_job: RunJob) -> None:
+    (lab / "AB12.csv").write_text(arbin_csv(cycles=2))
+    run_job(tags=["precious"])
+    test = TestResult.objects.get()
+    tests.add_note(test.id, "swollen")
+    tests.move(store, test.id, samples.set_fields(store, "CD34", {}), "XY99")
+    (lab / "AB12.csv").write_text(arbin_csv(cycles=3))
+    run_job()
+    assert TestResult.objects.get().record_count == 60
+    assert [found.id for found in search(Query(text="precious swollen XY99 CD34 AB12"))] == [test.id]
 
 
 def test_frames_of_restored_tests_read_like_any_other(

@@ -11,12 +11,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from battery_analysis.analysis.dataset import DATASET_SCHEMA
+from battery_analysis.analysis.features import cell_features
 from battery_analysis.errors import ArchiveError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import CellDataset, TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, dataset_build, datasets, frames, garbage, removal, samples, tests
 from battery_analysis.store.backup import backup, restore
 from battery_analysis.store.dataset_frames import load_dataset
+from battery_analysis.store.search import Query, search
 from tests.builders import STARTED_AT, cycling_frame, read_result, save
 
 NOW = timedelta(0)
@@ -110,6 +112,42 @@ def test_a_test_that_goes_on_where_another_stopped_is_one_with_it(
     left = cycles_of(store)
     assert left["cycle_count"].to_list() == list(range(1, left.height + 1))
     assert left["test_id"][0] == str(later.id)
+
+
+def test_figures_of_a_test_are_those_of_all_complete_cycles_wherever_they_are_asked_for(
+    store: Store, tmp_path: Path
+) -> None:
+    """Two slow formation cycles that hold more, then eight, of which the last is incomplete."""
+    slow = cycling_frame(2, records=60)
+    fast = cycling_frame(8).with_columns(
+        pl.col("test_time_second") + slow["test_time_second"][-1],
+        pl.col("cycle_count") + 2,
+        pl.col("step_count") + 4,
+        pl.col("current_ampere") * pl.when(pl.col("cycle_count") > 4).then(0.96).otherwise(1.0) * 2,
+    )
+    test = add(store, tmp_path, 1, frame=pl.concat([slow, fast]))
+    built(store)
+    cycles = cycles_of(store)
+    assert cycles["role"].to_list()[:3] == ["formation", "formation", "cycling"]
+    [found] = search(Query())
+    features = cell_features(cycles)
+    assert (found.initial_capacity_ah, found.final_capacity_ah) == (pytest.approx(0.5), pytest.approx(0.32))
+    assert found.capacity_retention == features["capacity_retention"] == pytest.approx(0.64)
+    stored = TestResult.objects.get(id=test.id)
+    for name in ("coulombic_efficiency", "energy_efficiency"):
+        assert getattr(stored, f"mean_{name}") == pytest.approx(features[f"mean_{name}"])
+        assert features[f"mean_{name}"] == pytest.approx(cycles.filter("complete")[name].mean())
+
+
+def test_a_sample_that_is_renamed_gives_a_version_that_says_so(store: Store, tmp_path: Path) -> None:
+    add(store, tmp_path, 1)
+    first = built(store)
+    samples.set_fields(store, "AB12", {"name": "AB12 (cathode B)"})
+    second = datasets.version_of("AB12")
+    assert (first.version, second.version, second.digest == first.digest) == (1, 2, False)
+    assert (second.sample_name, second.tests[0].sample_name) == ("AB12 (cathode B)", "AB12 (cathode B)")
+    assert second.tests[0].blocks == first.tests[0].blocks
+    assert datasets.rebuild(store, "AB12") == (2, False)
 
 
 def test_a_new_version_only_for_new_content(store: Store, tmp_path: Path) -> None:

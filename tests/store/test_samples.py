@@ -26,7 +26,7 @@ def test_an_empty_value_clears_a_field(store: Store) -> None:
     [
         ({"colour": "red"}, r"Sample 'AB12': no field 'colour'; there are tags, name, chemistry"),
         ({"area_cm2": "big"}, r"area_cm2: a number is wanted, got 'big'"),
-        ({"area_cm2": "-1"}, r"area_cm2: .*too small.*got -1\.0"),
+        ({"area_cm2": "-1"}, r"area_cm2: must be above 0, got -1\.0"),
         ({"cell_type": "fuel"}, r"cell_type: .*got 'fuel'"),
     ],
 )
@@ -34,6 +34,24 @@ def test_a_value_that_does_not_fit_is_refused_by_field(store: Store, values: dic
     with pytest.raises(InvalidDocumentError, match=message):
         samples.set_fields(store, "AB12", values)
     assert Sample.objects.count() == 0
+
+
+PHYSICAL = [name for name in samples.NUMBERS if name != "collector_mass_mg"]
+
+
+@pytest.mark.parametrize("name", sorted(PHYSICAL))
+@pytest.mark.parametrize("value", ["0", "-1e-9"])
+def test_a_physical_size_is_above_zero(store: Store, name: str, value: str) -> None:
+    samples.set_fields(store, "AB12", {name: "1"})
+    with pytest.raises(InvalidDocumentError, match=rf"^Sample 'AB12': {name}: must be above 0, got {float(value)}$"):
+        samples.set_fields(store, "AB12", {name: value})
+    assert getattr(samples.by_name("AB12"), name) == 1.0
+
+
+def test_an_electrode_may_have_no_collector(store: Store) -> None:
+    assert samples.set_fields(store, "AB12", {"collector_mass_mg": "0"}).collector_mass_mg == 0.0
+    with pytest.raises(InvalidDocumentError, match="collector_mass_mg"):
+        samples.set_fields(store, "AB12", {"collector_mass_mg": "-1"})
 
 
 def test_a_component_is_another_saved_sample(store: Store) -> None:

@@ -11,7 +11,7 @@ from bson import ObjectId
 from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.models import TestResult
 from battery_analysis.store import Store
-from battery_analysis.store.search import SORTS, Query, count_undated, ordered, search
+from battery_analysis.store.search import SORTS, Query, count, count_undated, ordered, search
 from battery_analysis.store.words import search_words
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -111,3 +111,12 @@ def test_a_date_range_says_how_many_undated_tests_it_leaves_out(tests: dict[str,
 
 def test_the_limit_counts_after_the_order(tests: dict[str, ObjectId]) -> None:
     assert [found.id for found in search(Query(limit=1, sort="-cycles"))] == [tests["long"]]
+
+
+def test_tests_that_fit_are_counted_no_further_than_asked(store: Store) -> None:
+    for number in range(4):
+        stored(f"AB{number:02d}.csv", tester="Arbin")
+    assert count(Query(tester="Arbin"), most=3) == (3, True)
+    assert count(Query(tester="Arbin"), most=4) == (4, False)
+    assert count(Query(tester="Maccor"), most=3) == (0, False)
+    assert count(Query(), most=3) == (4, False)  # without a filter the number is known

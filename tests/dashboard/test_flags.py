@@ -1,0 +1,39 @@
+"""Flags through the browser: what checks raised is resolved with a note, people raise their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.dashboard.conftest import Lab, settled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
+
+
+def test_a_flag_of_a_check_is_resolved_only_with_a_note_which_is_kept(lab: Lab, visit: Callable[[str], Tab]) -> None:
+    tab = visit("/flags?raised_by=checks")
+    tab.get_by_role("gridcell", name="open", exact=True).first.click()
+    tab.get_by_label("The selected flags are").select_option("resolved")
+    tab.get_by_role("button", name="Save").click()
+    tab.get_by_text("a note is wanted that says why").wait_for()
+    tab.get_by_label("Note", exact=True).fill("Rate test after a long rest <i>as planned</i>")
+    tab.get_by_label("Your name").fill("Ada")
+    tab.get_by_role("button", name="Save").click()
+    tab.get_by_text("1 flag: resolved.").wait_for()
+    tab.goto(f"{lab.url}/flags?state=resolved")
+    settled(tab)
+    tab.get_by_role("gridcell", name="as planned").wait_for()
+    tab.get_by_role("gridcell", name="coulombic efficiency").get_by_role("link").click()
+    tab.get_by_text("Rate test after a long rest <i>as planned</i>").first.wait_for()
+    assert "Ada" in tab.locator("#flags-head").inner_text()
+
+
+def test_a_person_flags_a_test_and_its_name_is_remembered(lab: Lab, visit: Callable[[str], Tab]) -> None:
+    tab = visit(f"/flags?test={lab.named['test_id']}")
+    tab.get_by_label("What should its readers know?").fill("The mass was entered wrong")
+    tab.get_by_label("Your name").first.fill("Grace")
+    tab.get_by_role("button", name="Flag", exact=True).click()
+    tab.get_by_text("The test is flagged.").wait_for()
+    tab.get_by_role("gridcell", name="The mass was entered wrong").wait_for()
+    tab.get_by_role("gridcell", name="Grace").wait_for()

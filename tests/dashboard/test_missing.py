@@ -1,0 +1,48 @@
+"""What is missing of samples is found, and filled in after a look at what would happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
+
+Visit = Callable[[str], "Tab"]
+
+ZINC = "/missing?project=2026-04+zinc"
+
+
+def test_a_property_is_filled_in_after_a_preview_for_the_chosen_rows_first(visit: Visit) -> None:
+    tab = visit(ZINC)
+    lacking = tab.get_by_role("table", name="What samples lack")
+    lacking.get_by_role("link", name="Collector mass / mg").click()
+    tab.wait_for_url("**field=collector_mass_mg*")
+    tab.get_by_text("2 samples").wait_for()
+    tab.get_by_label("Your name").fill("Ada")
+    tab.get_by_label("Collector mass / mg of all of them").fill("heavy")
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_text("collector_mass_mg: a number is wanted, got 'heavy'").wait_for()
+    assert not tab.get_by_role("button", name="Fill in", exact=True).is_visible()
+    tab.get_by_label("Collector mass / mg of all of them").fill("4.5")
+    tab.locator("#missing .ag-row", has_text="ZN032").locator("[col-id=chemistry]").click()
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_text("1 sample: Collector mass / mg = 4.5").wait_for()
+    tab.get_by_role("button", name="Fill in", exact=True).click()
+    tab.get_by_text("1 sample filled in.").wait_for()
+    tab.get_by_text("1 sample", exact=True).wait_for()
+    row = lacking.get_by_role("row").filter(has=tab.get_by_role("link", name="Collector mass / mg"))
+    row.get_by_text("1 of 2").wait_for()
+    tab.goto(tab.url.replace("/missing", "/sample").replace("project", "sample=ZN032&project"))
+    assert "Ada" in tab.locator("#sample-history li").first.inner_text()
+
+
+def test_another_property_takes_the_preview_back(visit: Visit) -> None:
+    tab = visit(f"{ZINC}&field=volume_cm3")
+    tab.get_by_label("Volume / cm3 of all of them").fill("1")
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_text("2 samples: Volume / cm3 = 1").wait_for()
+    tab.locator('[id=\'{"page":"missing","query":"field"}\']').select_option("mass_g")
+    tab.get_by_label("Mass / g of all of them").wait_for()
+    assert not tab.get_by_role("button", name="Fill in", exact=True).is_visible()
+    assert "field=mass_g" in tab.url
