@@ -32,7 +32,7 @@ def layout() -> Component:
 def draw(least_cycles: float | None) -> go.Figure:
     """Draw the tests with the lowest retention."""
     wanted = tests.query({"min_cycles": int(least_cycles or 2)}, sort="retention")
-    rows, _ = tests.listed(wanted, 0, 10 * MOST_TESTS)
+    rows, *_ = tests.listed(wanted, 0, 10 * MOST_TESTS)
     known = [row for row in rows if row["capacity_retention"] is not None][:MOST_TESTS]
     trace: dict[str, Any] = {
         "type": "bar",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, dcc, html
+from dash import Dash, Input, Output, html
 from dash.development.base_component import Component
 
 from dashboard import adhoc, links, parts
@@ -23,13 +23,10 @@ def layout(script: Given = None, **_: Given) -> Component:
         return parts.page(TITLE, parts.empty("There are no scripts.", how))
     names = {each.name: each.title for each in found}
     chosen = links.text(script) or next(iter(names))
-    options = [{"label": title, "value": name} for name, title in names.items()]
-    tabs = dcc.RadioItems(
-        id=links.control("adhoc", "script"), options=options, value=chosen, className="segmented", inline=True
-    )
+    tabs = parts.segmented(links.control("adhoc", "script"), "Script", names, chosen)
     return parts.page(
         TITLE,
-        html.Fieldset([html.Legend("Script", className="visually-hidden"), tabs]),
+        tabs,
         html.Div(id="adhoc-place"),
         subtitle="Files with a layout() on the server, put there by whoever runs it.",
     )
