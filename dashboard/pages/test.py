@@ -8,7 +8,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import figures, grid, parts
+from dashboard import figures, grid, links, parts
 from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
@@ -61,6 +61,7 @@ def layout(test_id: str, **_: Any) -> Component:
         parts.grid(cards.columns(test), cards.header(test)),
         dcc.Input(id="test-id", type="hidden", value=test_id),
         subtitle=cards.subtitle(test),
+        actions=[dcc.Link("Flags", href=links.href("/flags", test=test_id), className="button plain")],
     )
 
 
