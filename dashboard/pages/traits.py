@@ -115,8 +115,8 @@ def _fetch(of: traits.Of, wanted: Wanted) -> Rows:
     except BatteryAnalysisError:
         return Rows([], 0)  # what is wrong stands where the condition stands
     every = wanted.chosen["match"] != "any"
-    found, total = traits.found(of, read, every=every, sort=wanted.sort, first=wanted.first, last=wanted.last)
-    return Rows(found, total)
+    found, total, more = traits.found(of, read, every=every, sort=wanted.sort, first=wanted.first, last=wanted.last)
+    return Rows(found, total, more)
 
 
 def change(
