@@ -88,9 +88,9 @@ def values(property_: str) -> tuple[list[str], str]:
 def found(
     of: Of, conditions: Sequence[Condition], *, every: bool, sort: str | None, first: int, last: int | None
 ) -> tuple[list[dict[str, Any]], int, bool]:
-    """Return the tests or samples from number ``first`` to before ``last``, how many fit, and whether more do."""
+    """Return the tests or samples that fit, from ``first`` to before ``last``, how many do, and if more than those."""
     if of == "samples":
         where = traits.of_samples(conditions, every=every)
-        return *samples.listed(SampleQuery(where=where, sort=sort or "name"), first, last), False
+        return (*samples.listed(SampleQuery(where=where, sort=sort or "name"), first, last), False)
     where = traits.of_tests(conditions, every=every)
     return tests.listed(search.Query(where=where, sort=sort or "-started"), first, last)
