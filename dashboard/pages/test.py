@@ -61,6 +61,7 @@ def layout(test_id: str, **_: Any) -> Component:
         parts.grid(cards.columns(test), cards.header(test)),
         dcc.Input(id="test-id", type="hidden", value=test_id),
         subtitle=cards.subtitle(test),
+        actions=cards.elsewhere(test),
     )
 
 
