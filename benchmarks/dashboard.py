@@ -204,8 +204,8 @@ def _rows(reader: Reader, sort: list[dict[str, str]], chosen: dict[str, Any], fi
 def _compare(reader: Reader, cells: Sequence[str]) -> Iterator[Row]:
     if not reader.has("compare"):
         return
-    reader.call("compare", "figure", {"cell": list(cells)})
-    answers = [reader.call("compare", "figure", {"cell": list(cells)}) for _ in range(TIMES)]
+    reader.call("compare-lines", "figure", {"cell": list(cells)})
+    answers = [reader.call("compare-lines", "figure", {"cell": list(cells)}) for _ in range(TIMES)]
     middle = _median(answers)
     said = f"{middle:.0f} ms, {answers[-1].size / 1e3:.0f} kB"
     yield Row(f"compare {len(cells)} cells of 1,000 cycles", said, "< 500 ms", middle < 500)

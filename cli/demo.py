@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.common import Context, command, fail, new_app, open_store, run, type_next
+from cli.dashboard import open_in_background
 from cli.import_run import run_and_show
 from cli.output import counted, print_table
 from cli.sheet import read_sheet
@@ -39,8 +40,11 @@ def demo(
         Path | None,
         typer.Argument(metavar="[FOLDER]", help="Your own files; without it, a small synthetic lab is made."),
     ] = None,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Do not open the dashboard.")] = False,
 ) -> None:
-    """Make the example data set, import it, and say what to type next.
+    """Make the example data set, import it, open the dashboard, and say what to type next.
+
+    The dashboard is a process of its own, which ``battery-analysis dashboard --stop`` ends.
 
     Files that fail are shown and do not change the exit status: the example has some on purpose.
     """
@@ -61,7 +65,12 @@ def demo(
         tests = list(search.search(search.Query(ids=jobs.tests_of(job_run.job))))
     if not context.json:
         _print_tests(tests)
-        _print_next(context, tests, root)
+    if not no_dashboard and settings.mode != "mock":
+        url = open_in_background(context)
+        if not context.json:
+            print(f"\ndashboard: {url}")
+    if not context.json:
+        _print_next(context, tests, root, with_dashboard=not no_dashboard)
 
 
 def _example_lab(folder: Path, *, quiet: bool) -> Path:
@@ -101,7 +110,7 @@ def _print_tests(tests: list[Found]) -> None:
         print(f"and {counted(len(tests) - SHOWN_TESTS, 'more test')}")
 
 
-def _print_next(context: Context, tests: list[Found], root: Path) -> None:
+def _print_next(context: Context, tests: list[Found], root: Path, *, with_dashboard: bool) -> None:
     if context.settings.mode == "mock":
         print("\nThe database was in memory and ends here; without USE_MONGO_MOCK=1 it stays.")
         return
@@ -114,6 +123,8 @@ def _print_next(context: Context, tests: list[Found], root: Path) -> None:
             type_next(context, "raw", "by-test", str(longest.id), "--out", _free_name(longest.name)),
         ]
     lines += [type_next(context, "import", str(root)) + "  # again: nothing is doubled", type_next(context, "--help")]
+    if with_dashboard:
+        lines.append(type_next(context, "dashboard", "--stop"))
     print("\nType next:", *lines, sep="\n  ")
 
 

@@ -14,6 +14,7 @@ import typer
 from battery_analysis import __version__
 from cli import (
     analyse,
+    dashboard,
     dataset,
     db,
     demo,
@@ -66,6 +67,7 @@ for single in (
     export,
     read,
     formats,
+    dashboard,
     demo,
 ):
     app.add_typer(single.app)

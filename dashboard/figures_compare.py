@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from battery_analysis.analysis.correlations import FEWEST
 from dashboard.comparing import EACH, FEATURES, drawn, grouped, in_order, mean_with_spread, shown, summed_up
 from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
-from dashboard.quantities import AXES, Choice, readable
+from dashboard.quantities import AXES, Choice, Scale, readable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -28,6 +29,11 @@ MATRIX_HEIGHT = 640
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 _HEIGHT = 460
+
+
+def plain(text: str) -> str:
+    """Return a name so that plotly, which reads tags in texts, shows it as it is."""
+    return html.escape(text, quote=False)
 
 
 class Looks:
@@ -63,7 +69,7 @@ class Looks:
 
     def named(self, place: int) -> str:
         """Return what a legend calls a life."""
-        return self.groups[place] if self.lines is None else f"{self.groups[place]}, {self.lines[place]}"
+        return plain(self.groups[place] if self.lines is None else f"{self.groups[place]}, {self.lines[place]}")
 
 
 def overlay(
@@ -81,40 +87,32 @@ def overlay(
     Returns:
         The figure, and why lives are missing from it.
     """
-    import polars as pl
-
     found, reasons = drawn(lives, choice, incomplete=incomplete)
-    largest = [float(part["y"].abs().to_numpy().max()) for part in found.values()]
-    furthest = [float(part["x"].cast(pl.Float64).to_numpy().max()) for part in found.values()]
-    factor, unit = readable(choice.unit, max(largest, default=0.0))
-    along, x_unit = readable(choice.axis_unit, max(furthest, default=0.0))
-    scaled = {
-        place: part.with_columns(pl.col("x") * along if choice.axis_unit else pl.col("x"), pl.col("y") * factor)
-        for place, part in found.items()
-    }
+    scale = Scale.of(choice, found.values())
     lines = {
         (place, direction): part
-        for place, whole in scaled.items()
-        for (direction,), part in whole.partition_by("direction", as_dict=True, maintain_order=True).items()
+        for place, whole in found.items()
+        for (direction,), part in scale.applied(whole)
+        .partition_by("direction", as_dict=True, maintain_order=True)
+        .items()
     }
     if spread:
-        traces = _means(lines, looks, choice, spread, unit)
+        traces = _means(lines, looks, choice, spread, scale)
     else:
         each = max(MOST_POINTS // max(len(lines), 1), 100)
-        several = len(choice.of.parts) > 1
         traces = [
-            _line(lives[place], place, looks, _thinned(part, each), unit, direction if several else "")
-            for (place, direction), part in lines.items()
+            _line(lives[place], place, looks, _thinned(part, each), choice, scale) for (place, _), part in lines.items()
         ]
     _name_once(traces)
-    titles = {"x": axis_title(AXES[choice.against], x_unit), "y": axis_title(choice.of.title, unit)}
+    titles = {"x": axis_title(AXES[choice.against], scale.along_unit), "y": axis_title(choice.of.title, scale.unit)}
     shown = figure(traces, **titles, height=_HEIGHT, hovermode="closest")
     named = {trace["name"] for trace in traces}
     shown.update_layout(showlegend=1 < len(named) <= MOST_NAMED)
     return shown, reasons
 
 
-def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, unit: str, direction: str) -> dict[str, Any]:
+def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, choice: Choice, scale: Scale) -> dict[str, Any]:
+    direction = part["direction"][0] if len(choice.of.parts) > 1 else ""
     half = f", {direction}" if direction else ""
     few = part.height < 60
     return {
@@ -130,13 +128,13 @@ def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, unit: str, d
             "width": 1.5,
         },
         "marker": {"size": 4},
-        "meta": [life.name],
-        "hovertemplate": f"%{{meta[0]}}{half}<br>%{{x:.6g}}: %{{y:.6g}} {unit}<extra></extra>",
+        "meta": [plain(life.name)],
+        "hovertemplate": f"%{{meta[0]}}{half}<br>{scale.place(choice)}: %{{y:.6g}} {scale.unit}<extra></extra>",
     }
 
 
 def _means(
-    lines: Mapping[tuple[int, str], pl.DataFrame], looks: Looks, choice: Choice, spread: str, unit: str
+    lines: Mapping[tuple[int, str], pl.DataFrame], looks: Looks, choice: Choice, spread: str, scale: Scale
 ) -> list[dict[str, Any]]:
     """Return, for each group, the line of its mean in the band of its spread."""
     together: dict[tuple[str, str, str], list[pl.DataFrame]] = {}
@@ -156,7 +154,7 @@ def _means(
         if len(parts) > 1:
             traces.append({**edge, "y": mean["high"].to_numpy()})
             traces.append({**edge, "y": mean["low"].to_numpy(), "fill": "tonexty", "fillcolor": _pale(colour)})
-        of_group = f"<br>%{{x:.6g}}: %{{y:.6g}} {unit}, mean of %{{customdata[0]}}"
+        of_group = f"<br>{scale.place(choice)}: %{{y:.6g}} {scale.unit}, mean of %{{customdata[0]}}"
         around = "<br>%{customdata[1]:.6g} to %{customdata[2]:.6g}"
         traces.append(
             {
@@ -214,10 +212,10 @@ def boxes(lives: Sequence[Life], looks: Looks, feature: str) -> tuple[go.Figure,
         traces.append(
             {
                 "type": "box",
-                "name": group,
-                "x": [group] * len(own),
+                "name": plain(group),
+                "x": [plain(group)] * len(own),
                 "y": [factor * (values[place] or 0.0) for place in own],
-                "customdata": [[lives[place].name] for place in own],
+                "customdata": [[plain(lives[place].name)] for place in own],
                 "boxpoints": "all",
                 "pointpos": 0,
                 "jitter": 0.4,
@@ -240,8 +238,8 @@ def correlation_matrix(names: Sequence[str], square: Sequence[Sequence[float | N
     texts = [["" if each is None else f"{each:.2f}" for each in row] for row in square]
     heat = {
         "type": "heatmap",
-        "x": list(names),
-        "y": list(names),
+        "x": list(map(plain, names)),
+        "y": list(map(plain, names)),
         "z": [list(row) for row in square],
         "text": texts,
         "texttemplate": "%{text}" if len(names) <= 16 else "",
@@ -286,14 +284,14 @@ def scatter(lives: Sequence[Life], looks: Looks, table: pl.DataFrame, x: str, y:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": group,
+                "name": plain(group),
                 "x": [table[x][place] for place in own],
                 "y": [table[y][place] for place in own],
-                "customdata": [[lives[place].name] for place in own],
+                "customdata": [[plain(lives[place].name)] for place in own],
                 "marker": {"color": looks.colour(group), "size": 9, "symbol": _SYMBOLS[number % len(_SYMBOLS)]},
                 "hovertemplate": "%{customdata[0]}<br>%{x:.6g}<br>%{y:.6g}<extra></extra>",
             }
         )
-    drawn = figure([trace for trace in traces if trace["x"]], x=x, y=y, height=360)
+    drawn = figure([trace for trace in traces if trace["x"]], x=plain(x), y=plain(y), height=360)
     drawn.update_layout(showlegend=1 < len(drawn.data) <= MOST_NAMED)
     return drawn

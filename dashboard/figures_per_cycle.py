@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from battery_analysis.errors import AnalysisError
 from dashboard.figures import PALETTES, axis_title, figure, theme
-from dashboard.quantities import AXES, Choice, points, readable
+from dashboard.quantities import AXES, Choice, Scale, points
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -49,50 +50,41 @@ def per_cycle(
             found += [(choice, points(life, choice, incomplete=incomplete))] if choice else []
         except AnalysisError as exc:
             reasons.append(str(exc))
-    along, x_unit = _scaled([table["x"] for _, table in found], first.axis_unit)
     traces: list[Mapping[str, Any]] = []
     layout: dict[str, Any] = {}
+    along = AXES[first.against]
     titles = [axis_title(choice.of.title, choice.unit) for choice in (first, second) if choice]
-    for place, (choice, table) in enumerate(found):
-        factor, unit = _scaled([table["y"]], choice.unit)
-        right = {"yaxis": "y2"} if choice is second and choice is not first else {}
-        titles[1 if right else 0] = axis_title(choice.of.title, unit)
-        for part in table.partition_by("direction", maintain_order=True):
-            traces.append(_points(part, choice, factor, unit, along, place) | right)
-        if chosen and not place:
-            traces.append(_rings(table, factor, along, chosen))
+    for choice, table in found:
+        scale = Scale.of(choice, [table], (beside for _, beside in found))
+        scaled, right = scale.applied(table), choice is not first
+        titles[1 if right else 0] = axis_title(choice.of.title, scale.unit)
+        along = axis_title(AXES[choice.against], scale.along_unit)
+        axis = {"yaxis": "y2"} if right else {}
+        traces += [_points(part, choice, scale, right=right) | axis for part in scaled.partition_by("direction")]
+        if chosen and not right:
+            traces.append(_rings(scaled, chosen))
     if len(titles) > 1:
         ticks = {"overlaying": "y", "side": "right", "tickmode": "auto", "showgrid": False, "zeroline": False}
         layout["yaxis2"] = {**ticks, "title": {"text": titles[1]}, "automargin": True}
-    drawn = figure(traces, x=axis_title(AXES[first.against], x_unit), y=titles[0], height=_HEIGHT, **layout)
+    drawn = figure(traces, x=along, y=titles[0], height=_HEIGHT, **layout)
     if not traces:
-        drawn.add_annotation(
-            text="<br>".join(_escaped(reasons)), showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5
-        )
+        said = "<br>".join(html.escape(each, quote=False) for each in reasons)
+        drawn.add_annotation(text=said, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     # A click is a choice, dragging looks closer: zooming must not be mistaken for either.
     drawn.update_layout(hovermode="closest", clickmode="event")
     return drawn, reasons
 
 
-def _escaped(texts: Sequence[str]) -> list[str]:
-    return [text.replace("&", "&amp;").replace("<", "&lt;") for text in texts]
-
-
-def _scaled(values: Sequence[pl.Series], unit: str) -> tuple[float, str]:
-    largest = [float(each.abs().cast(float).to_numpy().max()) for each in values if each.len()]
-    return readable(unit, max(largest, default=0.0))
-
-
-def _points(table: pl.DataFrame, choice: Choice, factor: float, unit: str, along: float, place: int) -> dict[str, Any]:
+def _points(table: pl.DataFrame, choice: Choice, scale: Scale, *, right: bool) -> dict[str, Any]:
     """Return a trace of points."""
     import polars as pl
 
     shown = table.gather_every(max(-(-table.height // MOST_POINTS), 1))
     direction = shown["direction"][0]
-    symbol = "diamond" if place else _SYMBOLS[direction]
+    symbol = "diamond" if right else _SYMBOLS[direction]
     whole = shown["complete"].fill_null(False).to_list()
     symbols = symbol if all(whole) else [symbol if each else f"{symbol}-open" for each in whole]
-    number = "cycle %{customdata[0]}" if choice.against == "cycle" else "%{x:.6g}, cycle %{customdata[0]}"
+    number = scale.place(choice) + ("" if choice.against == "cycle" else ", cycle %{customdata[0]}")
     several = len(choice.of.parts) > 1
     said = shown.select(
         "cycle_count",
@@ -108,15 +100,15 @@ def _points(table: pl.DataFrame, choice: Choice, factor: float, unit: str, along
         "type": "scatter",
         "mode": "markers",
         "name": f"{choice.of.title}, {direction}" if several else choice.of.title,
-        "x": (shown["x"] * along).to_numpy() if choice.axis_unit else shown["x"].to_numpy(),
-        "y": (shown["y"] * factor).to_numpy(),
+        "x": shown["x"].to_numpy(),
+        "y": shown["y"].to_numpy(),
         "customdata": said.rows(),
         "marker": {"size": 5, "symbol": symbols},
-        "hovertemplate": f"{number}%{{customdata[1]}}%{{customdata[2]}}<br>%{{y:.6g}} {unit}",
+        "hovertemplate": f"{number}%{{customdata[1]}}%{{customdata[2]}}<br>%{{y:.6g}} {scale.unit}",
     }
 
 
-def _rings(table: pl.DataFrame, factor: float, along: float, chosen: Mapping[int, str]) -> dict[str, Any]:
+def _rings(table: pl.DataFrame, chosen: Mapping[int, str]) -> dict[str, Any]:
     """Return rings around the points of chosen cycles."""
     import polars as pl
 
@@ -125,8 +117,8 @@ def _rings(table: pl.DataFrame, factor: float, along: float, chosen: Mapping[int
         "type": "scatter",
         "mode": "markers",
         "name": "chosen cycles",
-        "x": (marked["x"] * along).to_numpy(),
-        "y": (marked["y"] * factor).to_numpy(),
+        "x": marked["x"].to_numpy(),
+        "y": marked["y"].to_numpy(),
         "marker": {
             "size": 13,
             "symbol": "circle-open",

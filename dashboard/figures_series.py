@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 STRIP_HEIGHT = 190
 LEAST_HEIGHT = 420
 _GAP_PIXELS = 22
-_LABEL_PIXELS = 16
+_LABEL_PIXELS, _TILTED_PIXELS = 16, 52
+_SHORT = 6
 _FEW_POINTS = 150
 _MARK = "#868f9c"
 
@@ -73,12 +74,13 @@ def series_figure(strips: Sequence[Strip], view: View) -> go.Figure:
     layout = axes | {"xaxis": time, "hovermode": "x unified", "hoversubplots": "axis", "dragmode": "zoom"}
     drawn = figures.figure(traces, x=view.axis, y=axis_title(first.title, first.unit), height=height, **layout)
     several = len({name for strip in strips for name, _, _ in strip.curves}) > 1
-    above = _LABEL_PIXELS if view.marks else 0
+    tilted = any(len(text) > _SHORT for _, text in view.marks)
+    above = (_TILTED_PIXELS if tilted else _LABEL_PIXELS) if view.marks else 0
     return drawn.update_layout(
         showlegend=several,
         legend_y=1 + (above + 4) / height,
         margin_t=12 + above + 28 * several,
-        **_marks(view.marks),
+        **_marks(view.marks, tilted=tilted),
     )
 
 
@@ -132,11 +134,11 @@ def _traces(strips: Sequence[Strip]) -> Any:
             named.add(name)
 
 
-def _marks(marks: Sequence[tuple[Any, str]]) -> Mapping[str, Any]:
+def _marks(marks: Sequence[tuple[Any, str]], *, tilted: bool) -> Mapping[str, Any]:
     line = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     look = {"line": {"width": 1, "dash": "dot", "color": _MARK}}
     label = {"xref": "x", "yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "left", "showarrow": False}
-    small = {"font": {"size": 10}, "xshift": -4, "borderpad": 0}
+    small = {"font": {"size": 10}, "xshift": -4, "borderpad": 0, "textangle": -50 if tilted else 0}
     return {
         "shapes": [{**line, **look, "x0": place, "x1": place} for place, _ in marks],
         "annotations": [{**label, **small, "x": place, "text": text} for place, text in marks],

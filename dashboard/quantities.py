@@ -5,7 +5,6 @@ All is arithmetic on the cycle tables of ``Life``; figures and tables of several
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -331,33 +330,35 @@ def readable(unit: str, largest: float) -> tuple[float, str]:
     return 1.0, unit
 
 
-_RANGE = re.compile(r"(\d+)(?:[-–](\d+)(?::(\d+))?)?")
+@dataclass(frozen=True)
+class Scale:
+    """In which units, and so by which factors, quantities are drawn."""
+
+    factor: float
+    unit: str
+    along: float
+    along_unit: str
+
+    @classmethod
+    def of(cls, choice: Choice, tables: Iterable[pl.DataFrame], beside: Iterable[pl.DataFrame] = ()) -> Scale:
+        """Return the scale of tables of ``points``; those ``beside`` them share the axis below."""
+        own = list(tables)
+        factor, unit = readable(choice.unit, _largest(own, "y"))
+        along, along_unit = readable(choice.axis_unit, _largest([*own, *beside], "x"))
+        return cls(factor, unit, along, along_unit)
+
+    def applied(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return a table of ``points`` in these units; numbers of cycles stay whole."""
+        along = pl.col("x") if self.along == 1 else pl.col("x") * self.along
+        return table.with_columns(along, pl.col("y") * self.factor)
+
+    def place(self, choice: Choice) -> str:
+        """Return what a label says of the place along the axis, as plotly's templates do."""
+        counted = {"cycle": "cycle %{x}", "half": "half cycle %{x}", "full_cycles": "%{x:.6g} full cycles"}
+        return counted.get(choice.against, f"%{{x:.6g}} {self.along_unit}")
 
 
-def cycles_named(text: str | None, known: Iterable[int]) -> tuple[list[int], str | None]:
-    """Return the cycles that a person names, in order, and what is wrong with the text.
-
-    Args:
-        text: Numbers and ranges, which may have a step.
-        known: The cycles that there are; others are left out.
-
-    Example:
-        >>> cycles_named("1, 5-8, 10-30:10", range(1, 25))
-        ([1, 5, 6, 7, 8, 10, 20], None)
-        >>> cycles_named("first", range(3))
-        ([], "cycles: numbers and ranges such as 1, 5-8, 10-100:10 wanted, got 'first'")
-    """
-    there, named = set(known), set()
-    close = re.sub(r"\s*([-–:])\s*", r"\1", text or "")
-    for each in filter(None, re.split(r"[,;\s]+", close)):
-        found = _RANGE.fullmatch(each)
-        if not found:
-            return [], f"cycles: numbers and ranges such as 1, 5-8, 10-100:10 wanted, got {each!r}"
-        first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
-        named |= {cycle for cycle in there if first <= cycle <= last and (cycle - first) % max(step, 1) == 0}
-    return sorted(named), None
-
-
-def cycles_written(cycles: Iterable[int]) -> str:
-    """Return cycles as ``cycles_named`` reads them."""
-    return ", ".join(map(str, sorted(cycles)))
+def _largest(tables: Iterable[pl.DataFrame], name: str) -> float:
+    return max(
+        (float(each[name].cast(pl.Float64).abs().to_numpy().max()) for each in tables if each.height), default=0.0
+    )

@@ -12,6 +12,7 @@ from mongoengine import (
     EmbeddedDocumentListField,
     FloatField,
     IntField,
+    ListField,
     LongField,
     ObjectIdField,
     ReferenceField,
@@ -23,6 +24,15 @@ from battery_analysis.models.base import Note, StoredDocument
 
 CELL_TYPES = ("full", "half_positive", "half_negative", "symmetric")
 COMPONENTS = ("anode", "cathode", "separator", "electrolyte")
+
+
+SORTED = (
+    *("chemistry", "project", "manufacturer", "form_factor", "cell_type", "nominal_capacity_ah", "updated_at"),
+    *("aggregates.test_count", "aggregates.cycle_count", "aggregates.last_started_at"),
+    *("aggregates.mean_initial_capacity_ah", "aggregates.mean_final_capacity_ah"),
+    "aggregates.mean_capacity_retention",
+)
+"""What large tables of samples are sorted by without reading all of them."""
 
 
 class SampleAggregates(EmbeddedDocument):
@@ -78,12 +88,18 @@ class Sample(StoredDocument):
     metadata = DictField(help_text="Whatever else the lab keeps about it")
     notes_log = EmbeddedDocumentListField(Note)
     aggregates = EmbeddedDocumentField(SampleAggregates)
+    words = ListField(StringField(), help_text="Lower-case words of name, properties, tags and notes, for text search")
     default_dataset = ObjectIdField(help_text="Cell dataset to show first")
     created_in = ObjectIdField(help_text="The import job that made it, where none of the lab's people did")
 
     meta: ClassVar[dict[str, Any]] = {
         "collection": "samples",
-        "indexes": ["chemistry", "project", "tags", "parent", "-created_at"],
+        # What tables are sorted by stands before the name, which breaks ties in the same direction.
+        "indexes": [
+            *((field, "name") for field in SORTED),
+            *("words", "tags", "parent", *COMPONENTS),
+            "-created_at",
+        ],
     }
 
     def clean(self) -> None:

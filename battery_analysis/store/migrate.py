@@ -17,7 +17,7 @@ from pymongo.database import Database
 from battery_analysis.errors import StoreError
 from battery_analysis.models import DOCUMENTS, ImportedFile, RawDataFile, Sample, TestResult, now
 from battery_analysis.store.connection import Store
-from battery_analysis.store.words import search_words
+from battery_analysis.store.words import search_words, words_of_sample
 
 VERSION = 1
 """Counts up whenever a step is added that older databases need."""
@@ -175,6 +175,14 @@ def _words(data: Data) -> int:
     return _apply(data, TestResult, changes())
 
 
+def _sample_words(data: Data) -> int:
+    def changes() -> Iterator[Change]:
+        for sample in data[_collection(Sample)].find({"words": {"$exists": False}}, {"aggregates": 0}):
+            yield sample["_id"], {"$set": {"words": words_of_sample(Sample._from_son(sample))}}
+
+    return _apply(data, Sample, changes())
+
+
 def _indexes(data: Data) -> int:
     """Make the indexes that are missing and return how many those were."""
 
@@ -205,6 +213,7 @@ STEPS: tuple[Step, ...] = (
     Step("raw_files", "raw files without link to their test or sample", _raw_files),
     Step("created_in", "tests without the job that made them", _created_in),
     Step("words", "tests without words to search for", _words),
+    Step("sample_words", "samples without words to search for", _sample_words),
     Step("indexes", "indexes that were missing", _indexes),
 )
 """In this order: later steps read what earlier ones have filled."""

@@ -11,10 +11,11 @@ from bson import ObjectId
 from mongoengine import QuerySet
 
 from battery_analysis.errors import InvalidDocumentError, NotFoundError
-from battery_analysis.models import Sample
+from battery_analysis.models import Sample, StoredDocument
 from battery_analysis.models.sample import COMPONENTS
 from battery_analysis.store import samples
 from battery_analysis.store.access import visible
+from battery_analysis.store.words import words_of
 
 RELATIVES = ("parent", *COMPONENTS)
 """Fields that hold another sample."""
@@ -44,14 +45,13 @@ GROUPS = ("project", "chemistry", "parent", "manufacturer", "form_factor", "cell
 
 MOST_GROUPS = 500
 
-_SEARCHED = ("name", "description", "chemistry", "manufacturer", "form_factor", "project", "tags", "notes_log.text")
-
 
 @dataclass(frozen=True)
 class SampleQuery:
     """What to look for; filters that are left out let everything pass. Texts are compared exactly.
 
-    ``text`` finds samples that hold each of its words somewhere in names, descriptions, properties, tags or notes.
+    ``text`` finds samples that have, for each of its words, a word that begins with it, in names, properties, tags,
+    notes or what the lab added.
     """
 
     text: str | None = None
@@ -92,9 +92,8 @@ def matching(query: SampleQuery) -> QuerySet:
     same = ("project", "chemistry", "manufacturer", "form_factor", "cell_type")
     conditions: list[Mapping[str, Any]] = [{name: value} for name in same if (value := getattr(query, name))]
     conditions += [{"tags": tag} for tag in query.tags]
-    for word in (query.text or "").split():
-        holds = {"$regex": re.escape(word), "$options": "i"}
-        conditions.append({"$or": [{field: holds} for field in _SEARCHED]})
+    # As text: a compiled pattern carries the Unicode flag, with which the server cannot use an index.
+    conditions += [{"words": {"$regex": f"^{re.escape(word)}"}} for word in words_of(query.text or "")]
     if query.parent:
         conditions.append({"parent": _id_of(query.parent)})
     if query.part:
@@ -115,7 +114,8 @@ def rows(query: SampleQuery) -> Iterator[dict[str, Any]]:
     backwards, key = query.sort.startswith("-"), query.sort.removeprefix("-")
     if key not in SORTS:
         raise InvalidDocumentError(f"sort: one of {', '.join(SORTS)} wanted, got {query.sort!r}")
-    order = [f"{'-' if backwards else '+'}{SORTS[key]}", *(["name"] if key != "name" else [])]
+    sign = "-" if backwards else "+"
+    order = dict.fromkeys([f"{sign}{SORTS[key]}", f"{sign}name"])  # an index serves both in the same direction
     found = matching(query).order_by(*order).skip(query.skip)
     found = found.limit(query.limit) if query.limit is not None else found
     shown = ("name", *PROPERTIES, *RELATIVES, "tags", "metadata", "updated_at", "created_at")
@@ -171,8 +171,8 @@ def lacking(query: SampleQuery, fields: Sequence[str]) -> tuple[dict[str, int], 
     return {field: counted.get(f"field{place}", 0) for place, field in enumerate(fields)}, counted.get("samples", 0)
 
 
-def metadata_keys(most: int = 100) -> list[str]:
-    """Return the keys that the metadata of samples have, the most frequent first."""
+def metadata_keys(document: type[StoredDocument] = Sample, most: int = 100) -> list[str]:
+    """Return the keys that the metadata of samples, or other documents, have, the most frequent first."""
     pipeline: list[dict[str, Any]] = [
         {"$project": {"entry": {"$objectToArray": {"$ifNull": ["$metadata", {}]}}}},
         {"$unwind": "$entry"},
@@ -180,7 +180,7 @@ def metadata_keys(most: int = 100) -> list[str]:
         {"$sort": {"samples": -1, "_id": 1}},
         {"$limit": most},
     ]
-    return [row["_id"] for row in visible(Sample).aggregate(pipeline)]
+    return [row["_id"] for row in visible(document).aggregate(pipeline)]
 
 
 def checked_field(name: str) -> str:

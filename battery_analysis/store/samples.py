@@ -18,11 +18,22 @@ from battery_analysis.store import history, tests
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.raw_files import Labels
+from battery_analysis.store.words import words_of, words_of_sample
 
 TRIES = 20
 
 _NOT_BY_HAND = frozenset(
-    {"id", "created_at", "updated_at", "created_by", "created_in", "aggregates", "notes_log", "default_dataset"}
+    {
+        "id",
+        "created_at",
+        "updated_at",
+        "created_by",
+        "created_in",
+        "aggregates",
+        "notes_log",
+        "default_dataset",
+        "words",
+    }
 )
 EDITABLE: tuple[str, ...] = tuple(name for name in Sample._fields_ordered if name not in _NOT_BY_HAND)
 
@@ -100,7 +111,7 @@ def get_or_create(name: str, labels: Labels | None = None) -> Sample:
 def _new(name: str, labels: Labels) -> Sample:
     """Return a sample that has all of its labels from the moment it is made: later changes are those of others."""
     moment = now()
-    return Sample(
+    sample = Sample(
         name=name,
         created_at=moment,
         updated_at=moment,
@@ -109,6 +120,8 @@ def _new(name: str, labels: Labels) -> Sample:
         tags=list(dict.fromkeys(labels.tags)),
         metadata=_said(labels),
     )
+    sample.words = words_of_sample(sample)
+    return sample
 
 
 def _said(labels: Labels) -> dict[str, Any]:
@@ -121,7 +134,8 @@ def _label(sample: Sample, labels: Labels) -> None:
     said = _said(labels)
     if said.keys() <= sample.metadata.keys() and set(labels.tags) <= set(sample.tags):
         return
-    tags = {"$addToSet": {"tags": {"$each": list(labels.tags)}}}
+    words = {word for text in (*labels.tags, *map(str, said.values())) for word in words_of(text)}
+    tags = {"$addToSet": {"tags": {"$each": list(labels.tags)}, "words": {"$each": sorted(words)}}}
     for _ in range(TRIES):
         known: Any = visible(Sample).filter(id=sample.id).only("metadata").as_pymongo().first() or {}
         metadata = {**said, **known.get("metadata", {})}
@@ -169,6 +183,7 @@ def with_fields(sample: Sample, values: Mapping[str, Any]) -> Sample:
     """
     for key, value in values.items():
         _set_field(sample, key, value)
+    sample.words = words_of_sample(sample)
     checked(sample)
     return sample
 
@@ -195,6 +210,7 @@ def add_note(name: str, text: str, author: str | None = None) -> Sample:
     sample = by_name(name)
     sample.notes_log.append(Note(text=text.strip() or None, author=author))
     sample.updated_at = now()
+    sample.words = words_of_sample(sample)
     checked(sample)
     sample.save(validate=False)
     return sample

@@ -13,7 +13,7 @@ from mongoengine import QuerySet
 from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.models import Sample, TestResult
 from battery_analysis.store.access import visible
-from battery_analysis.store.sample_search import AGGREGATES, PROPERTIES, RELATIVES
+from battery_analysis.store.sample_search import AGGREGATES, PROPERTIES, RELATIVES, metadata_keys
 from battery_analysis.store.samples import NUMBERS
 
 Subject = Literal["sample", "test"]
@@ -37,8 +37,8 @@ WITHOUT_VALUE = frozenset({"known", "empty"})
 
 _OF_KIND: Mapping[Kind, tuple[str, ...]] = {
     "text": ("is", "not", "has", "begins", "known", "empty"),
-    "number": ("is", "lt", "le", "gt", "ge", "known", "empty"),
-    "day": ("is", "lt", "le", "gt", "ge", "known", "empty"),
+    "number": ("lt", "le", "gt", "ge", "is", "known", "empty"),
+    "day": ("lt", "le", "gt", "ge", "is", "known", "empty"),
     "any": tuple(OPERATORS),
     "sample": ("is", "not", "known", "empty"),
     "yes": ("is", "known", "empty"),
@@ -187,6 +187,11 @@ def kind_of(subject: Subject, field: str) -> Kind:
 def properties(subject: Subject) -> list[str]:
     """Return the properties of samples or of tests, without what people added."""
     return list(_KINDS[subject])
+
+
+def added_keys(subject: Subject, most: int = 100) -> list[str]:
+    """Return the keys of what people added to samples or tests, the most frequent first."""
+    return metadata_keys(Sample if subject == "sample" else TestResult, most)
 
 
 def values(subject: Subject, field: str, most: int = 100) -> list[str]:

@@ -1,4 +1,4 @@
-"""The words by which a text search finds a test."""
+"""The words by which a text search finds a test or a sample."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from bson import ObjectId
 
-from battery_analysis.models import TestResult
+from battery_analysis.models import Sample, TestResult
 from battery_analysis.store.access import visible
 
 TRIES = 20
 
 _NAMED = ("name", "sample_name", "cell_code", "tester", "device", "technique", "protocol", "operator", "comment")
+_NAMED_OF_SAMPLE = ("name", "description", "chemistry", "manufacturer", "form_factor", "cell_type", "project")
 _ADDED = ("revision", "tags", "notes_log")
 
 
@@ -22,6 +23,17 @@ def search_words(test: TestResult) -> list[str]:
         *(getattr(test, name) for name in _NAMED),
         *test.tags,
         *(note.text for note in test.notes_log),
+    )
+    return sorted({word for text in texts if text for word in words_of(text)})
+
+
+def words_of_sample(sample: Sample) -> list[str]:
+    """Return the lower-case words by which a text search finds a sample."""
+    texts: Iterable[str | None] = (
+        *(getattr(sample, name) for name in _NAMED_OF_SAMPLE),
+        *sample.tags,
+        *(note.text for note in sample.notes_log),
+        *(str(value) for value in sample.metadata.values()),
     )
     return sorted({word for text in texts if text for word in words_of(text)})
 

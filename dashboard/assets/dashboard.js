@@ -84,6 +84,25 @@
     return templates[theme];
   }
 
+  // Colours that traces were given one by one: those of the other theme's palette become those of this one.
+  async function recoloured(data, theme) {
+    const from = (await template(theme === "light" ? "dark" : "light")).layout.colorway;
+    const to = (await template(theme)).layout.colorway;
+    const swap = (colour) => {
+      const place = from.findIndex((each) => each.toLowerCase() === String(colour).toLowerCase());
+      return place < 0 ? colour : to[place];
+    };
+    const paint = (part) => {
+      const painted = { ...part };
+      for (const name of ["color", "fillcolor"]) {
+        if (name in painted) painted[name] = Array.isArray(painted[name]) ? painted[name].map(swap) : swap(painted[name]);
+      }
+      for (const name of ["line", "marker", "error_y"]) if (painted[name]) painted[name] = paint(painted[name]);
+      return painted;
+    };
+    return data.map(paint);
+  }
+
   same.dashboard.saveImage = async (_, title) => {
     const [clicked] = same.callback_context.triggered;
     const id = clicked && clicked.value ? same.callback_context.triggered_id : null;
@@ -91,7 +110,7 @@
     const key = JSON.stringify({ figure: id.figure, type: "figure" });
     const plot = document.getElementById(key).querySelector(".js-plotly-plot");
     const white = { template: await template("light"), paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff" };
-    const drawn = { data: plot.data, layout: { ...plot.layout, ...white } };
+    const drawn = { data: await recoloured(plot.data, "light"), layout: { ...plot.layout, ...white } };
     const { width, height } = plot.getBoundingClientRect();
     await window.Plotly.downloadImage(drawn, { format: id.form, filename: title, width, height, scale: 2 });
     return same.no_update;
@@ -149,7 +168,8 @@
 
   document.addEventListener("themechange", async (change) => {
     for (const figure of document.querySelectorAll(".js-plotly-plot")) {
-      window.Plotly.relayout(figure, { template: await template(change.detail) });
+      const data = await recoloured(figure.data, change.detail);
+      window.Plotly.react(figure, data, { ...figure.layout, template: await template(change.detail) });
     }
   });
 

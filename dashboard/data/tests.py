@@ -16,7 +16,7 @@ from battery_analysis.store.access import by_id, visible
 from dashboard import links
 from dashboard.data import asked, store
 
-MOST_COUNTED = 10_000
+MOST_COUNTED = 5_000
 """Of more tests that fit nobody wants the number, and to count them takes longer than to show some."""
 
 TYPES = TEST_TYPES

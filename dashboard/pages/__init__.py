@@ -25,6 +25,7 @@ from dashboard.pages import (
     series,
     test,
     tests,
+    traits,
     watchers,
 )
 
@@ -60,6 +61,7 @@ PAGES = cast(
         tests,
         cell,
         raw_files,
+        traits,
         missing,
         flags,
         cycles,

@@ -62,10 +62,10 @@ def body(code: str) -> list[Component]:
             ),
             line,
             said,
+            cards.tests(shown),
             parts.grid(
                 html.Div(
                     [
-                        cards.tests(shown),
                         cards.quality(shown),
                         cards.dataset(shown),
                         cards.downloads(),

@@ -10,12 +10,13 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError, NotFoundError
 from dashboard import figures, figures_curves, links, parts, pickers, views
+from dashboard.cycle_numbers import cycles_named, cycles_written
 from dashboard.data import lives
 from dashboard.data.lives import Life
 from dashboard.figures_curves import DIRECTIONS, MOST_NAMED, SIGNALS
 from dashboard.figures_per_cycle import colours, per_cycle
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, cycles_named, cycles_written
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice
 
 PATH = "/cycles"
 TITLE = "Cycles"
@@ -54,9 +55,7 @@ def layout(**query: Given) -> Component:
         parts.switch(_id("incomplete"), "Incomplete cycles", on=given.get("incomplete") == "yes"),
     )
     within = (
-        parts.text_input(
-            _id("cycles"), "Chosen cycles", given.get("cycles"), placeholder="1, 50, 100-200:20; or click points"
-        ),
+        parts.text_input(_id("cycles"), "Chosen cycles", given.get("cycles"), placeholder="1, 50, 100-200:20"),
         parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Charge and discharge"),
         parts.select(_id("signal"), "Signal over time", SIGNALS, given.get("signal")),
         parts.button("Choose first, middle and last", "cycles-some"),
@@ -70,12 +69,15 @@ def layout(**query: Given) -> Component:
         parts.toolbar(*within),
         html.Div(id="cycles-curves-note", role="status"),
         html.Div(
-            parts.grid(
-                figures.figure_card("cycle-voltage", "Voltage over charge", height=340),
-                figures.figure_card("cycle-dqdv", "dQ/dV", height=340),
-                figures.figure_card("cycle-time", "Over time", height=340, wide=True),
-            ),
+            [
+                parts.grid(
+                    figures.figure_card("cycle-voltage", "Voltage over charge", height=340),
+                    figures.figure_card("cycle-dqdv", "dQ/dV", height=340),
+                ),
+                figures.figure_card("cycle-time", "Over time", height=340),
+            ],
             id="cycles-curves",
+            className="page",
             hidden=True,
         ),
         actions=[views.menu(PATH)],
@@ -161,6 +163,8 @@ def draw_curves(
     if isinstance(life, str):
         return _nothing(parts.note(life, tone="warning"))
     cycles, wrong = cycles_named(chosen, life.cycles["cycle_count"])
+    if not life.cycles.height:
+        return _nothing(parts.note(f"{life.name} has no cycles."))
     if not cycles:
         how = "Click points above, or write cycle numbers, to see what happens within these cycles."
         return _nothing(parts.note(wrong or how, tone="warning" if wrong else "plain"))

@@ -9,12 +9,12 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError, NotFoundError
 from dashboard import figures, links, parts, pickers, views
+from dashboard.cycle_numbers import cycles_named, cycles_written
 from dashboard.data import differential, lives
 from dashboard.data.lives import Life
 from dashboard.figures_per_cycle import colours
 from dashboard.links import Given
 from dashboard.pages import differential_shown as shown
-from dashboard.quantities import cycles_named, cycles_written
 
 PATH = "/differential"
 TITLE = "dQ/dV"
@@ -59,7 +59,7 @@ def layout(**query: Given) -> Component:
     )
     curves = parts.toolbar(
         parts.select(_id("kind"), "Curve", KINDS, kind),
-        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Charge and discharge"),
+        parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Both"),
         parts.select(_id("smoother"), "Smoother", SMOOTHERS, given.get("smoother")),
         _number("step", _STEP[kind], number["step"]),
         _number("width", _WIDTH[kind], number["width"]),

@@ -208,7 +208,7 @@ def files_card(sample: Sample) -> Component:
             html.Span("or drop them here", className="hint"),
             html.Span(role="status"),
         ],
-        className="drop",
+        className="file-drop",
         **{"data-upload": "/attachments", "data-sample": sample.name, "data-done": "sample-files-stale"},
     )
     shown = html.Div(files(sample), id="sample-files")

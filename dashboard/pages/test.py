@@ -49,6 +49,7 @@ def layout(test_id: str, **_: Any) -> Component:
     if cycles.height:
         drawn.append(figures.figure_card("capacity", "Capacity by cycle", capacity_by_cycle(cycles), height=320))
     table = grid.server_grid("test-cycles", CYCLES, height="420px") if cycles.height else None
+    flags = dcc.Link("Flags", href=links.href("/flags", test=test_id), className="button plain")
     return parts.page(
         test.name,
         cards.numbers(test),
@@ -61,7 +62,7 @@ def layout(test_id: str, **_: Any) -> Component:
         parts.grid(cards.columns(test), cards.header(test)),
         dcc.Input(id="test-id", type="hidden", value=test_id),
         subtitle=cards.subtitle(test),
-        actions=[dcc.Link("Flags", href=links.href("/flags", test=test_id), className="button plain")],
+        actions=[*cards.elsewhere(test), flags],
     )
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -28,22 +29,28 @@ def test_from_an_empty_home_to_tests_and_commands_that_work(tmp_path: Path) -> N
         done = run([*here, "demo"])
         assert (done.returncode, done.stderr) == (0, "")
         table, commands = done.stdout.split("\nType next:\n")
+        *_, said = table.strip().splitlines()
+        with urlopen(said.removeprefix("dashboard: "), timeout=20) as answer:
+            assert b"battery-analysis" in answer.read()
         assert "13 created, 1 failed, 1 skipped, 2 updated" in table
         assert "NC051" in table.rsplit("retention", 1)[1]
         pasted = {command: run(command) for command in commands.splitlines() if "import" not in command}
+        assert next(each.stdout for command, each in pasted.items() if "--stop" in command) == "stopped\n"
         assert {command: each.stderr for command, each in pasted.items() if each.returncode} == {}
         [saved] = [path for path in home.iterdir() if path.is_file()]
         assert saved.stat().st_size > 0
         again = run(next(command for command in commands.splitlines() if "import" in command))
         assert "1 failed, 1 skipped, 15 unchanged" in again.stdout
+        assert run([*here, "dashboard", "--stop"]).stdout == "no dashboard was running in the background\n"
     finally:
+        run([*here, "dashboard", "--stop"])
         run([*here, "db", "stop"])
 
 
 def test_own_files_are_imported_instead_and_their_tests_shown(cli: Cli, lab: Path) -> None:
     cli.ok("import", lab / "AB12_ageing.csv")
     (lab / "rate" / "GH78.csv").write_text(arbin_csv(7))
-    done = cli("demo", lab / "rate")
+    done = cli("demo", lab / "rate", "--no-dashboard")
     assert done.status == 0
     assert "AB12" not in done.out.split("\n\n")[1]
     assert {"GH78", "CD34"} <= set(done.out.split())

@@ -80,7 +80,7 @@ def lab_in(uri: str, data_dir: Path) -> Iterator[Lab]:
     name = f"dashboard_{uuid.uuid4().hex[:8]}"
     where = ("--db-uri", uri, "--db-name", name)
     environment = {**os.environ, "BATTERY_DATA_DIR": str(data_dir), "BATTERY_WORKERS": "2", "PYTHONPATH": str(ROOT)}
-    demo = [sys.executable, "-m", "cli.main", "demo", *where]
+    demo = [sys.executable, "-m", "cli.main", "demo", "--no-dashboard", *where]
     subprocess.run(demo, cwd=ROOT, env=environment, check=True, capture_output=True)
     with serving(environment, *where) as url:
         yield Lab(url, uri, name, data_dir, {"test_id": _a_test(uri, name)})

@@ -58,7 +58,8 @@ def test_times_that_are_missing_come_from_the_id_and_those_that_are_there_stay(s
             {"_id": "by hand", "name": "id without a time"},
         ]
     )
-    assert changes(store) == {**NOTHING, "times": 3}
+    assert changes(store) == {**NOTHING, "times": 3, "sample_words": 4}
+    assert samples.find_one({"words": "neither"})["name"] == "neither"
     found = {each["name"]: (each.get("created_at"), each.get("updated_at")) for each in samples.find()}
     seventh = MADE.replace(second=7)
     assert found == {

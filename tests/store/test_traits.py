@@ -74,7 +74,7 @@ def test_conditions_of_both_kinds_join(store: Store) -> None:
     ("text", "message"),
     [
         ("sample.area_cm2|gt|wide", "area_cm2: a number is wanted, got 'wide'"),
-        ("sample.area_cm2|has|1", "area_cm2: one of is, lt, le, gt, ge, known, empty wanted, got 'has'"),
+        ("sample.area_cm2|has|1", "area_cm2: one of lt, le, gt, ge, is, known, empty wanted, got 'has'"),
         ("sample.colour|is|red", "no property 'colour' of a sample"),
         ("test.started_at|is|May", "a day is wanted, YYYY-MM-DD, got 'May'"),
         ("test.tester|is| ", "tester is: a value is wanted"),
