@@ -62,6 +62,7 @@ def test_spectra_of_a_test_are_chosen_in_the_address(visit: Callable[[str], Tab]
     tab.keyboard.press("Escape")
     tab.get_by_label("Spectra of each test").fill("2")
     tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1", timeout=30_000)
+    tab.wait_for_url("**numbers=2**")
     tab.reload()
     tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1", timeout=30_000)
     assert "2 of 2" in tab.get_by_role("region", name="Spectra").inner_text()

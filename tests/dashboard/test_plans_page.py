@@ -21,14 +21,14 @@ def test_a_plan_is_made_from_factors_filled_by_hand_exported_and_removed(visit: 
     tab.wait_for_timeout(500)
     tab.get_by_role("button", name="Make the plan").click()
     tab.get_by_role("heading", name="formats", level=1).wait_for()
-    assert "plan=formats" in tab.url
+    tab.wait_for_url("**plan=formats")
     assert tab.locator(".stat", has_text="Cells with tests").locator(".stat-value").inner_text() == "2 of 4"
 
     tab.get_by_label("Shown").select_option("Gaps: cells without tests")
     gaps = tab.get_by_role("region", name="Gaps: cells without tests")
     gaps.wait_for()
     assert gaps.locator("tbody tr").count() == 2
-    assert "cells=open" in tab.url
+    tab.wait_for_url("**cells=open**")
 
     tab.locator("summary", has_text="Assign a sample").click()
     tab.get_by_label("Sample", exact=True).fill("ZN031")
