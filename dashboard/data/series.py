@@ -14,7 +14,7 @@ from battery_analysis import columns as canonical
 from battery_analysis.analysis.records import FloatArray
 from battery_analysis.errors import BatteryAnalysisError, NotFoundError
 from battery_analysis.models import TestResult
-from battery_analysis.store import frames, windows
+from battery_analysis.store import frames, search, windows
 from battery_analysis.store.access import object_id, visible
 from battery_analysis.store.parcel import CYCLE_COLUMN
 from battery_analysis.writing import for_text
@@ -71,6 +71,12 @@ def some(test_ids: Sequence[str]) -> list[Test]:
     if missing:
         raise NotFoundError(f"no test has the id {', '.join(missing)}")
     return [found[each] for each in ids]
+
+
+@asked
+def of_cell(code: str, most: int) -> list[str]:
+    """Return the ids of the first tests of a cell, in order of time."""
+    return [str(each.id) for each in search.search(search.Query(cell=code, sort="started", limit=most))]
 
 
 def signals(tests: Sequence[Test]) -> dict[str, Signal]:

@@ -177,3 +177,20 @@ def test_lines_follow_a_switch_of_the_theme(visit: Callable[[str], Tab], lab: La
     drawn(tab, "plot.data.length === 2")
     tab.get_by_role("button", name="Dark theme").click()
     drawn(tab, f"plot.data[0].line.color === '{PALETTES['dark'][0]}'")
+
+
+def test_a_cell_brings_all_its_tests_in_their_order_in_time(visit: Callable[[str], Tab]) -> None:
+    tab = visit("/series?cell=LG012")
+    drawn(tab, "new Set(plot.data.map(trace => trace.name)).size === 2")
+    assert tab.evaluate(f"[...new Set({PLOT}.data.map(trace => trace.name))].map(name => name.split('_')[1])") == [
+        "rate",
+        "ageing",
+    ]
+    assert tab.evaluate(f"{PLOT}.layout.xaxis.title.text") == "Date and time (UTC)"
+
+
+def test_the_page_of_a_test_leads_to_its_records(visit: Callable[[str], Tab], lab: Lab) -> None:
+    tab = visit(f"/test/{lab.named['test_id']}")
+    tab.locator("main").get_by_role("link", name="Time series").click()
+    drawn(tab, "plot.data.length === 2")
+    assert lab.named["test_id"] in tab.url
