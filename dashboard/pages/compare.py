@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid as dag
@@ -291,7 +292,7 @@ def draw_matrix(cells: list[str] | None, tests: list[str] | None, measure: str |
 def choose_pair(click: Mapping[str, Any] | None) -> tuple[Any, Any]:
     """Take the pair of the square that was clicked."""
     points = (click or {}).get("points") or ()
-    return (points[0]["x"], points[0]["y"]) if points else (no_update, no_update)
+    return (unescape(points[0]["x"]), unescape(points[0]["y"])) if points else (no_update, no_update)
 
 
 def draw_pair(

@@ -59,6 +59,17 @@ def test_each_line_is_a_life_in_the_colour_of_its_group() -> None:
     assert missing == []
 
 
+def test_names_are_never_read_as_tags() -> None:
+    lives = [life("<a href='https://evil.example'>A</a>", [1.0, 0.9], binder="<b>PVDF</b>"), LIVES[0]]
+    looks = Looks(lives, "binder", "")
+    lines, _ = overlay(lives, looks, Choice())
+    box, _ = boxes(lives, looks, "capacity_retention")
+    assert lines.data[0].name == "&lt;b&gt;PVDF&lt;/b&gt;"
+    assert lines.data[0].meta[0].startswith("&lt;a href")
+    assert "&lt;b&gt;PVDF&lt;/b&gt;" in [trace.name for trace in box.data]
+    assert "<" not in str(lines.to_plotly_json()["data"]).replace("<br>", "").replace("<extra></extra>", "")
+
+
 def test_a_mean_counts_only_the_lives_that_reach_so_far() -> None:
     drawn, _ = overlay(LIVES[:2], Looks(LIVES[:2], "binder", ""), Choice(), spread="range")
     mean = drawn.data[-1]
