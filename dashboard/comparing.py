@@ -32,12 +32,12 @@ FEATURES: Mapping[str, tuple[str, str, float]] = {
     "fade_per_cycle": ("Fade per cycle", "%", 100),
     "cycle_life": ("Cycles to 80 %", "", 1),
     "cycles": ("Cycles", "", 1),
-    "coulombic_efficiency": ("Mean coulombic efficiency", "%", 100),
-    "energy_efficiency": ("Mean energy efficiency", "%", 100),
+    "mean_coulombic_efficiency": ("Mean coulombic efficiency", "%", 100),
+    "mean_energy_efficiency": ("Mean energy efficiency", "%", 100),
     "mean_discharge_voltage_volt": ("Mean discharge voltage", "V", 1),
     "discharge_voltage_slope_volt_per_cycle": ("Discharge voltage per cycle", "mV", 1e3),
     "cv_share": ("Constant-voltage share of the charge", "%", 100),
-    "internal_resistance_ohm": ("Internal resistance", "Ω", 1),
+    "median_internal_resistance_ohm": ("Median internal resistance", "Ω", 1),
     "resistance_growth": ("Resistance, last to first", "%", 100),
 }
 """Title, unit and factor of the numbers that ``summed_up`` gives; see ``analysis.features.cell_features``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,11 @@ MATRIX_HEIGHT = 640
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 _HEIGHT = 460
+
+
+def plain(text: str) -> str:
+    """Return a name so that plotly, which reads tags in texts, shows it as it is."""
+    return html.escape(text, quote=False)
 
 
 class Looks:
@@ -63,7 +69,7 @@ class Looks:
 
     def named(self, place: int) -> str:
         """Return what a legend calls a life."""
-        return self.groups[place] if self.lines is None else f"{self.groups[place]}, {self.lines[place]}"
+        return plain(self.groups[place] if self.lines is None else f"{self.groups[place]}, {self.lines[place]}")
 
 
 def overlay(
@@ -122,7 +128,7 @@ def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, choice: Choi
             "width": 1.5,
         },
         "marker": {"size": 4},
-        "meta": [life.name],
+        "meta": [plain(life.name)],
         "hovertemplate": f"%{{meta[0]}}{half}<br>{scale.place(choice)}: %{{y:.6g}} {scale.unit}<extra></extra>",
     }
 
@@ -206,10 +212,10 @@ def boxes(lives: Sequence[Life], looks: Looks, feature: str) -> tuple[go.Figure,
         traces.append(
             {
                 "type": "box",
-                "name": group,
-                "x": [group] * len(own),
+                "name": plain(group),
+                "x": [plain(group)] * len(own),
                 "y": [factor * (values[place] or 0.0) for place in own],
-                "customdata": [[lives[place].name] for place in own],
+                "customdata": [[plain(lives[place].name)] for place in own],
                 "boxpoints": "all",
                 "pointpos": 0,
                 "jitter": 0.4,
@@ -232,8 +238,8 @@ def correlation_matrix(names: Sequence[str], square: Sequence[Sequence[float | N
     texts = [["" if each is None else f"{each:.2f}" for each in row] for row in square]
     heat = {
         "type": "heatmap",
-        "x": list(names),
-        "y": list(names),
+        "x": list(map(plain, names)),
+        "y": list(map(plain, names)),
         "z": [list(row) for row in square],
         "text": texts,
         "texttemplate": "%{text}" if len(names) <= 16 else "",
@@ -278,14 +284,14 @@ def scatter(lives: Sequence[Life], looks: Looks, table: pl.DataFrame, x: str, y:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": group,
+                "name": plain(group),
                 "x": [table[x][place] for place in own],
                 "y": [table[y][place] for place in own],
-                "customdata": [[lives[place].name] for place in own],
+                "customdata": [[plain(lives[place].name)] for place in own],
                 "marker": {"color": looks.colour(group), "size": 9, "symbol": _SYMBOLS[number % len(_SYMBOLS)]},
                 "hovertemplate": "%{customdata[0]}<br>%{x:.6g}<br>%{y:.6g}<extra></extra>",
             }
         )
-    drawn = figure([trace for trace in traces if trace["x"]], x=x, y=y, height=360)
+    drawn = figure([trace for trace in traces if trace["x"]], x=plain(x), y=plain(y), height=360)
     drawn.update_layout(showlegend=1 < len(drawn.data) <= MOST_NAMED)
     return drawn

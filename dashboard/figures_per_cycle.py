@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,16 +68,11 @@ def per_cycle(
         layout["yaxis2"] = {**ticks, "title": {"text": titles[1]}, "automargin": True}
     drawn = figure(traces, x=along, y=titles[0], height=_HEIGHT, **layout)
     if not traces:
-        drawn.add_annotation(
-            text="<br>".join(_escaped(reasons)), showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5
-        )
+        said = "<br>".join(html.escape(each, quote=False) for each in reasons)
+        drawn.add_annotation(text=said, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     # A click is a choice, dragging looks closer: zooming must not be mistaken for either.
     drawn.update_layout(hovermode="closest", clickmode="event")
     return drawn, reasons
-
-
-def _escaped(texts: Sequence[str]) -> list[str]:
-    return [text.replace("&", "&amp;").replace("<", "&lt;") for text in texts]
 
 
 def _points(table: pl.DataFrame, choice: Choice, scale: Scale, *, right: bool) -> dict[str, Any]:

@@ -57,6 +57,12 @@ def of_batch(batch_id: str) -> Look:
     return _begun(f"batch {batch_id}", lambda: _uploaded(batch), MOST)
 
 
+def forget_batch(batch_id: str) -> None:
+    """Forget the preview of an upload that was imported or removed: what is uploaded next may have the same names."""
+    with _lock:
+        _looks.pop(f"batch {batch_id}", None)
+
+
 def of_folder(path: Path, how: Asked, *, anew: bool = False) -> Look:
     """Return the preview of the first files of a folder or archive of the server; it is begun where it was not."""
     key = f"folder {path} {how}"

@@ -14,7 +14,7 @@ from battery_analysis import columns as canonical
 from battery_analysis.analysis.records import FloatArray
 from battery_analysis.errors import BatteryAnalysisError, NotFoundError
 from battery_analysis.models import TestResult
-from battery_analysis.store import frames, windows
+from battery_analysis.store import frames, search, windows
 from battery_analysis.store.access import object_id, visible
 from battery_analysis.store.parcel import CYCLE_COLUMN
 from battery_analysis.writing import for_text
@@ -71,6 +71,12 @@ def some(test_ids: Sequence[str]) -> list[Test]:
     if missing:
         raise NotFoundError(f"no test has the id {', '.join(missing)}")
     return [found[each] for each in ids]
+
+
+@asked
+def of_cell(code: str, most: int) -> list[str]:
+    """Return the ids of the first tests of a cell, in order of time."""
+    return [str(each.id) for each in search.search(search.Query(cell=code, sort="started", limit=most))]
 
 
 def signals(tests: Sequence[Test]) -> dict[str, Signal]:
@@ -217,13 +223,13 @@ def records(tests: Sequence[Test], names: Sequence[str], spans: Sequence[Span]) 
 
 
 def as_csv(parts: Iterator[pl.DataFrame]) -> Iterator[bytes]:
-    """Write records as CSV, some at a time."""
+    """Write records as CSV, some at a time; nothing where there are none."""
     for number, part in enumerate(parts):
         yield for_text(part).write_csv(include_header=number == 0).encode()
 
 
 def as_parquet(parts: Iterator[pl.DataFrame]) -> Iterator[bytes]:
-    """Write records as Parquet into a file without a name, and hand out its bytes."""
+    """Write records as Parquet into a file without a name, and hand out its bytes; nothing where there are none."""
     import pyarrow.parquet
 
     with tempfile.TemporaryFile() as file:
@@ -233,7 +239,7 @@ def as_parquet(parts: Iterator[pl.DataFrame]) -> Iterator[bytes]:
             writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema, compression="zstd")
             writer.write_table(table)
         if writer is None:
-            raise BatteryAnalysisError("there are no records in this window")
+            return
         writer.close()
         file.seek(0)
         while piece := file.read(1 << 20):

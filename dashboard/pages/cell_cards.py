@@ -26,6 +26,7 @@ def title(cell: Cell) -> Component:
     elsewhere = {
         "Cycles": links.href("/cycles", cell=cell.code),
         "Time series": links.href("/series", cell=cell.code),
+        "dQ/dV": links.href("/differential", cell=cell.code),
         "Compare": links.href("/compare", cell=cell.code),
         "Tests": links.href("/tests", cell=cell.code),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid as dag
@@ -36,7 +37,7 @@ MOST_ROWS = 14
 """Of the table; it scrolls to the others."""
 
 RETAINED_AT = "50, 100, 200, 500, 1000"
-ACROSS, UPWARDS = comparing.title_of("coulombic_efficiency"), comparing.title_of("capacity_retention")
+ACROSS, UPWARDS = comparing.title_of("mean_coulombic_efficiency"), comparing.title_of("capacity_retention")
 MEASURES = {"spearman_rho": "Spearman's rho", "pearson_r": "Pearson's r"}
 
 _ROW_HEIGHT, _HEAD_HEIGHT = 32, 56
@@ -109,7 +110,6 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
         ),
         dcc.Download(id="compare-download"),
         actions=[parts.menu("Export", *exports)],
-        wide=True,
     )
     box = figures.figure_card(
         "compare-boxes",
@@ -128,9 +128,8 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
         parts.select(_id("one"), "Across", [], given.get("one") or ACROSS),
         parts.select(_id("other"), "Upwards", [], given.get("other") or UPWARDS),
         height=figures_compare.MATRIX_HEIGHT,
-        wide=True,
     )
-    return [parts.grid(numbers, heat, pair, box)]
+    return [numbers, heat, parts.grid(pair, box)]
 
 
 def _groups(found: Sequence[Life]) -> dict[str, str]:
@@ -225,8 +224,8 @@ def retention_table(
         Column("capacity_retention", "Last", "%", kind="percent", sort="last"),
         Column("cycle_life", "Cycles to 80 %", kind="whole", sort="life", width=150),
         Column("fade", "Fade per cycle", "%", kind="number", sort="fade", width=150),
-        Column("coulombic_efficiency", "Mean CE", "%", kind="percent", sort="ce"),
-        Column("energy_efficiency", "Mean EE", "%", kind="percent", sort="ee"),
+        Column("mean_coulombic_efficiency", "Mean CE", "%", kind="percent", sort="ce"),
+        Column("mean_energy_efficiency", "Mean EE", "%", kind="percent", sort="ee"),
     ]
     rows = []
     for life, of in zip(found, comparing.grouped(found, group), strict=True):
@@ -293,7 +292,7 @@ def draw_matrix(cells: list[str] | None, tests: list[str] | None, measure: str |
 def choose_pair(click: Mapping[str, Any] | None) -> tuple[Any, Any]:
     """Take the pair of the square that was clicked."""
     points = (click or {}).get("points") or ()
-    return (points[0]["x"], points[0]["y"]) if points else (no_update, no_update)
+    return (unescape(points[0]["x"]), unescape(points[0]["y"])) if points else (no_update, no_update)
 
 
 def draw_pair(

@@ -55,9 +55,7 @@ def layout(**query: Given) -> Component:
         parts.switch(_id("incomplete"), "Incomplete cycles", on=given.get("incomplete") == "yes"),
     )
     within = (
-        parts.text_input(
-            _id("cycles"), "Chosen cycles", given.get("cycles"), placeholder="1, 50, 100-200:20; or click points"
-        ),
+        parts.text_input(_id("cycles"), "Chosen cycles", given.get("cycles"), placeholder="1, 50, 100-200:20"),
         parts.select(_id("half"), "Halves", DIRECTIONS, given.get("half"), every="Charge and discharge"),
         parts.select(_id("signal"), "Signal over time", SIGNALS, given.get("signal")),
         parts.button("Choose first, middle and last", "cycles-some"),
@@ -71,12 +69,15 @@ def layout(**query: Given) -> Component:
         parts.toolbar(*within),
         html.Div(id="cycles-curves-note", role="status"),
         html.Div(
-            parts.grid(
-                figures.figure_card("cycle-voltage", "Voltage over charge", height=340),
-                figures.figure_card("cycle-dqdv", "dQ/dV", height=340),
-                figures.figure_card("cycle-time", "Over time", height=340, wide=True),
-            ),
+            [
+                parts.grid(
+                    figures.figure_card("cycle-voltage", "Voltage over charge", height=340),
+                    figures.figure_card("cycle-dqdv", "dQ/dV", height=340),
+                ),
+                figures.figure_card("cycle-time", "Over time", height=340),
+            ],
             id="cycles-curves",
+            className="page",
             hidden=True,
         ),
         actions=[views.menu(PATH)],

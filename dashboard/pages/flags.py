@@ -95,7 +95,8 @@ def head(chosen: str | None) -> Component:
 def facts(flag_id: str) -> Component:
     """Return what is known of a flag, and what people said of it."""
     flag, test = flags.one(flag_id)
-    spans = ", ".join(f"{first:,} to {last:,}" for first, last in flag.records[:10])
+    # Counted from 1, as people do.
+    spans = ", ".join(f"{first + 1:,} to {last + 1:,}" for first, last in flag.records[:10])
     more = f" and {len(flag.records) - 10} more" if len(flag.records) > 10 else ""
     known: dict[str, parts.Children] = {
         "State": parts.badge(_STATES[flag.state], tone=_TONES.get(flag.state, "plain")),

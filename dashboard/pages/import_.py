@@ -163,6 +163,7 @@ def confirm(clicks: int | None, batch_id: str, values: Sequence[Any], samples: S
             if name and (form.is_nameless(found[path]) or _decided(found[path]) != name)
         }
         incoming.confirm(batch_id, how, changed)
+        previews.forget_batch(batch_id)
     except BatteryAnalysisError as exc:
         return parts.problem(exc), no_update
     return None, PATH
@@ -176,7 +177,9 @@ def remove(clicks: Sequence[int | None]) -> Any:
     """Remove an upload that nobody wants to import."""
     if not any(clicks):
         return no_update
-    incoming.spool().discard(ctx.triggered_id["batch"])
+    batch_id = ctx.triggered_id["batch"]
+    incoming.spool().discard(batch_id)
+    previews.forget_batch(batch_id)
     return links.href(PATH)
 
 

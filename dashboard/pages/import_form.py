@@ -143,7 +143,7 @@ def _cycles(rows: Sequence[Mapping[str, Any]]) -> Component | str:
         return "no cycles"
     columns = {name: heading for name, (heading, _) in _CYCLES.items() if name in rows[0]}
     shown = [{name: _number(row[name], name) for name in columns} for row in rows]
-    summary = html.Summary(f"the first {len(rows)}" if len(rows) > 1 else "the first")
+    summary = html.Summary(f"first {len(rows)} cycles" if len(rows) > 1 else "first cycle")
     return html.Details([summary, parts.table("First cycles", columns, shown)], className="more")
 
 

@@ -8,7 +8,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from battery_analysis.columns import BY_NAME
-from dashboard import history, parts
+from dashboard import history, links, parts
 from dashboard.data import tests
 
 if TYPE_CHECKING:
@@ -21,6 +21,18 @@ def subtitle(test: Test) -> list[Any]:
     """Return whose test it is and where it ran."""
     where = " ".join(filter(None, (test.tester, test.device, f"channel {test.channel}" if test.channel else None)))
     return [parts.sample_link(test.sample_name), " · cell ", parts.cell_link(test.cell_code), f" · {where}"]
+
+
+def elsewhere(test: Test) -> list[Component]:
+    """Return links to where else to look at it."""
+    pages = {"Time series": "/series"}
+    if test.cycle_count:
+        pages |= {"Cycles": "/cycles", "dQ/dV": "/differential"}
+    if "real_impedance_ohm" in test.columns:
+        pages["EIS"] = "/eis"
+    return [
+        dcc.Link(word, href=links.href(path, test=test.id), className="button plain") for word, path in pages.items()
+    ]
 
 
 def numbers(test: Test) -> Component:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from dashboard import figures, parts
+from dashboard import figures, live, parts
 from dashboard.data import lab
 from dashboard.pages import overview_cards as cards
 
@@ -87,19 +86,12 @@ def imports_figure(by_day: pl.DataFrame) -> go.Figure:
 
 def refresh(_: int, seen: str | None) -> Any:
     """Draw the state anew where it changed."""
-    return _if_changed(state(datetime.now(UTC)), seen)
+    return live.if_changed(state(datetime.now(UTC)), seen)
 
 
 def refresh_imports(_: int, seen: str | None) -> Any:
     """Draw the imports anew where they changed."""
-    return _if_changed(draw(), seen)
-
-
-def _if_changed(shown: Any, seen: str | None) -> tuple[Any, str]:
-    from plotly.io.json import to_json_plotly
-
-    digest = hashlib.sha256(to_json_plotly(shown).encode()).hexdigest()
-    return (no_update if digest == seen else shown), digest
+    return live.if_changed(draw(), seen)
 
 
 def register_callbacks(app: Dash) -> None:

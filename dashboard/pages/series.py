@@ -28,8 +28,10 @@ _FIGURE = "series"
 
 
 def layout(**query: Given) -> Component:
-    """Return the page with the tests, signals and window that the address holds."""
-    given = links.texts(query.get("test"))
+    """Return the page with the tests, or else the cell, and with signals and window that the address holds."""
+    cell = links.text(query.get("cell"))
+    given = links.texts(query.get("test")) or (series.of_cell(cell, MOST_TESTS) if cell else [])
+    usual = "date" if len(given) > 1 and cell else None
     found = series.some(given)
     if not found and not lives.tests(with_cycles=False):
         step = ["Import a folder: ", html.Code("battery-analysis import FOLDER")]
@@ -40,7 +42,7 @@ def layout(**query: Given) -> Component:
     controls = parts.toolbar(
         _wide(pickers.tests("series", given, label="Tests", with_cycles=False)),
         _signals(_options(known), asked),
-        parts.select(_id("axis"), "Axis", AXES, links.choice(query.get("axis"), tuple(AXES))),
+        parts.select(_id("axis"), "Axis", AXES, links.choice(query.get("axis") or usual, tuple(AXES))),
         parts.select(_id("marks"), "Marks", MARKS, links.choice(query.get("marks"), tuple(MARKS))),
         parts.text_input(_id("from"), "From", text(query.get("from")), placeholder="start"),
         parts.text_input(_id("to"), "To", text(query.get("to")), placeholder="end"),

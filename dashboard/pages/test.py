@@ -8,7 +8,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import figures, grid, history, parts
+from dashboard import figures, grid, history, links, parts
 from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
@@ -49,6 +49,7 @@ def layout(test_id: str, **_: Any) -> Component:
     if cycles.height:
         drawn.append(figures.figure_card("capacity", "Capacity by cycle", capacity_by_cycle(cycles), height=320))
     table = grid.server_grid("test-cycles", CYCLES, height="420px") if cycles.height else None
+    flags = dcc.Link("Flags", href=links.href("/flags", test=test_id), className="button plain")
     return parts.page(
         test.name,
         cards.numbers(test),
@@ -61,6 +62,7 @@ def layout(test_id: str, **_: Any) -> Component:
         parts.grid(cards.columns(test), cards.header(test)),
         dcc.Input(id="test-id", type="hidden", value=test_id),
         subtitle=cards.subtitle(test),
+        actions=[*cards.elsewhere(test), flags],
     )
 
 

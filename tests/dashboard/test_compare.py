@@ -59,6 +59,17 @@ def test_each_line_is_a_life_in_the_colour_of_its_group() -> None:
     assert missing == []
 
 
+def test_names_are_never_read_as_tags() -> None:
+    lives = [life("<a href='https://evil.example'>A</a>", [1.0, 0.9], binder="<b>PVDF</b>"), LIVES[0]]
+    looks = Looks(lives, "binder", "")
+    lines, _ = overlay(lives, looks, Choice())
+    box, _ = boxes(lives, looks, "capacity_retention")
+    assert lines.data[0].name == "&lt;b&gt;PVDF&lt;/b&gt;"
+    assert lines.data[0].meta[0].startswith("&lt;a href")
+    assert "&lt;b&gt;PVDF&lt;/b&gt;" in [trace.name for trace in box.data]
+    assert "<" not in str(lines.to_plotly_json()["data"]).replace("<br>", "").replace("<extra></extra>", "")
+
+
 def test_a_mean_counts_only_the_lives_that_reach_so_far() -> None:
     drawn, _ = overlay(LIVES[:2], Looks(LIVES[:2], "binder", ""), Choice(), spread="range")
     mean = drawn.data[-1]
@@ -124,36 +135,36 @@ def test_cells_are_chosen_by_typing_and_stand_in_the_address(visit: Callable[[st
     tab.get_by_text("Nothing is chosen yet.").wait_for()
     choose(tab, "Cells", "FE021", "FE022")
     tab.wait_for_url("**/compare?*cell=FE021&cell=FE022*")
-    tab.wait_for_function(f"() => {PLOT}[0].data?.length === 2")
+    tab.wait_for_function(f"() => {PLOT}[0]?.data?.length === 2")
     tab.get_by_label("Show").select_option("Mean, smallest to largest")
-    tab.wait_for_function(f"() => {PLOT}[0].data?.length === 3")
+    tab.wait_for_function(f"() => {PLOT}[0]?.data?.length === 3")
     tab.get_by_label("Divided by").select_option("Share of the nominal capacity")
-    tab.wait_for_function(f"() => {PLOT}[0].layout.yaxis?.title?.text === 'Discharge capacity / %'")
+    tab.wait_for_function(f"() => {PLOT}[0]?.layout?.yaxis?.title?.text === 'Discharge capacity / %'")
 
 
 def test_all_cells_of_a_project_are_compared_by_what_is_known_of_them(visit: Callable[[str], Tab]) -> None:
     tab = visit("/compare")
     tab.get_by_label("Add all cells of").select_option("Project: 2026-03 ageing")
-    tab.wait_for_function(f"() => {PLOT}[0].data?.length === 5")
+    tab.wait_for_function(f"() => {PLOT}[0]?.data?.length === 5")
     tab.get_by_label("Colour and group by").select_option("Chemistry")
-    tab.wait_for_function(f"() => {PLOT}[3].data?.length === 2")  # a box for each chemistry
-    tab.wait_for_function(f"() => new Set({PLOT}[0].data.map(trace => trace.line.color)).size === 2")
+    tab.wait_for_function(f"() => {PLOT}[3]?.data?.length === 2")  # a box for each chemistry
+    tab.wait_for_function(f"() => new Set({PLOT}[0]?.data?.map(trace => trace.line.color)).size === 2")
     tab.get_by_label("Retention at cycles").fill("20")
     tab.get_by_role("columnheader", name="At 20 / %").wait_for()
 
 
 def test_a_click_on_a_correlation_shows_the_two_numbers(visit: Callable[[str], Tab]) -> None:
     tab = visit("/compare?" + "&".join(f"cell={code}" for code in ("LG012", "LG013", "LG014", "FE021", "FE022")))
-    tab.wait_for_function(f"() => {PLOT}[1].data?.length === 1")
-    x, y = (f"{PLOT}[1]._fullLayout.{axis}" for axis in ("xaxis.d2p('Cycles')", "yaxis.d2p('Initial capacity / Ah')"))
+    tab.wait_for_function(f"() => {PLOT}[1]?.data?.length === 1")
+    x, y = (f"{PLOT}[1]?._fullLayout.{axis}" for axis in ("xaxis.d2p('Cycles')", "yaxis.d2p('Initial capacity / Ah')"))
     square = tab.evaluate(f"({{x: {x}, y: {y}}})")
     drawn = tab.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").first
     drawn.hover(position=square)
     tab.locator(".hoverlayer .hovertext").wait_for()
     drawn.click(position=square)
-    upwards = f"{PLOT}[2].layout.yaxis?.title?.text"
+    upwards = f"{PLOT}[2]?.layout?.yaxis?.title?.text"
     tab.wait_for_function(f"() => {upwards} === 'Initial capacity / Ah'")
-    assert tab.evaluate(f"{PLOT}[2].layout.xaxis?.title?.text") == "Cycles"
+    assert tab.evaluate(f"{PLOT}[2]?.layout?.xaxis?.title?.text") == "Cycles"
     tab.get_by_text("Pearson's r").last.wait_for()
 
 
@@ -166,7 +177,7 @@ def test_a_view_is_kept_found_again_and_removed(visit: Callable[[str], Tab]) -> 
     tab = visit("/compare")
     tab.get_by_text("Saved views").click()
     tab.get_by_role("link", name="<b>iron</b>").click()
-    tab.wait_for_function(f"() => {PLOT}[0]?.layout.yaxis?.title?.text === 'Energy efficiency / %'")
+    tab.wait_for_function(f"() => {PLOT}[0]?.layout?.yaxis?.title?.text === 'Energy efficiency / %'")
     tab.get_by_text("Saved views").click()
     tab.get_by_role("button", name="Remove the view <b>iron</b>").click()
     tab.get_by_text("No view of this page is saved yet.").wait_for()

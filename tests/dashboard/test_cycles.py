@@ -106,7 +106,7 @@ def test_a_click_on_a_point_shows_what_happens_within_that_cycle_and_another_hid
     cycle = chosen.input_value()
     tab.wait_for_url(f"**/cycles?*cycles={cycle}*")
     drawn = "number => document.querySelectorAll('.js-plotly-plot')[number].data.map(trace => trace.name)"
-    tab.wait_for_function("() => document.querySelectorAll('.js-plotly-plot')[1].data.length === 2")
+    tab.wait_for_function("() => document.querySelectorAll('.js-plotly-plot')[1]?.data?.length === 2")
     assert tab.evaluate(drawn, 1) == [f"cycle {cycle}"] * 2
     assert tab.evaluate(drawn, 3) == [f"cycle {cycle}"]
     point.click(force=True)
@@ -120,7 +120,8 @@ def test_every_control_changes_what_the_figures_say(visit: Callable[[str], Tab])
 
     def axis(number: int, name: str, said: str) -> None:
         tab.wait_for_function(
-            f"([number, name, said]) => {plot}[number]._fullLayout[name]?.title.text === said", arg=[number, name, said]
+            f"([number, name, said]) => {plot}[number]?._fullLayout?.[name]?.title.text === said",
+            arg=[number, name, said],
         )
 
     axis(0, "yaxis", "Discharge capacity / mAh")
@@ -137,14 +138,14 @@ def test_every_control_changes_what_the_figures_say(visit: Callable[[str], Tab])
     tab.get_by_label("Signal over time").select_option("Current")
     axis(3, "yaxis", "Current / A")
     tab.get_by_label("Halves").select_option("Discharge")
-    tab.wait_for_function(f"() => {plot}[1].data.length === 2")
+    tab.wait_for_function(f"() => {plot}[1]?.data.length === 2")
     tab.get_by_label("Chosen cycles").fill("fifth")
     tab.get_by_text("got 'fifth'").wait_for()
 
 
 def test_a_link_brings_back_cell_test_and_cycles(visit: Callable[[str], Tab]) -> None:
     tab = visit("/cycles?cell=NC051&cycles=2,3&y=mean_voltage&incomplete=yes")
-    names = "() => document.querySelectorAll('.js-plotly-plot')[0].data.map(trace => trace.name)"
+    names = "() => document.querySelectorAll('.js-plotly-plot')[0]?.data?.map(trace => trace.name)"
     tab.wait_for_function(f"() => ({names})().length > 1")
     assert tab.evaluate(names)[:1] == ["Mean voltage, charge"]
     assert tab.get_by_label("Incomplete cycles").is_checked()

@@ -62,7 +62,7 @@ def test_an_uploaded_file_is_looked_at_named_and_imported_and_downloads_identica
     uploaded(tab, tmp_path / name)
     row = tab.get_by_role("row", name=re.compile("from <b>the tester"))
     assert "arbin_csv" in row.inner_text()
-    row.get_by_text("the first 3").click()
+    row.get_by_text("first 3 cycles").click()
     assert row.get_by_role("row").count() == 4  # the heading, and three cycles
     tab.get_by_role("button", name="Import", exact=True).click()
     tab.get_by_text("Nothing says of which sample these files are").wait_for()

@@ -28,10 +28,20 @@ def share(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(lab: Lab, share: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def many(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the server with so many tests that their import takes its time."""
+    folder = tmp_path_factory.mktemp("many")
+    lines = next(lab.data_dir.rglob("LG012_rate_Channel*.CSV")).read_bytes().splitlines(keepends=True)
+    for number in range(1, 81):
+        (folder / f"MM{number:03}.csv").write_bytes(b"".join(lines[:-number]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(lab: Lab, share: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A dashboard on the example lab, whose settings open the folder."""
     config = tmp_path_factory.mktemp("settings") / "settings.toml"
-    config.write_text(f'import_roots = ["{share}"]\ndebounce = 0.2\n')
+    config.write_text(f'import_roots = ["{share}", "{many}"]\ndebounce = 0.2\n')
     environment = {**os.environ, "BATTERY_DATA_DIR": str(lab.data_dir), "BATTERY_WORKERS": "1", "PYTHONPATH": str(ROOT)}
     with serving(environment, *lab.options, "--config", str(config)) as at:
         yield at
@@ -56,6 +66,21 @@ def test_a_folder_outside_the_open_ones_is_refused_however_it_is_written(tab: Ta
     tab.get_by_role("link", name="cells/").click()
     tab.get_by_role("button", name="Look at the first files").click()
     tab.get_by_text("cannot be read").wait_for(timeout=30_000)
+
+
+def test_a_running_import_is_cancelled_and_taken_back(tab: Tab, many: Path) -> None:
+    tab.goto("/import")
+    settled(tab)
+    tab.get_by_role("link", name=str(many)).click()
+    tab.get_by_role("button", name="Import this folder").click()
+    tab.locator("#import-jobs").get_by_role("link", name=str(many)).click(timeout=30_000)
+    tab.get_by_role("button", name="Cancel").click()
+    tab.locator("#job-facts").get_by_text("cancelled", exact=True).wait_for(timeout=30_000)
+    assert int(re.findall(r"Files\s+(\d+) of 80", tab.locator("#job-facts").inner_text())[0]) < 80
+    tab.get_by_role("button", name="Roll back").click()
+    tab.get_by_text("that this import made will be removed").wait_for()
+    tab.get_by_role("button", name="Roll back").last.click()
+    tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
 
 
 def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, share: Path) -> None:
