@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND
 from benchmarks.measuring import Row
 from benchmarks.one_reader import Cost, costs
 from benchmarks.read_formats import CASES, Case, _verdicts
+from benchmarks.reader import Answer, _filled, _target
 
 RECORDS = 2_500
 WRITERS: list[tuple[Callable[..., None], str, str]] = [
@@ -120,3 +124,23 @@ SMALL: dict[str, tuple[Callable[[], Iterator[Row]], int]] = {
 @pytest.mark.parametrize(("run", "rows"), SMALL.values(), ids=SMALL)
 def test_an_import_is_measured_to_its_end(run: Callable[[], Iterator[Row]], rows: int) -> None:
     assert len(list(run())) == rows
+
+
+def test_an_answer_of_the_dashboard_tells_the_extremes_of_its_lines() -> None:
+    values = base64.b64encode(struct.pack("<3d", 3.5, 4.2, 2.8)).decode()
+    lines = [{"y": {"dtype": "f8", "bdata": values}}]
+    body = json.dumps({"response": {"plot": {"figure": {"data": lines}}, "note": {"children": []}}}).encode()
+    assert list(Answer(0.1, len(body), body).extremes()) == [(2.8, 4.2)]
+
+
+def test_callbacks_are_asked_as_dash_names_them() -> None:
+    assert _target('{"figure":"series","type":"figure"}.figure') == {
+        "id": {"figure": "series", "type": "figure"},
+        "property": "figure",
+    }
+    assert _target("url.search@4a5b") == {"id": "url", "property": "search"}
+    control = {"id": '{"page":"series","query":"from"}', "property": "value"}
+    assert _filled(control, {"from": "1.5"})["value"] == "1.5"
+    assert _filled({"id": "tests", "property": "getRowsRequest"}, {"getRowsRequest": {"startRow": 0}})["value"] == {
+        "startRow": 0
+    }

@@ -53,6 +53,8 @@ def records(
         begin = next(written, b"")  # what is wrong shows before the answer begins
     except BatteryAnalysisError as exc:
         return PlainTextResponse(str(exc), 400)
+    if not begin:
+        return PlainTextResponse("there are no records in this window", 404)
     headers = {"Content-Disposition": f'attachment; filename="records.{form}"'}
     return StreamingResponse(itertools.chain((begin,), written), media_type=FORMS[form][1], headers=headers)
 

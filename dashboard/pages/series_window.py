@@ -70,7 +70,7 @@ class Wanted:
         first, last = self.ends
         if self.axis == "date":
             start = series.starts_at(test) or 0.0
-            return first and first - start, last and last - start
+            return None if first is None else first - start, None if last is None else last - start
         scale = SECONDS[self.axis]
         return None if first is None else first * scale, None if last is None else last * scale
 

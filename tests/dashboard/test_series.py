@@ -75,8 +75,7 @@ def test_records_come_as_one_file_however_many_parts_they_have() -> None:
     parts = [pl.DataFrame({"voltage_volt": [1.0, 2.0]}), pl.DataFrame({"voltage_volt": [3.0]})]
     assert b"".join(as_csv(iter(parts))) == b"voltage_volt\n1.0\n2.0\n3.0\n"
     assert pl.read_parquet(b"".join(as_parquet(iter(parts))))["voltage_volt"].to_list() == [1.0, 2.0, 3.0]
-    with pytest.raises(BatteryAnalysisError, match="no records"):
-        list(as_parquet(iter([])))
+    assert list(as_csv(iter([]))) == list(as_parquet(iter([]))) == []
 
 
 def drawn(tab: Tab, condition: str) -> None:
@@ -169,6 +168,8 @@ def test_a_link_to_records_that_cannot_be_is_refused_with_the_reason(lab: Lab) -
     test = lab.named["test_id"]
     assert refused(f"test={test}&signal=x&form=exe") == (400, "form: one of csv, parquet wanted, got 'exe'")
     assert refused("test=../../etc&signal=voltage_volt")[0] == 400
+    beyond = refused(f"test={test}&signal=voltage_volt&from=9000000")
+    assert beyond == (404, "there are no records in this window")
     assert "From must be before To" in refused(f"test={test}&signal=voltage_volt&from=5&to=1")[1]
 
 
