@@ -23,8 +23,8 @@ def record(document: ObjectId, before: Mapping[str, Any], after: Mapping[str, An
         Change(
             document=document,
             field=field,
-            before=before.get(field),
-            after=after.get(field),
+            before=_said(before.get(field)),
+            after=_said(after.get(field)),
             created_by=author,
             created_at=moment,
             updated_at=moment,

@@ -310,6 +310,26 @@ def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> T
     return by_id(TestResult, test_id)
 
 
+def set_metadata(test_id: str | ObjectId, values: Mapping[str, str], author: str | None = None) -> TestResult:
+    """Set entries of what people added to a test, or remove those whose value is empty; its history tells who did.
+
+    Raises:
+        NotFoundError: No such test.
+        InvalidDocumentError: A name that no entry can have.
+    """
+    test = by_id(TestResult, test_id)
+    if wrong := [key for key in values if not key or key.startswith("$") or "." in key or "\0" in key]:
+        raise InvalidDocumentError(f"TestResult {test.name!r}: metadata: no entry can be named {wrong[0]!r}")
+    before = {f"metadata.{key}": test.metadata.get(key) for key in values}
+    given = {f"metadata.{key}": value for key, value in values.items()}
+    change: dict[str, Any] = {"$set": {name: value for name, value in given.items() if value}}
+    if gone := {name: "" for name, value in given.items() if not value}:
+        change["$unset"] = gone
+    _change_by_hand(test.id, change)
+    history.record(test.id, before, given, author)
+    return by_id(TestResult, test_id)
+
+
 def follow_sample(store: Store, sample: Sample) -> int:
     """Bring what the tests of a sample copy from it up to date and return how many tests there are.
 
@@ -368,6 +388,6 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[st
 def _change_by_hand(test_id: ObjectId, change: Mapping[str, Any]) -> None:
     """Change a test in one step, so that nobody who changes it at the same time is overwritten."""
     moment = now()
-    edited = {"$set": {"updated_at": moment, "edited_at": moment}}
-    TestResult._get_collection().update_one({"_id": test_id}, {**change, **edited})
+    edited = {**change.get("$set", {}), "updated_at": moment, "edited_at": moment}
+    TestResult._get_collection().update_one({"_id": test_id}, {**change, "$set": edited})
     refresh_words(test_id)

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from battery_analysis.models import TestResult
+from battery_analysis.models import Change, TestResult
 from battery_analysis.models.test_result import TEST_TYPES
-from battery_analysis.store import attachments, frames, search
+from battery_analysis.store import attachments, frames, history, search
 from battery_analysis.store import tests as stored
 from battery_analysis.store.access import by_id, visible
 from dashboard import links
@@ -108,14 +108,15 @@ def overview(test_id: str) -> pl.DataFrame:
 
 
 @asked
-def set_tags(test_id: str, wanted: Sequence[str]) -> list[str]:
+def set_tags(test_id: str, wanted: Sequence[str], author: str | None = None) -> list[str]:
     """Make these the tags of a test and return them.
 
     Raises:
         InvalidDocumentError: A tag is empty or too long.
     """
     present = by_id(TestResult, test_id).tags
-    changed = stored.tag(test_id, add=wanted, remove=[each for each in present if each not in wanted])
+    gone = [each for each in present if each not in wanted]
+    changed = stored.tag(test_id, add=wanted, remove=gone, author=author)
     return list(changed.tags)
 
 
@@ -123,3 +124,21 @@ def set_tags(test_id: str, wanted: Sequence[str]) -> list[str]:
 def add_note(test_id: str, text: str, author: str | None) -> Test:
     """Add a note to a test and return it."""
     return stored.add_note(test_id, text, author)
+
+
+@asked
+def set_metadata(test_id: str, wanted: Mapping[str, str], author: str | None) -> Test:
+    """Make these what people added to a test, and return it; only what differs is stored.
+
+    Raises:
+        InvalidDocumentError: A name that no entry can have.
+    """
+    present = {str(key): str(value) for key, value in by_id(TestResult, test_id).metadata.items()}
+    changed = {key: wanted.get(key, "") for key in {**present, **wanted} if wanted.get(key, "") != present.get(key, "")}
+    return stored.set_metadata(test_id, changed, author) if changed else by_id(TestResult, test_id)
+
+
+@asked
+def changes(test_id: str) -> list[Change]:
+    """Return what people changed of a test, newest first."""
+    return history.of(by_id(TestResult, test_id).id)

@@ -8,7 +8,7 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import background, figures, links, parts, pickers
+from dashboard import background, figures, history, links, parts, pickers
 from dashboard.data import cells, lives, samples
 from dashboard.figures_cell import capacity, efficiency, timeline, timeline_height
 from dashboard.links import Given
@@ -30,7 +30,7 @@ def layout(cell: Given = None, **_: Given) -> Component:
         return parts.page(
             TITLE, parts.empty("There are no cells yet.", "Import a folder: battery-analysis import FOLDER")
         )
-    return parts.page(TITLE, parts.toolbar(pickers.cell("cell", code), sample_cards.author()), _body(code))
+    return parts.page(TITLE, parts.toolbar(pickers.cell("cell", code), history.author()), _body(code))
 
 
 def _body(code: str) -> Component:
@@ -69,6 +69,7 @@ def body(code: str) -> list[Component]:
                         cards.quality(shown),
                         cards.dataset(shown),
                         cards.downloads(),
+                        cards.brought(shown),
                     ],
                     className="page",
                 ),

@@ -112,7 +112,9 @@ def quality(cell: Cell) -> Component:
     undated = [each.name for each in (cell.versions[0].tests if cell.versions else []) if each.placed_by == "name"]
     said += [parts.note(f"{name} has no date; it stands after the dated tests.", tone="warning") for name in undated]
     passed = parts.empty("No check failed, and no reader warned of anything.")
-    return parts.card("Quality", html.Div(said or [passed], className="stack scroll", tabIndex="0"))
+    flags = dcc.Link("Flags", href=links.href("/flags", cell=cell.code, state="every"), className="button plain")
+    content = html.Div(said or [passed], className="stack scroll", tabIndex="0")
+    return parts.card("Quality", content, actions=[flags])
 
 
 def dataset(cell: Cell) -> Component:
@@ -181,6 +183,23 @@ def _offered(code: str, files: list[Path], folder: Path) -> Component:
     name, address = prepared.offer(files, folder, code)
     link = html.A(f"Save {name}", href=address, className="button primary", download=name)
     return html.Div([link], className="actions")
+
+
+def brought(cell: Cell) -> Component | None:
+    """Return the settings and logs that imports found beside its tests."""
+    found = cells.brought(cell)
+    if not found:
+        return None
+    columns = {"name": "File", "title": "What it is", "size": "Size →"}
+    rows = [
+        {
+            "name": html.A(each.name, href=f"/attachments/{each.id}", download=each.name) if each.extent else each.name,
+            "title": each.title or each.kind,
+            "size": parts.size(each.size),
+        }
+        for each in found
+    ]
+    return parts.card("Settings and logs of its tests", parts.table("Settings and logs", columns, rows))
 
 
 def notes_of_tests(cell: Cell) -> list[Component]:

@@ -9,11 +9,10 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, set_props
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import background, grid, links, parts
+from dashboard import background, grid, history, links, parts
 from dashboard.data import missing, samples
 from dashboard.grid import Column, Rows, Wanted
 from dashboard.links import Given
-from dashboard.pages import sample_cards
 from dashboard.pages.samples import NAME, controls, filters, property_column
 
 PATH = "/missing"
@@ -56,7 +55,7 @@ def layout(**query: Given) -> Component:
 def _filling(choice: Component, field: str) -> Component:
     confirm = parts.button("Fill in", "missing-fill-in", kind="primary")
     content = [
-        parts.toolbar(choice, sample_cards.author()),
+        parts.toolbar(choice, history.author()),
         html.Div(ask(field), id="missing-value-place"),
         html.Div(id="missing-preview", role="status"),
         html.Div(confirm, id="missing-confirm", hidden=True),

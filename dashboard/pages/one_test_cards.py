@@ -8,7 +8,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from battery_analysis.columns import BY_NAME
-from dashboard import links, parts
+from dashboard import history, links, parts
+from dashboard.data import tests
 
 if TYPE_CHECKING:
     from dashboard.data.tests import Test
@@ -106,34 +107,43 @@ def _ranges(records: Any) -> str:
 
 
 def people(test: Test) -> Component:
-    """Return tags and notes, and where to change them."""
+    """Return tags, what people added, notes and history, and where to change them."""
+    author = history.author()
+    words = ", ".join(test.tags)
     tags = html.Div(
         [
             html.Div(parts.badges(test.tags), id="test-tags"),
             parts.toolbar(
-                parts.text_input(
-                    "test-tags-text", "Tags", ", ".join(test.tags), placeholder="with commas between", at_once=True
-                ),
+                parts.text_input("test-tags-text", "Tags", words, placeholder="with commas between", at_once=True),
                 parts.button("Save tags", "test-tags-save"),
             ),
             html.Div(id="test-tags-said", role="status"),
         ],
         className="stack",
     )
-    words = dcc.Textarea(id="test-note-text", placeholder="What was seen, done or decided")
+    lines = "\n".join(f"{key} = {value}" for key, value in (test.metadata or {}).items())
+    further = html.Div(
+        [
+            parts.labelled(
+                "Further properties, one a line: name = value", dcc.Textarea(id="test-further-text", value=lines)
+            ),
+            parts.toolbar(parts.button("Save properties", "test-further-save")),
+            html.Div(id="test-further-said", role="status"),
+        ],
+        className="stack",
+    )
     form = html.Div(
         [
-            parts.labelled("New note", words),
-            parts.toolbar(
-                parts.text_input("test-note-author", "Your name", at_once=True),
-                parts.button("Add note", "test-note-add"),
-            ),
+            parts.labelled("New note", dcc.Textarea(id="test-note-text", placeholder="What was seen, done or decided")),
+            parts.toolbar(parts.button("Add note", "test-note-add")),
             html.Div(id="test-note-said", role="status"),
         ],
         className="stack",
     )
     written = html.Div(notes(test), id="test-notes")
-    return parts.card("Tags and notes", html.Div([tags, written, form], className="stack"))
+    told = html.Div(history.told(tests.changes(str(test.id))), id="test-history", className="scroll", tabIndex="0")
+    content = [author, tags, further, written, form, html.H3("History"), told]
+    return parts.card("Tags, notes and history", html.Div(content, className="stack"))
 
 
 def notes(test: Test) -> Component:

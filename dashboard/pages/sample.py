@@ -5,7 +5,7 @@ from __future__ import annotations
 from dash import Dash, dcc, html
 from dash.development.base_component import Component
 
-from dashboard import links, parts
+from dashboard import history, links, parts
 from dashboard.data import samples
 from dashboard.links import Given
 from dashboard.pages import sample_cards as cards
@@ -33,7 +33,7 @@ def layout(sample: Given = None, **_: Given) -> Component:
         ),
         cards.hidden(shown),
         subtitle=["Cell ", *cells] if cells else "No test of it yet",
-        actions=[cards.author()],
+        actions=[history.author()],
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -14,15 +12,10 @@ from battery_analysis.errors import BatteryAnalysisError
 from dashboard import links, parts
 from dashboard.data import samples
 from dashboard.data.samples import Sample
+from dashboard.history import named_lines, told
 
 FIELD = "sample-field"
 METADATA = "further"
-
-
-def author() -> Component:
-    """Return the field for the reader's name, which the browser remembers: there are no accounts."""
-    field = dcc.Input(id="author", type="text", persistence="author", persistence_type="local", autoComplete="name")
-    return html.Div(parts.labelled("Your name, for the history", field), **{"data-author": ""})
 
 
 def hidden(sample: Sample) -> Component:
@@ -103,11 +96,7 @@ def typed(ids: Sequence[Mapping[str, str]], values: Sequence[str | None]) -> dic
         if each[FIELD] != METADATA:
             given[each[FIELD]] = (value or "").strip()
             continue
-        for line in filter(str.strip, (value or "").splitlines()):
-            name, sign, text = line.partition("=")
-            if not sign or not name.strip():
-                raise BatteryAnalysisError(f"further properties: name = value wanted, got {line!r}")
-            given[f"metadata.{name.strip()}"] = text.strip()
+        given |= {f"metadata.{name}": text for name, text in named_lines(value).items()}
     return given
 
 
@@ -146,23 +135,7 @@ def history_card(sample: Sample) -> Component:
 
 def history(sample: Sample) -> Component:
     """Return what people changed of a sample, newest first."""
-    changes = samples.changes(sample)
-    if not changes:
-        return parts.empty("Nobody has changed anything yet.")
-    together = itertools.groupby(changes, key=lambda each: (each.created_at, each.created_by))
-    return html.Ul([html.Li(_told(when, who, list(lines))) for (when, who), lines in together], className="history")
-
-
-def _told(when: datetime, who: str | None, lines: Sequence[samples.Change]) -> list[Component]:
-    head = html.Div([parts.moment(when), f" UTC · {who or 'name not given'}"], className="hint")
-    return [head, *(html.Div(_line(each)) for each in lines)]
-
-
-def _line(change: samples.Change) -> list[Any]:
-    before, after = samples.written(change.before), samples.written(change.after)
-    title, unit = samples.title(change.field)
-    was = [html.Del(before), " → "] if before else []
-    return [html.Strong(f"{title} / {unit}" if unit else title), ": ", *was, html.Ins(after or "cleared")]
+    return told(samples.changes(sample))
 
 
 def notes_card(sample: Sample, *more: Component) -> Component:

@@ -8,7 +8,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import figures, grid, links, parts
+from dashboard import figures, grid, history, links, parts
 from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
@@ -82,18 +82,35 @@ def cycle_row(cycle: dict[str, Any]) -> dict[str, Any]:
     return {**cycle, "id": str(cycle["cycle_count"]), "remarks": said}
 
 
-def save_tags(_: int, text: str | None, test_id: str) -> tuple[Component | str, Any]:
+def save_tags(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:
     """Make the words that the reader typed the tags of the test."""
     wanted = list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
-    return _said(lambda: (parts.badges(tests.set_tags(test_id, wanted)), parts.note("Saved.", tone="good")))
+    shown, said = _said(
+        lambda: (parts.badges(tests.set_tags(test_id, wanted, _name(author))), parts.note("Saved.", tone="good"))
+    )
+    return shown, said, history.told(tests.changes(test_id))
+
+
+def save_further(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any]:
+    """Make what the reader typed the further properties of the test."""
+
+    def saved() -> tuple[Any, Any]:
+        tests.set_metadata(test_id, history.named_lines(text), _name(author))
+        return history.told(tests.changes(test_id)), parts.note("Saved.", tone="good")
+
+    return _said(saved)
 
 
 def add_note(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:
     """Add what the reader typed to the notes of the test, and empty the field."""
     if not (text or "").strip():
         return cards.notes(tests.one(test_id)), parts.problem("A note needs some words."), text
-    changed = tests.add_note(test_id, str(text).strip(), (author or "").strip() or None)
+    changed = tests.add_note(test_id, str(text).strip(), _name(author))
     return cards.notes(changed), None, ""
+
+
+def _name(author: str | None) -> str | None:
+    return (author or "").strip() or None
 
 
 def _said(change: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
@@ -105,14 +122,25 @@ def _said(change: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
 
 
 def register_callbacks(app: Dash) -> None:
-    """Wire the table of cycles, the tags and the notes."""
+    """Wire the table of cycles, the tags, what people added, and the notes."""
     grid.register_server_grid(app, "test-cycles", CYCLES, fetch_cycles, {"test": "test-id"}, word="cycle")
-    test_id = State("test-id", "value")
+    test_id, author = State("test-id", "value"), State(history.AUTHOR, "value")
+    app.callback(
+        Output("test-history", "children", allow_duplicate=True),
+        Output("test-further-said", "children"),
+        Input("test-further-save", "n_clicks"),
+        State("test-further-text", "value"),
+        author,
+        test_id,
+        prevent_initial_call=True,
+    )(save_further)
     app.callback(
         Output("test-tags", "children"),
         Output("test-tags-said", "children"),
+        Output("test-history", "children"),
         Input("test-tags-save", "n_clicks"),
         State("test-tags-text", "value"),
+        author,
         test_id,
         prevent_initial_call=True,
     )(save_tags)
@@ -122,7 +150,7 @@ def register_callbacks(app: Dash) -> None:
         Output("test-note-text", "value"),
         Input("test-note-add", "n_clicks"),
         State("test-note-text", "value"),
-        State("test-note-author", "value"),
+        author,
         test_id,
         prevent_initial_call=True,
     )(add_note)

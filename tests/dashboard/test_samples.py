@@ -132,3 +132,15 @@ def test_lines_without_a_name_are_refused() -> None:
     }
     with pytest.raises(BatteryAnalysisError, match="name = value wanted, got 'rig 7'"):
         sample_cards.typed(ids, ["", "rig 7"])
+
+
+def test_what_people_add_to_a_test_is_told_in_its_history(lab: Lab, visit: Visit) -> None:
+    tab = visit(f"/test/{lab.named['test_id']}")
+    tab.get_by_label("Your name").fill("Ada")
+    tab.get_by_label("Further properties").fill("rig")
+    tab.get_by_role("button", name="Save properties").click()
+    tab.get_by_text("name = value wanted, got 'rig'").wait_for()
+    tab.get_by_label("Further properties").fill("rig = 7")
+    tab.get_by_role("button", name="Save properties").click()
+    tab.locator("#test-history").get_by_text("rig: 7").wait_for()
+    assert "Ada" in tab.locator("#test-history li").first.inner_text()
