@@ -83,7 +83,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["battery_analysis*", "cli*", "dashboard*"]),
-    package_data={"battery_analysis": ["py.typed"], "dashboard": ["assets/*"]},
+    package_data={"battery_analysis": ["py.typed"], "dashboard": ["assets/*", "adhoc_scripts/*.py"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["battery-analysis = cli.main:main"]},

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from battery_analysis.errors import IngestError, one_line
 from cli.common import MOST, Context, command, new_app, open_store, run
-from cli.output import cell_text, counted, heading, print_facts, print_json, print_table, say_written
+from cli.output import heading, print_facts, print_json, print_table, say_written
 
 if TYPE_CHECKING:
-    from battery_analysis.analysis.plans import Design
+    from battery_analysis.analysis.plans import Design, DesignKind
     from battery_analysis.models import ExperimentPlan
     from battery_analysis.store.plans import CellState, PlanState
-    from battery_analysis.writing.plan_sheet import PlanSheet
 
 DesignName = Literal["full", "fractional", "latin-hypercube"]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Plan.")]
-
-_CELL = ("cell", "state", "samples", "tests", "cycles")
 
 app = new_app("Plan experiments: factors and levels, and which samples fill them.")
 
@@ -135,15 +132,14 @@ def export(
 ) -> None:
     """Write a plan as it stands to a file."""
     from battery_analysis.files import replacing
-    from battery_analysis.store import plans
+    from battery_analysis.store import plan_sheets, plans
     from battery_analysis.writing import plan_sheet
 
-    writers = {".csv": plan_sheet.plan_csv, ".html": plan_sheet.plan_html, ".pdf": plan_sheet.plan_pdf}
-    writer = writers.get(out.suffix.lower())
+    writer = plan_sheet.WRITERS.get(out.suffix.lower().removeprefix("."))
     if writer is None:
         raise IngestError(f"{out}: .csv, .html or .pdf wanted")
     with open_store(context):
-        sheet = _sheet(plans.state(name))
+        sheet = plan_sheets.sheet(plans.state(name))
     written = writer(sheet)
     with replacing(out) as file:
         file.write(written)
@@ -160,17 +156,13 @@ def _design(design: DesignName, factors: list[str], options: dict[str, Any], rep
     allowed = {"full": set(), "fractional": {"generator", "resolution"}, "latin-hypercube": {"runs", "seed"}}[design]
     if stray := sorted(options.keys() - allowed):
         raise IngestError(f"plan make: --{stray[0]} is no option of a {design} design")
-    parsed = [plans.parse_factor(text) for text in factors]
-    if design == "full":
-        return plans.full_factorial(parsed, replicates=replicates)
-    if design == "fractional":
-        generators = options.get("generator", [])
-        return plans.fractional_factorial(
-            parsed, generators=generators, resolution=options.get("resolution"), replicates=replicates
-        )
-    if "runs" not in options:
+    if design == "latin-hypercube" and "runs" not in options:
         raise IngestError("plan make: --runs is wanted for a latin-hypercube design")
-    return plans.latin_hypercube(parsed, options["runs"], seed=options.get("seed", 0), replicates=replicates)
+    kind = cast("DesignKind", design.replace("-", "_"))
+    generators = options.pop("generator", [])
+    return plans.design(
+        [plans.parse_factor(text) for text in factors], kind, generators=generators, replicates=replicates, **options
+    )
 
 
 def _summary(plan: ExperimentPlan) -> dict[str, Any]:
@@ -198,6 +190,8 @@ def _summary(plan: ExperimentPlan) -> dict[str, Any]:
 
 
 def _show(context: Context, state: PlanState, *, only_gaps: bool) -> None:
+    from battery_analysis.store import plan_sheets
+
     cells = state.gaps if only_gaps else state.cells
     summary = _summary(state.plan)
     if context.json:
@@ -214,8 +208,9 @@ def _show(context: Context, state: PlanState, *, only_gaps: bool) -> None:
     print_facts({"plan": shown.pop("name"), **shown, "id": identity})
     print()
     if cells:
-        columns = {key: name if name in _CELL else heading(name) for key, name in _columns(state.plan).items()}
-        print_table([_row(cell) for cell in cells], columns)
+        named = plan_sheets.columns(state.plan).items()
+        columns = {key: name if name in plan_sheets.OF_CELL else heading(name) for key, name in named}
+        print_table([plan_sheets.row(cell) for cell in cells], columns)
     else:
         print("no gaps: every cell has tests")
     for name, lacking in sorted(state.unclear.items()):
@@ -230,44 +225,6 @@ def _cell_facts(plan: ExperimentPlan, cell: CellState) -> dict[str, Any]:
     ]
     levels = dict(zip(names, cell.levels, strict=True))
     return {"cell": cell.number, "levels": levels, "state": cell.state, "tests": cell.tests, "samples": samples}
-
-
-def _columns(plan: ExperimentPlan) -> dict[str, str]:
-    """Keys of ``_row`` and what they are called; a factor may be called like anything."""
-    levels = {f"level_{place}": factor.name for place, factor in enumerate(plan.factors)}
-    return {"cell": "cell", **levels, **{name: name for name in _CELL[1:]}}
-
-
-def _row(cell: CellState) -> dict[str, Any]:
-    return {
-        **{f"level_{place}": level for place, level in enumerate(cell.levels)},
-        "cell": cell.number,
-        "state": cell.state,
-        "samples": ", ".join(link.sample_name for link in cell.links),
-        "tests": cell.tests,
-        "cycles": sum(link.cycles for link in cell.links),
-    }
-
-
-def _sheet(state: PlanState) -> PlanSheet:
-    from battery_analysis.writing.plan_sheet import PlanSheet
-
-    plan = state.plan
-    done = len(state.cells) - len(state.gaps)
-    facts = {
-        "description": plan.description,
-        "design": plan.design.replace("_", " "),
-        "generators": ", ".join(plan.generators),
-        "resolution": plan.resolution,
-        "defining relation": ", ".join(plan.words),
-        "seed": plan.seed,
-        "project": plan.project,
-        "chemistry": plan.chemistry,
-        "progress": f"{done} of {counted(len(state.cells), 'cell')} with tests",
-        "counted at": plan.progress.counted_at,
-    }
-    known = {name: cell_text(value) for name, value in facts.items() if value not in (None, "")}
-    return PlanSheet(plan.name, known, _columns(plan), [_row(cell) for cell in state.cells])
 
 
 def main() -> int:

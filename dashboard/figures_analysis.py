@@ -46,6 +46,7 @@ def fade(answer: Answer, height: int = 420) -> go.Figure:
         y=threshold,
         line={"width": 1, "dash": "dot", "color": palette[1]},
         annotation={"text": f"end of life at {share:.0%}", "font": {"size": 11}},
+        annotation_position="bottom left",
     )
     low, high, predicted = (life[name] for name in ("low_cycle", "high_cycle", "predicted_cycle"))
     end = 3 * float(str(curves["cycle_count"].max()))  # what lies far beyond would flatten what was measured

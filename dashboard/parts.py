@@ -205,6 +205,15 @@ def select(
     return labelled(label, dbc.Select(id=id, options=listed, value=value or first, placeholder=every))
 
 
+def segmented(id: Any, label: str, options: Mapping[str, str], value: str) -> Component:
+    """Return a choice of one of a few that stand side by side; labels by value."""
+    listed = [{"label": text, "value": each} for each, text in options.items()]
+    choice = dbc.RadioItems(
+        id=id, options=listed, value=value, className="segmented", inputClassName="btn-check", inline=True
+    )
+    return html.Fieldset([html.Legend(label, className="visually-hidden"), choice])
+
+
 def multi_select(
     id: Any,
     label: str,

@@ -109,6 +109,30 @@ def parse_factor(text: str) -> Factor:
     return Factor(name.strip(), levels)
 
 
+def design(
+    factors: Sequence[Factor],
+    kind: DesignKind = "full",
+    *,
+    generators: Sequence[str] = (),
+    resolution: int | None = None,
+    runs: int | None = None,
+    seed: int = 0,
+    replicates: int = 1,
+) -> Design:
+    """Make the matrix of a kind; options of other kinds do not count.
+
+    Raises:
+        AnalysisError: As the design of that kind says; a Latin hypercube wants ``runs``.
+    """
+    if kind == "full":
+        return full_factorial(factors, replicates=replicates)
+    if kind == "fractional":
+        return fractional_factorial(factors, generators=generators, resolution=resolution, replicates=replicates)
+    if runs is None:
+        raise AnalysisError("plan: a Latin hypercube needs a number of runs")
+    return latin_hypercube(factors, runs, seed=seed, replicates=replicates)
+
+
 def full_factorial(factors: Sequence[Factor], *, replicates: int = 1) -> Design:
     """Combine all levels.
 

@@ -88,6 +88,8 @@ class Settings:
     """``recent``: the last ten and one a day."""
     import_roots: tuple[Path, ...] = field(default=(), metadata=_key(kinds.PATHS))
     mappings: Path = field(default_factory=_mappings, metadata=_key(kinds.PATH))
+    adhoc_scripts: Path | None = field(default=None, metadata=_key(kinds.PATH))
+    """A folder of scripts that the dashboard shows, besides its own."""
     notify: Notify = field(default_factory=Notify, repr=False, metadata=_key(NOTIFY, secret=True))
     schedule: tuple[Schedule, ...] = field(default=(), metadata=_key(SCHEDULES))
     rules: tuple[ImportRule, ...] = field(default=(), metadata=_key(RULES))

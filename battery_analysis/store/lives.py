@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import polars as pl
@@ -27,9 +28,11 @@ from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_build import BLOCKS
 from battery_analysis.store.dataset_frames import load_dataset
+from battery_analysis.store.kept_tables import KeptTables
 from battery_analysis.store.parcel import CYCLE_COLUMN
 
 Trait = str | float
+Revision = tuple[ObjectId, ...]
 
 _SIZES = tuple(name for name in Properties.__dataclass_fields__ if name != "sources")
 _OF_SAMPLE = ("chemistry", "manufacturer", "form_factor", "cell_type", "project")
@@ -60,8 +63,16 @@ class Life:
     traits: Mapping[str, Trait] = field(default_factory=dict)
 
 
-def load_lives(store: Store, cells: Sequence[str], tests: Sequence[str] = ()) -> tuple[list[Life], list[str]]:
+def load_lives(
+    store: Store, cells: Sequence[str], tests: Sequence[str] = (), kept: KeptTables | None = None
+) -> tuple[list[Life], list[str]]:
     """Return the lives of cells, from their newest datasets, and of tests, in the order asked for.
+
+    Args:
+        store: An open store.
+        cells: Cell codes.
+        tests: Ids.
+        kept: Cycle tables of before: those of a version of a dataset, and of a revision of a test, never change.
 
     Returns:
         The lives, and a sentence for each cell and test that is not there.
@@ -74,18 +85,19 @@ def load_lives(store: Store, cells: Sequence[str], tests: Sequence[str] = ()) ->
     absent = [f"cell {code!r} has no tests" for code in cells if code not in found]
     absent += [f"there is no test {identity!r}" for identity in tests if identity not in known]
     chosen = [found[code] for code in dict.fromkeys(cells) if code in found]
-    blocks = _decoded(store, BLOCKS, _ids(chosen, "blocks", "seams") + _ids(_members(chosen), "blocks"))
-    own = _decoded(store, frames.CYCLE_BLOCKS, _ids(known.values(), "cycle_blocks"))
+    kept = kept or KeptTables(0)
+    of_cells = kept.those({each["_id"]: each for each in chosen}, partial(_cycles_of_cells, store))
+    of_tests = kept.those({_revision(each): each for each in known.values()}, partial(_cycles_of_tests, store))
     longest = {each["cell_code"]: _longest(each) for each in chosen}
     mains = {each["_id"]: each for each in _tests([each for each in longest.values() if each])}
     samples = _samples({each["sample"] for each in (*known.values(), *mains.values())})
     lives = []
     for each in chosen:
         code = each["cell_code"]
-        lives.append(_life("cell", code, code, _cycles_of_cell(each, blocks), mains.get(longest[code]), samples))
+        lives.append(_life("cell", code, code, of_cells[each["_id"]], mains.get(longest[code]), samples))
     for identity in dict.fromkeys(tests):
         if test := known.get(identity):
-            lives.append(_life("test", identity, test["name"], _cycles_of_test(test, own), test, samples))
+            lives.append(_life("test", identity, test["name"], of_tests[_revision(test)], test, samples))
     return lives, absent
 
 
@@ -225,6 +237,22 @@ def _joined(
     schema: Mapping[str, type[pl.DataType]],
 ) -> pl.DataFrame:
     return pl.concat([decoded[block["id"]] for block in blocks]) if blocks else pl.DataFrame(schema=schema)
+
+
+def _cycles_of_cells(store: Store, chosen: Mapping[ObjectId, dict[str, Any]]) -> dict[ObjectId, pl.DataFrame]:
+    blocks = _ids(chosen.values(), "blocks", "seams") + _ids(_members(chosen.values()), "blocks")
+    decoded = _decoded(store, BLOCKS, blocks)
+    return {key: _cycles_of_cell(each, decoded) for key, each in chosen.items()}
+
+
+def _cycles_of_tests(store: Store, tests: Mapping[Revision, dict[str, Any]]) -> dict[Revision, pl.DataFrame]:
+    decoded = _decoded(store, frames.CYCLE_BLOCKS, _ids(tests.values(), "cycle_blocks"))
+    return {key: _cycles_of_test(each, decoded) for key, each in tests.items()}
+
+
+def _revision(test: Mapping[str, Any]) -> Revision:
+    """Return what names the cycle table of a test as it is now: it, and the blocks of the table."""
+    return test["_id"], *(block["id"] for block in test.get("cycle_blocks", ()))
 
 
 def _cycles_of_cell(dataset: Mapping[str, Any], decoded: Mapping[ObjectId, pl.DataFrame]) -> pl.DataFrame:

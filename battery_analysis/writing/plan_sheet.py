@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,10 @@ def plan_pdf(sheet: PlanSheet) -> bytes:
     document = SimpleDocTemplate(written, pagesize=landscape(A4), title=title, invariant=1, **margins)
     document.build([Paragraph(_printable(sheet.title), styles["Title"]), *facts, Spacer(0, 4 * mm), table])
     return written.getvalue()
+
+
+WRITERS: Mapping[str, Callable[[PlanSheet], bytes]] = {"csv": plan_csv, "html": plan_html, "pdf": plan_pdf}
+"""By the ending of the file."""
 
 
 def _text(value: Any) -> str:

@@ -17,6 +17,7 @@
   }
 
   let arrived = false; // whether a page has been drawn since the last reload: its reader starts at the very top
+  let pending = null; // the address that was just asked for: one that is opened announces itself twice
   let written = null; // the address that a control has just written; its page is already drawn
 
   same.dashboard = {
@@ -25,8 +26,10 @@
     route(pathname, search) {
       setNav(false);
       const here = pathname + (search || "");
-      const drawn = here === written;
+      const drawn = here === written || here === pending;
       written = null;
+      pending = here;
+      setTimeout(() => { pending = null; }, 300);
       return drawn ? same.no_update : { path: pathname, search: search || "" };
     },
 

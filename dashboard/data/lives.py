@@ -11,17 +11,21 @@ from battery_analysis.models import TestResult
 from battery_analysis.store import lives as stored
 from battery_analysis.store import search
 from battery_analysis.store.access import by_id, visible
+from battery_analysis.store.kept_tables import KeptTables
 from dashboard.data import asked, store
 
 Life = stored.Life
 
 MOST_OFFERED = 50
 
+KEPT = KeptTables(most_rows=250_000)
+"""Cycle tables in memory, about 80 MB at most: several figures of a page show the same ones, and several people do."""
+
 
 @asked
 def several(cells: Sequence[str], tests: Sequence[str]) -> tuple[list[Life], list[str]]:
     """Return the lives of cells and tests, and a sentence for each that is not there."""
-    return stored.load_lives(store(), cells, tests)
+    return stored.load_lives(store(), cells, tests, KEPT)
 
 
 @asked
@@ -31,7 +35,7 @@ def one(cell: str | None, test: str | None) -> Life:
     Raises:
         NotFoundError: It is not there.
     """
-    found, absent = stored.load_lives(store(), [cell] if cell and not test else [], [test] if test else [])
+    found, absent = stored.load_lives(store(), [cell] if cell and not test else [], [test] if test else [], KEPT)
     if not found:
         raise NotFoundError(absent[0])
     return found[0]

@@ -8,6 +8,7 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from dashboard.pages import (
+    adhoc,
     advanced,
     cell,
     compare,
@@ -19,6 +20,7 @@ from dashboard.pages import (
     logs,
     missing,
     overview,
+    plans,
     raw_files,
     sample,
     samples,
@@ -70,6 +72,8 @@ PAGES = cast(
         differential,
         eis,
         advanced,
+        plans,
+        adhoc,
         test,
         sample,
     ),

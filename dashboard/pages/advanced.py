@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, State, html
 from dash.development.base_component import Component
 
 from dashboard import background, links, parts, pickers, views
@@ -38,18 +38,12 @@ def layout(**query: Given) -> Component:
             TITLE, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER")
         )
     chosen = links.choice(query.get("view"), list(VIEWS))
-    kinds = dcc.RadioItems(
-        id=id_of("view"),
-        options=[{"label": view.title, "value": name} for name, view in VIEWS.items()],
-        value=chosen,
-        className="segmented",
-        inline=True,
-    )
+    kinds = parts.segmented(id_of("view"), "Analysis", {name: view.title for name, view in VIEWS.items()}, chosen)
     tests = parts.select(id_of("test"), "Test", subjects.tests_of_cell(cell), test, every=_WHOLE)
     tests.className += " roomy"
     return parts.page(
         TITLE,
-        html.Fieldset([html.Legend("Analysis", className="visually-hidden"), kinds]),
+        kinds,
         html.Div(parts.toolbar(pickers.cell(PAGE, cell), tests), id="advanced-subject", hidden=chosen == SIMILAR.name),
         html.Div(_shown(chosen, query), id="advanced-view", className="page"),
         actions=[views.menu(PATH)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def test_spectra_are_chosen_by_numbers_and_ranges() -> None:
 
 def test_the_nyquist_plot_has_equal_axes_and_says_frequencies(visit: Callable[[str], Tab]) -> None:
     tab = visit("/eis")
-    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1")
+    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1", timeout=30_000)
     x, y = tab.evaluate(f"[{NYQUIST}._fullLayout.xaxis._m, -{NYQUIST}._fullLayout.yaxis._m]")
     assert x == pytest.approx(y, rel=1e-6)
     tab.evaluate(f"Plotly.Fx.hover({NYQUIST}, [{{curveNumber: 0, pointNumber: 0}}])")
@@ -57,12 +58,25 @@ def test_spectra_of_a_test_are_chosen_in_the_address(visit: Callable[[str], Tab]
     tab = visit("/eis")
     tab.locator("label", has_text="Tests with spectra").locator("button.dash-dropdown").click()
     tab.get_by_role("option", name="NC051_01_PEIS", exact=False).click()
-    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 3")
+    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 3", timeout=30_000)
     tab.keyboard.press("Escape")
     tab.get_by_label("Spectra of each test").fill("2")
-    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1")
+    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1", timeout=30_000)
+    tab.wait_for_url("**numbers=2**")
     tab.reload()
-    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1")
+    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 1", timeout=30_000)
     assert "2 of 2" in tab.get_by_role("region", name="Spectra").inner_text()
     tab.get_by_label("Spectra of each test").fill("two")
-    tab.get_by_text("numbers such as 1, 3-5 wanted, got 'two'").wait_for()
+    tab.get_by_text("numbers such as 1, 3-5 wanted, got 'two'").wait_for(timeout=30_000)
+
+
+def test_a_long_calculation_is_cancelled_and_begun_again(visit: Callable[[str], Tab]) -> None:
+    circuits = ("two_arcs_diffusion", "two_arcs", "randles_cpe", "arc_diffusion", "inductive_arc", "randles")
+    tab = visit("/eis?" + "&".join(f"circuit={each}" for each in circuits))
+    tab.get_by_text(re.compile(r"\d of 7 done")).wait_for(timeout=30_000)
+    tab.get_by_role("button", name="Cancel").click()
+    tab.get_by_text("cancelled after").wait_for()
+    tab.get_by_role("button", name="Calculate again").click()
+    tab.get_by_text(re.compile(r"\d of 7 done")).wait_for(timeout=30_000)
+    tab.get_by_role("button", name="Cancel").click()
+    tab.get_by_text("cancelled after").wait_for()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -12,6 +14,7 @@ from battery_analysis.analysis.halves import half_cycles
 from battery_analysis.models import Sample
 from battery_analysis.store import Store, datasets, frames
 from battery_analysis.store.dataset_frames import load_dataset
+from battery_analysis.store.kept_tables import KeptTables
 from battery_analysis.store.lives import cell_codes, load_cycle, load_lives
 from tests.builders import cycling_frame, read_result, save
 
@@ -33,10 +36,36 @@ def test_lives_of_many_are_what_each_dataset_and_cycle_table_say(store: Store, t
         assert_frame_equal(life.cycles, load_dataset(store, life.id).cycles(form="polars"))  # type: ignore[arg-type]
     own = frames.load_cycles(store, test, form="polars")
     assert found[2].cycles.columns == list(DATASET_SCHEMA)
-    assert_frame_equal(found[2].cycles.select(own.columns), own)  # type: ignore[union-attr,arg-type]
+    assert_frame_equal(found[2].cycles.select(own.columns), own)  # type: ignore[arg-type]
     # Twenty records a minute apart in a cycle, at 1 A all the time.
     assert found[2].cycles["running_throughput_ah"].to_list() == pytest.approx([1 / 3, 2 / 3, 1.0])
     assert absent == ["cell 'EF56' has no tests", "there is no test 'nonsense'"]
+
+
+def test_kept_tables_are_used_again_and_a_new_version_is_seen(store: Store, tmp_path: Path) -> None:
+    test = add(store, tmp_path, "AB12")
+    kept = KeptTables(most_rows=1000)
+    before, _ = load_lives(store, ["AB12"], [test], kept)
+    again, _ = load_lives(store, ["AB12"], [test], kept)
+    assert [one.cycles is other.cycles for one, other in zip(before, again, strict=True)] == [True, True]
+    add(store, tmp_path, "AB12", "_b")
+    datasets.rebuild(store, "AB12")
+    after, _ = load_lives(store, ["AB12"], [test], kept)
+    assert [life.cycles.height for life in after] == [6, 3]
+
+
+def test_tables_asked_for_longest_ago_make_room() -> None:
+    made: list[int] = []
+
+    def make(wanted: Mapping[int, int]) -> dict[int, pl.DataFrame]:
+        made.extend(wanted)
+        return {key: pl.DataFrame({"cycle_count": range(rows)}) for key, rows in wanted.items()}
+
+    kept = KeptTables(most_rows=10)
+    for key in (1, 2, 1, 3, 1, 2):
+        assert kept.those({key: 5}, make)[key].height == 5
+    assert made == [1, 2, 3, 2]
+    assert kept.those({9: 11}, make)[9].height == 11  # too large to be kept, but never refused
 
 
 def test_a_life_knows_its_sample_and_what_that_was_made_of(store: Store, tmp_path: Path) -> None:

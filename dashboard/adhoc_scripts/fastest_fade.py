@@ -1,0 +1,51 @@
+"""Which tests have lost the most: an example of an ad hoc script.
+
+A script is a file with ``layout()``; ``TITLE`` and ``register_callbacks(app)`` are welcome. It may use all that pages
+use. Ids begin with the script's name, so that they are nobody else's.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from dash import Dash, Input, Output
+from dash.development.base_component import Component
+
+from dashboard import figures, parts
+from dashboard.data import tests
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+TITLE = "Fastest fade"
+
+MOST_TESTS = 20
+
+
+def layout() -> Component:
+    """Return a choice and a figure; the callback below draws it as soon as it stands on the page."""
+    least = parts.number_input("fastest-fade-cycles", "Tests with cycles from", 50, step=1, least=2)
+    return figures.figure_card("fastest-fade", "Capacity that is left", None, least, height=460)
+
+
+def draw(least_cycles: float | None) -> go.Figure:
+    """Draw the tests with the lowest retention."""
+    wanted = tests.query({"min_cycles": int(least_cycles or 2)}, sort="retention")
+    rows, *_ = tests.listed(wanted, 0, 10 * MOST_TESTS)
+    known = [row for row in rows if row["capacity_retention"] is not None][:MOST_TESTS]
+    trace: dict[str, Any] = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [100 * row["capacity_retention"] for row in known],
+        "y": [html.escape(f"{row['cell_code']} · {row['name']}", quote=False) for row in known],
+        "customdata": [row["cycles"] for row in known],
+        "hovertemplate": "%{x:.1f} % after %{customdata} cycles<extra></extra>",
+    }
+    axis = {"type": "category", "autorange": "reversed"}
+    return figures.figure([trace], x=figures.axis_title("Retention", "%"), y="Test", height=460, yaxis=axis)
+
+
+def register_callbacks(app: Dash) -> None:
+    """Draw anew when the choice changes; called once, when the dashboard starts."""
+    app.callback(Output(figures.graph("fastest-fade"), "figure"), Input("fastest-fade-cycles", "value"))(draw)

@@ -1,0 +1,103 @@
+"""Ad hoc scripts: found, shown, contained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from dash import html
+
+from battery_analysis.errors import NotFoundError
+from battery_analysis.settings import Settings
+from dashboard import adhoc, data
+from tests.dashboard.conftest import Lab, serving, settled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
+
+GOOD = "from dash import html\n\nTITLE = 'Good one'\n\ndef layout():\n    return html.P('all is well')\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of scripts that the settings name."""
+    monkeypatch.setattr(data, "settings", lambda: Settings(adhoc_scripts=tmp_path))
+    yield tmp_path
+
+
+def test_files_with_a_layout_are_scripts_and_nothing_is_run_to_know(folder: Path) -> None:
+    (folder / "good.py").write_text(GOOD)
+    (folder / "helpers.py").write_text("raise SystemExit\n")
+    (folder / "_hidden.py").write_text(GOOD)
+    (folder / "fastest_fade.py").write_text("raise SystemExit\ndef layout(): ...\n")
+    named = {each.name: each.title for each in adhoc.scripts() if each.path.parent == folder}
+    assert named == {"good": "Good one", f"{folder.name}/fastest_fade": "Fastest fade"}
+    assert "fastest_fade" in {each.name for each in adhoc.scripts()}
+
+
+def test_a_changed_script_is_loaded_anew(folder: Path) -> None:
+    path = folder / "good.py"
+    path.write_text(GOOD)
+    assert "all is well" in str(adhoc.drawn("good"))
+    path.write_text(GOOD.replace("all is well", "better"))
+    os.utime(path, ns=(1, 1))
+    assert "better" in str(adhoc.drawn("good"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def layout():\n    return 1 / 0\n", "bad.py, line 2: ZeroDivisionError: division by zero"),
+        ("import sys\ndef layout():\n    sys.exit('stop')\n", "bad.py, line 3: SystemExit: stop"),
+        ("def layout(:\n", "bad.py, line 1: SyntaxError: "),
+        ("import no_such_package\ndef layout(): ...\n", "bad.py, line 1: ModuleNotFoundError: No module named"),
+        ("def layout():\n    return object()\n", "bad.py: TypeError: "),
+    ],
+)
+def test_whatever_a_script_does_is_an_error_that_names_its_line(folder: Path, text: str, message: str) -> None:
+    (folder / "bad.py").write_text(text)
+    with pytest.raises(adhoc.ScriptError) as raised:
+        adhoc.drawn("bad")
+    assert str(raised.value).startswith(message)
+
+
+def test_callbacks_that_cannot_be_wired_do_not_keep_others_from_it(folder: Path) -> None:
+    (folder / "a_bad.py").write_text(GOOD + "\ndef register_callbacks(app):\n    app.nothing()\n")
+    (folder / "b_good.py").write_text(GOOD + "\ndef register_callbacks(app):\n    app.append('wired')\n")
+    seen: list[str] = []
+    adhoc.register_callbacks(seen)  # type: ignore[arg-type]
+    assert seen == ["wired"]
+    with pytest.raises(adhoc.ScriptError, match="AttributeError"):
+        adhoc.drawn("a_bad")
+    assert isinstance(adhoc.drawn("b_good"), html.Div)
+
+
+def test_only_scripts_of_the_folders_are_found_by_name(folder: Path) -> None:
+    (folder.parent / "outside.py").write_text(GOOD)
+    with pytest.raises(NotFoundError, match="there is no script"):
+        adhoc.drawn("../outside")
+
+
+def test_the_example_reacts_and_a_broken_script_shows_its_error_beside_it(
+    lab: Lab, page: Tab, faults: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.py").write_text("def layout():\n    return 1 / 0\n")
+    config = tmp_path / "settings.toml"
+    config.write_text(f'adhoc_scripts = "{tmp_path}"\n')
+    environment = {**os.environ, "BATTERY_DATA_DIR": str(lab.data_dir)}
+    with serving(environment, *lab.options, "--config", str(config)) as url:
+        page.goto(f"{url}/adhoc?script=broken")
+        page.get_by_text("broken.py, line 2: ZeroDivisionError: division by zero").wait_for()
+        page.locator(".segmented").get_by_text("Fastest fade").click()
+        bars = "document.querySelector('[aria-label=\"Capacity that is left\"] .js-plotly-plot')?.data?.[0]?.y?.length"
+        page.wait_for_function(f"() => {bars} > 3")
+        before = page.evaluate(bars)
+        page.get_by_label("Tests with cycles from").fill("150")
+        page.wait_for_function(f"() => {bars} < {before}")
+        page.wait_for_url("**/adhoc?script=fastest_fade")
+        settled(page)
+        page.goto("about:blank")
+    faults[:] = [each for each in faults if not each.startswith(f"request to {url}")]  # another server than the lab's
