@@ -260,3 +260,13 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, name: str | None = 
         print(f"error: {one_line(what)}{hint}", file=sys.stderr)
         return COULD_NOT_START
     return status if isinstance(status, int) else 0
+
+
+def user_name() -> str | None:
+    """Return who runs the command, for the history of what is changed; None where the system does not know."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user of this number
+        return None

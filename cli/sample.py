@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import IngestError, one_line
-from cli.common import MOST, Context, command, new_app, open_store, run
+from cli.common import MOST, Context, command, new_app, open_store, run, user_name
 from cli.output import counted, print_facts, print_json, print_notes, print_table
 from cli.sheet import read_sheet
 
@@ -35,7 +35,7 @@ def set_sample(
     from battery_analysis.store import samples
 
     with open_store(context) as store:
-        sample = samples.set_fields(store, name, dict(_pair(text) for text in values))
+        sample = samples.set_fields(store, name, dict(_pair(text) for text in values), user_name())
         _show(context, sample)
 
 
@@ -86,7 +86,7 @@ def import_sheet(
 
     rows = read_sheet(sheet)
     with open_store(context) as store:
-        done, problems = samples.set_many(store, rows)
+        done, problems = samples.set_many(store, rows, user_name())
         if context.json:
             print_json({"samples": [_facts(sample) for sample in done], "problems": problems})
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from battery_analysis.errors import IngestError, one_line
-from cli.common import Context, command, new_app, open_store, run
+from cli.common import Context, command, new_app, open_store, run, user_name
 from cli.output import counted, duration_text, print_facts, print_json, print_notes, print_table
 from cli.read import COLUMNS, CYCLES
 
@@ -149,7 +149,7 @@ def tag(
     if not (tags or remove or note):
         raise IngestError("a tag to add, --remove or --note is wanted")
     with open_store(context):
-        test = tests.tag(test_id, add=tags or (), remove=remove or ())
+        test = tests.tag(test_id, add=tags or (), remove=remove or (), author=user_name())
         if note:
             test = tests.add_note(test_id, note)
         notes = [{"text": each.text, "author": each.author, "written_at": each.written_at} for each in test.notes_log]
@@ -175,7 +175,7 @@ def move(
     with open_store(context) as store:
         before, target = by_id(TestResult, test_id), samples.by_name(sample)
         codes = rules_from(context.settings).codes(target.name) or [target.name]
-        moved = tests.move(store, test_id, target, codes[0])
+        moved = tests.move(store, test_id, target, codes[0], user_name())
         samples.refresh_aggregates({before.sample.id, target.id})
     facts = {"test": moved.id, "sample": moved.sample_name, "cell_code": moved.cell_code, "was": before.sample_name}
     if context.json:

@@ -58,7 +58,7 @@ _CLOSEST = {"hovermode": "closest"}
 
 
 def _points(cycles: pl.DataFrame, column: str, factor: float, unit: str, symbol: str) -> dict[str, Any] | None:
-    known = cycles.filter(cycles[column].is_not_null())
+    known = cycles.filter(cycles[column] > 0)  # a spectrum counts as a cycle, too, in which nothing flowed
     if not known.height:
         return None
     shown = known.gather_every(max(-(-known.height // MOST_POINTS), 1))
@@ -104,6 +104,7 @@ def timeline(tests: Sequence[Test]) -> go.Figure:
     traces = []
     for place, tester in enumerate(testers):
         its = [each for each in dated if each.tester == tester]
+        colour = palette[place % len(palette)]
         traces.append(
             {
                 "type": "bar",
@@ -117,7 +118,7 @@ def timeline(tests: Sequence[Test]) -> go.Figure:
                 "width": 0.6,
                 "customdata": [[_day(each.started_at), _day(each.ended_at), each.cycle_count] for each in its],
                 "hovertemplate": "%{text}<br>%{customdata[0]} to %{customdata[1]}, %{customdata[2]} cycles",
-                "marker": {"color": palette[place % len(palette)], "line": {"width": 1, "color": "rgba(0,0,0,0)"}},
+                "marker": {"color": colour, "line": {"width": 2, "color": colour}},  # seen, however short it was
             }
         )
     order = [f"{place + 1}" for place in range(len(dated))]

@@ -45,11 +45,16 @@ class Looks:
         self.lines = grouped(lives, line_by) if line_by else None
         self.line_names = in_order(self.lines or [])
 
+    @property
+    def _are_many(self) -> bool:
+        """Whether there are more groups than signs: then colours only tell their order."""
+        return len(self.names) > len(PALETTES["light"]) * len(DASHES)
+
     def colour(self, group: str) -> str:
         """Return the colour of a group."""
         palette = PALETTES[theme()]
         place = self.names.index(group)
-        if len(self.names) <= len(palette) * len(DASHES):
+        if not self._are_many:
             return palette[place % len(palette)]
         from plotly.colors import sample_colorscale
 
@@ -60,7 +65,7 @@ class Looks:
         """Return the dash of a life: by its trait, else one that tells groups of the same colour apart."""
         if self.lines is not None:
             return DASHES[self.line_names.index(self.lines[place]) % len(DASHES)]
-        turn = self.names.index(self.groups[place]) // len(PALETTES["light"])
+        turn = 0 if self._are_many else self.names.index(self.groups[place]) // len(PALETTES["light"])
         return DASHES[turn % len(DASHES)]
 
     def dash_of_half(self, place: int, direction: str) -> str:

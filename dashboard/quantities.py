@@ -220,6 +220,11 @@ def points(life: Life, choice: Choice, *, incomplete: bool = True) -> pl.DataFra
     return found
 
 
+def incomplete_cycles(life: Life) -> int:
+    """Return how many cycles of a life are not complete."""
+    return life.cycles.height - int(life.cycles["complete"].fill_null(False).sum())
+
+
 def _nothing(choice: Choice) -> str:
     against = {"throughput": "charge throughput", "time": "running time"}.get(choice.against)
     return f"no cycle has {choice.of.title[0].lower()}{choice.of.title[1:]}" + (f" and {against}" if against else "")

@@ -216,7 +216,9 @@ def add_note(name: str, text: str, author: str | None = None) -> Sample:
     return sample
 
 
-def set_many(store: Store, rows: Iterable[Mapping[str, Any]]) -> tuple[list[Sample], list[str]]:
+def set_many(
+    store: Store, rows: Iterable[Mapping[str, Any]], author: str | None = None
+) -> tuple[list[Sample], list[str]]:
     """Set the samples of a sheet, one per row, and return them with what was wrong in other rows.
 
     Empty cells leave a field as it is, empty rows are passed over.
@@ -235,7 +237,7 @@ def set_many(store: Store, rows: Iterable[Mapping[str, Any]]) -> tuple[list[Samp
             problems.append(f"row {number}: no sample name; the columns are {', '.join(map(str, row))}")
             continue
         try:
-            done.append(set_fields(store, str(name).strip(), filled))
+            done.append(set_fields(store, str(name).strip(), filled, author))
         except StoreError as exc:
             problems.append(f"row {number}: {exc}")
     return done, problems

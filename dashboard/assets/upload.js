@@ -162,14 +162,15 @@
     return (await Promise.all(entries.map((entry) => walk(entry, "")))).flat();
   }
 
-  const zone = (event) => event.target.closest && event.target.closest("[data-upload]");
+  const zone = (event) => event.target.closest && event.target.closest("[data-import-drop]");
+  const ofOthers = (event) => event.target.closest && event.target.closest("[data-upload]"); // see files.js
 
   document.addEventListener("dragover", (event) => {
-    if (![...event.dataTransfer.types].includes("Files")) return;
+    if (![...event.dataTransfer.types].includes("Files") || ofOthers(event)) return;
     event.preventDefault(); // a file that misses its place must not take the place of the page
     const over = zone(event);
     event.dataTransfer.dropEffect = over ? "copy" : "none";
-    for (const each of document.querySelectorAll("[data-upload]")) each.toggleAttribute("data-over", each === over);
+    for (const each of document.querySelectorAll("[data-import-drop]")) each.toggleAttribute("data-over", each === over);
   });
 
   document.addEventListener("dragleave", (event) => {
@@ -177,7 +178,7 @@
   });
 
   document.addEventListener("drop", async (event) => {
-    if (![...event.dataTransfer.types].includes("Files")) return;
+    if (![...event.dataTransfer.types].includes("Files") || ofOthers(event)) return;
     event.preventDefault();
     const over = zone(event);
     for (const each of document.querySelectorAll("[data-over]")) each.removeAttribute("data-over");

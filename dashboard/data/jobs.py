@@ -81,6 +81,8 @@ def _title(job: Job) -> str:
         return f"uploaded: {shown}"
     if job.root.startswith(f"{uploaded}/"):
         return f"uploaded: {job.root[len(uploaded) + 1 :]}"
+    if job.options.get("roots"):
+        return f"watched: {job.root}"
     return str(job.root) if job.kind == "import" else f"{job.kind}: {job.root}"
 
 

@@ -20,7 +20,7 @@ from dashboard.data.lives import Life
 from dashboard.figures_compare import Looks
 from dashboard.grid import Column
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, incomplete_cycles
 
 if TYPE_CHECKING:
     import polars as pl
@@ -183,6 +183,9 @@ def draw(
     looks = _by_group(found, group or (ALL if how else EACH), line)  # a mean of one alone is none
     shown, missing = figures_compare.overlay(found, looks, choice, spread=how, incomplete=bool(incomplete))
     notes = [parts.note(each, tone="warning") for each in _shortened([*reasons, *missing])]
+    left_out = 0 if incomplete else sum(map(incomplete_cycles, found))
+    if left_out:
+        notes.append(parts.note(f"{parts.count(left_out, 'incomplete cycle')} not shown."))
     if not choice.is_divided:
         notes.append(parts.note(f"{choice.of.title} is as measured: it is nothing that can be divided so."))
     groups, traits = _groups(found), comparing.trait_titles(found)

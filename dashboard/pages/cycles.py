@@ -16,7 +16,7 @@ from dashboard.data.lives import Life
 from dashboard.figures_curves import DIRECTIONS, MOST_NAMED, SIGNALS
 from dashboard.figures_per_cycle import colours, per_cycle
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, incomplete_cycles
 
 PATH = "/cycles"
 TITLE = "Cycles"
@@ -110,7 +110,7 @@ def draw(
     cycles, _ = cycles_named(chosen, life.cycles["cycle_count"])
     drawn, reasons = per_cycle(life, first, second, colours(cycles[:MOST_CHOSEN]), incomplete=bool(incomplete))
     said = [_missing(reason, life) for reason in reasons]
-    left_out = 0 if incomplete else life.cycles.height - int(life.cycles["complete"].fill_null(False).sum())
+    left_out = 0 if incomplete else incomplete_cycles(life)
     if left_out:
         said.append(parts.note(f"{parts.count(left_out, 'incomplete cycle')} not shown."))
     said += [

@@ -62,7 +62,7 @@ def _upload_card() -> Component:
             ),
         ],
         className="drop",
-        **{"data-upload": ""},
+        **{"data-import-drop": ""},
     )
     waiting = html.Div(_waiting(), id="uploads-waiting")
     return parts.card("Upload", zone, html.Div(id="upload-progress", role="status"), waiting)

@@ -101,7 +101,9 @@ def facts(progress: jobs.Progress) -> list[Component | None]:
         if share is not None and progress.state == "running"
         else None
     )
-    hidden = {"root", "roots", "archive", *(("include", "sample_map") if progress.title != job.root else ())}
+    hidden = {"root", "roots", "archive"}
+    if progress.title.startswith("uploaded: "):
+        hidden |= {"include", "sample_map"}
     options = {
         name: value
         for name, value in job.options.items()

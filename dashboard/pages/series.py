@@ -55,7 +55,7 @@ def layout(**query: Given) -> Component:
 
 
 def _signals(options: dict[str, str], chosen: Sequence[str]) -> Component:
-    return _wide(parts.multi_select(_id("signal"), "Signals", options, chosen, placeholder="Voltage and current"))
+    return _wide(parts.multi_select(_id("signal"), "Signals", options, chosen, placeholder="Usual signals"))
 
 
 def _wide(control: Component) -> Component:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from battery_analysis.store import history, samples
 from tests.builders import cycling_frame, read_result, save
 from tests.cli.conftest import Cli
 
@@ -160,3 +161,11 @@ def test_a_sheet_of_another_shape_is_one_line(
 def test_what_does_not_fit_is_one_line_and_nothing_is_stored(cli: Cli, words: tuple[str, ...], message: str) -> None:
     assert message in cli.refused("sample", *words)
     assert cli.ok("sample", "list").out == "no sample yet\n"
+
+
+def test_the_history_names_who_ran_the_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    cli.ok("sample", "set", "AB12", "area_cm2=1.54")
+    with cli.store():
+        (line,) = history.of(samples.by_name("AB12").id)
+    assert (line.field, line.after, line.created_by) == ("area_cm2", 1.54, "ada")

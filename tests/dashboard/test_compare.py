@@ -59,6 +59,14 @@ def test_each_line_is_a_life_in_the_colour_of_its_group() -> None:
     assert missing == []
 
 
+def test_more_groups_than_signs_are_told_apart_by_order() -> None:
+    lives = [life(f"A{number}", [1.0, 0.9]) for number in range(40)]
+    lines, _ = overlay(lives, Looks(lives, comparing.EACH, ""), Choice())
+    assert len({trace.line.color for trace in lines.data}) == 40
+    assert {trace.line.dash for trace in lines.data} == {"solid"}
+    assert not lines.layout.showlegend
+
+
 def test_names_are_never_read_as_tags() -> None:
     lives = [life("<a href='https://evil.example'>A</a>", [1.0, 0.9], binder="<b>PVDF</b>"), LIVES[0]]
     looks = Looks(lives, "binder", "")

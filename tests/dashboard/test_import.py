@@ -100,6 +100,23 @@ def test_a_rolled_back_import_leaves_nothing_and_its_files_are_listed_with_their
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
 
 
+def test_files_are_dropped_and_an_upload_that_nobody_wants_is_removed(lab: Lab, visit: Callable[[str], Tab]) -> None:
+    tab = visit("/import")
+    tab.locator("[data-import-drop]").evaluate(
+        """zone => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File(["no table"], "dropped.csv"));
+            for (const kind of ["dragover", "drop"])
+                zone.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    tab.wait_for_url("**/import?upload=*")
+    tab.get_by_text("cannot be read").wait_for(timeout=30_000)
+    tab.get_by_role("button", name="Remove").click()
+    tab.get_by_text("Drop files or folders here").wait_for()
+    assert not list((lab.data_dir / "uploads" / "incoming").rglob("dropped.csv"))
+
+
 def test_an_upload_goes_on_where_it_stopped_and_takes_no_more_than_was_announced(lab: Lab) -> None:
     content = b"0123456789" * 1000
     file = {"path": "part/of it.bin", "size": len(content), "modified": 1}
