@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import typer
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from battery_analysis import columns
 
@@ -162,7 +163,7 @@ def declared(*, extras: bool) -> set[str]:
     """Distributions that setup.py names for this platform."""
     wanted = [Requirement(line) for line in requires("battery-analysis") or []]
     return {
-        each.name.lower()
+        canonicalize_name(each.name)
         for each in wanted
         if not each.marker or each.marker.evaluate({"extra": "all" if extras else ""})
     }
@@ -170,13 +171,14 @@ def declared(*, extras: bool) -> set[str]:
 
 def test_what_is_imported_is_declared() -> None:
     distributions = packages_distributions()
-    needed = {name: {each.lower() for each in distributions.get(name, [name])} for name in third_party_imports(*CODE)}
+    needed = {name: set(map(canonicalize_name, distributions.get(name, [name]))) for name in third_party_imports(*CODE)}
     assert {name for name, offers in needed.items() if not offers & declared(extras=True)} == set()
 
 
 def test_what_the_core_declares_is_used() -> None:
     distributions = packages_distributions()
-    used = {each.lower() for name in third_party_imports(*CODE) for each in distributions.get(name, [])}
+    imported = third_party_imports(*CODE)
+    used = {canonicalize_name(each) for name in imported for each in distributions.get(name, [])}
     assert declared(extras=False) - used - NOT_IMPORTED == set()
 
 
