@@ -6,7 +6,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .PHONY: help run test bench bench-peers fuzz faults lint screenshots clean
 
 help:
-	@echo "make run              set up, import the example data set, say what to type next"
+	@echo "make run              set up, import the example data set, open the dashboard"
 	@echo "make run DATA=folder  the same with your own files"
 	@echo "make test             set up and run the tests"
 	@echo "make lint             format check, lint, types, import contract"
