@@ -22,7 +22,7 @@ _LONG = 48
 
 _UNITS = {
     "cm2_per_second": "cm²/s",
-    "per_length_squared_per_second": "1/s",
+    "squared_per_second": "1/s",
     "volt_per_root_second": "V/√s",
     "volt_per_hour": "V/h",
     "volt_per_cycle": "V/cycle",
@@ -52,7 +52,17 @@ _UNITS = {
 }
 """Endings of names, longer ones first, and the units they mean."""
 
-_SIGNS = {"aicc": "AICc", "soc": "SOC", "c rate": "C-rate", "pc1": "PC 1", "pc2": "PC 2"}
+_SIGNS = {
+    "d": "D",
+    "d per length": "D/L²",
+    "delta es": "ΔEs",
+    "r squared": "R²",
+    "aicc": "AICc",
+    "soc": "SOC",
+    "c rate": "C-rate",
+    "pc1": "PC 1",
+    "pc2": "PC 2",
+}
 
 
 def heading(name: str) -> str:

@@ -228,7 +228,7 @@ def distances(table: pl.DataFrame, cells: Sequence[str], height: int = 420) -> g
         "y": names,
         "z": matrix,
         "colorscale": "Cividis",
-        "colorbar": {"title": {"text": "Distance"}, "thickness": 12, "outlinewidth": 0},
+        "colorbar": {"title": {"text": "Distance", "side": "right"}, "thickness": 12, "outlinewidth": 0},
         "hovertemplate": "%{x} and %{y}: %{z:.3f}<extra></extra>",
     }
     category = {"type": "category"}

@@ -48,7 +48,12 @@ def matrix(state: State) -> go.Figure:
         "colorscale": _scale(),
         "xgap": 3,
         "ygap": 3,
-        "colorbar": {"title": {"text": "With tests"}, "tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
+        "colorbar": {
+            "title": {"text": "With tests", "side": "right"},
+            "tickformat": ".0%",
+            "thickness": 12,
+            "outlinewidth": 0,
+        },
         "hovertemplate": "%{customdata}<extra></extra>",
     }
     if len(rows) * len(columns) <= MOST_WORDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, cast
 
+from dash import html
 from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError
@@ -103,8 +104,12 @@ def _draw_pulses(results: list[Answer]) -> Component:
     from dashboard.figures_analysis import pulses
 
     table = results[0].tables["pulses"]
+    title, drawn = "Resistances of pulses", pulses(table)
+    none = parts.empty("No pulse has a resistance at these times.", "The table says why; ask for later times above.")
     return parts.grid(
-        figures.figure_card("pulses", "Resistances of pulses", pulses(table), height=380, wide=True),
+        figures.figure_card("pulses", title, drawn, height=380, wide=True)
+        if drawn.data
+        else parts.card(title, none, wide=True),
         answers.table_card("pulse-table", "Pulses", table.drop("first_record", "last_record")),
     )
 
@@ -132,7 +137,7 @@ def _draw_gitt(results: list[Answer]) -> Component:
     (answer,) = results
     titrations, resting = answer.tables["titrations"], answer.tables["pseudo_ocv"]
     return parts.grid(
-        *answers.remarks(answer.said),
+        html.Div(answers.remarks(answer.said), className="wide page") if answer.said else None,
         figures.figure_card("diffusion", "Diffusion", diffusion(titrations)),
         figures.figure_card("rest-voltages", "Voltage at rest", rest_voltages(resting)),
         answers.table_card("titrations", "Titrations", titrations.drop("first_record", "last_record")),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from battery_analysis.analysis.dataset import DATASET_SCHEMA
+from battery_analysis.models import TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, datasets, open_store, samples
 from battery_analysis.store import tests as stored_tests
@@ -122,3 +124,28 @@ def test_few_strange_efficiencies_do_not_hide_the_others() -> None:
     assert drawn.layout.yaxis.range[1] < 101
     assert max(drawn.data[0].y) == 1400
     assert figures_cell.efficiency(cycles.head(50)).layout.yaxis.range is None
+
+
+def test_tests_stand_in_time_by_their_names_taken_literally() -> None:
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    tests = [
+        TestResult(
+            name="<b>first</b>", tester="Arbin", started_at=day, ended_at=day + timedelta(hours=2), cycle_count=1
+        ),
+        TestResult(name="undated", tester="Arbin"),
+        TestResult(name="second", tester="Maccor", started_at=day + timedelta(days=1), duration_second=60.0),
+    ]
+    drawn = figures_cell.timeline(tests)
+    assert [(bar.name, list(bar.text), list(bar.x)) for bar in drawn.data] == [
+        ("Arbin", ["&lt;b&gt;first&lt;/b&gt;"], [7_200_000.0]),
+        ("Maccor", ["second"], [60_000.0]),
+    ]
+    assert drawn.layout.xaxis.title.text == "Time (UTC)"
+
+
+def test_a_spectrum_is_no_cycle_without_capacity() -> None:
+    rows = [
+        {"cycle_count": number, "test_id": "a", "discharge_capacity_ah": value}
+        for number, value in ((1, 2.0), (2, 0.0))
+    ]
+    assert list(figures_cell.capacity(table(rows)).data[0].x) == [1]
