@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test bench bench-peers fuzz faults lint screenshots clean
+.PHONY: help run test test-all bench bench-peers fuzz faults lint screenshots clean
 
 help:
 	@echo "make run              set up, import the example data set, open the dashboard"
 	@echo "make run DATA=folder  the same with your own files"
 	@echo "make test             set up and run the tests"
+	@echo "make test-all         the same with those that take long"
 	@echo "make lint             format check, lint, types, import contract"
 	@echo "make bench            what it costs, against peers"
 	@echo "make bench-peers      install peers that need an environment of their own, into the user's cache folder"
@@ -22,6 +23,9 @@ run: .venv/.installed
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest -q
+
+test-all: .venv/.installed-dev
+	$(BIN)/python -m pytest -q -m ""
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks

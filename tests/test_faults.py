@@ -13,15 +13,15 @@ from benchmarks.faults.picture import differences
 from benchmarks.faults.stage import Try
 from tests.cli.conftest import as_root
 
-SLICES: list[tuple[Callable[[int, random.Random], Iterator[Try]], int]] = [
-    (killing.importer_killed, 1),
-    (killing.server_killed, 1),
-    (killing.worker_killed, 1),
-    (crowds.slow_writer, 4),
+SLICES = [
+    pytest.param(killing.importer_killed, 1, id="importer_killed"),
+    pytest.param(killing.server_killed, 1, id="server_killed", marks=pytest.mark.thorough),
+    pytest.param(killing.worker_killed, 1, id="worker_killed", marks=pytest.mark.thorough),
+    pytest.param(crowds.slow_writer, 4, id="slow_writer", marks=pytest.mark.thorough),
 ]
 
 
-@pytest.mark.parametrize(("fault", "times"), SLICES, ids=[fault.__name__ for fault, _ in SLICES])
+@pytest.mark.parametrize(("fault", "times"), SLICES)
 def test_what_a_fault_leaves_is_as_after_an_undisturbed_import(
     fault: Callable[[int, random.Random], Iterator[Try]], times: int
 ) -> None:
@@ -30,6 +30,7 @@ def test_what_a_fault_leaves_is_as_after_an_undisturbed_import(
     assert len(tries) == times
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not as_root(), reason="only root may mount a small file system")
 def test_a_full_disk_under_the_spool_ends_an_import_with_one_line() -> None:
     assert [line for each in disks.full_spool(1, random.Random(20)) for line in each.broken] == []

@@ -251,7 +251,7 @@ def _check_workers(client: Client, scheduler: str) -> None:
 
 
 def _close(client: Client) -> None:
-    with suppress(OSError, TimeoutError):
+    with suppress(OSError, TimeoutError, RuntimeError):  # the last where its time-out meets that of a lost connection
         client.close(timeout=CONNECT_SECONDS)
 
 

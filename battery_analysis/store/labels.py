@@ -60,8 +60,8 @@ def _say(document: Labelled, labels: Labels, fields: Mapping[str, str]) -> bool:
     mine = [each for each in document.labelled if each.import_job == job]
 
     def owed(what: str, value: str) -> bool:
-        """Whether it is there for the sake of other jobs only."""
-        return any(value in each[what] for each in others) and not any(value in each[what] for each in mine)
+        """Whether it is there for the sake of one other job only; a list of all would grow with every import."""
+        return sum(value in each[what] for each in others) == 1 and not any(value in each[what] for each in mine)
 
     said = document.metadata
     tags = [tag for tag in dict.fromkeys(labels.tags) if tag not in document.tags or owed("tags", tag)]
@@ -111,8 +111,10 @@ def _change(kind: type[Labelled], identity: ObjectId, change: Callable[[Labelled
         checked(document)
         after = document.to_mongo()
         known = {name: after[name] for name in _SAID if name in after}
-        update = {"$set": {**known, "updated_at": now()}, "$unset": {name: "" for name in _SAID if name not in after}}
         before = {name: stored.get(name) for name in _SAID}
+        if any(known.get(name) != before[name] for name in _SAID if name != "labelled"):
+            known["updated_at"] = now()  # who else says what is there already is no news
+        update = {"$set": known, "$unset": {name: "" for name in _SAID if name not in after}}
         changed = kind._get_collection().update_one({"_id": identity, **before}, {k: v for k, v in update.items() if v})
         if changed.matched_count:
             return True

@@ -166,7 +166,7 @@ def test_a_database_with_passwords_lets_in_who_may_and_shows_none(cli: Cli, lab:
         return done.status, done.out + done.err
 
     with locked_server() as host:
-        status, shown = typed("ada", PASSWORD, "demo", lab)
+        status, shown = typed("ada", PASSWORD, "demo", lab, "--no-dashboard")
         assert status == 0
         assert "--db-uri URI" in shown
         assert typed("ada", PASSWORD, "search", "--csv")[1].count("AB12") == 3

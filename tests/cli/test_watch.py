@@ -318,6 +318,7 @@ def no_way_back(data_dir: Path) -> Iterator[None]:
     data.with_name("away").rename(data)
 
 
+@pytest.mark.thorough
 def test_while_the_server_cannot_come_back_a_watcher_waits_and_does_nothing(
     cli: Cli, folder: Path, own_server: Path
 ) -> None:
@@ -338,6 +339,7 @@ def test_while_the_server_cannot_come_back_a_watcher_waits_and_does_nothing(
     assert sum("WARNING" in line for line in watcher.err) == 2
 
 
+@pytest.mark.thorough
 def test_a_watcher_that_waits_for_its_server_can_be_stopped(cli: Cli, folder: Path, own_server: Path) -> None:
     with watching(cli, folder) as watcher:
         watcher.until_searched()

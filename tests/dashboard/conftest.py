@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-WAIT_MILLISECONDS = 5_000
+# The shell draws the same without a browser's own windows, in half the time.
+CHROMIUM = next(
+    (each for each in map(Path, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")) if each.exists()),
+    Path("/usr/bin/chromium"),
+)
+WAIT_MILLISECONDS = 15_000
 
 FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),

@@ -102,8 +102,10 @@ def test_the_filtered_table_is_exported_with_its_filter_and_units(form: str, vis
             table = pl.read_csv(io.BytesIO(content), comment_prefix="#")
             assert b'# filter: {"tester": "Arbin"}' in content
         case "Excel":
-            table = pl.read_excel(io.BytesIO(content), sheet_name="tests")
-            about = dict(pl.read_excel(io.BytesIO(content), sheet_name="about", has_header=False).rows())
+            table = pl.read_excel(io.BytesIO(content), sheet_name="tests", engine="openpyxl")
+            about = dict(
+                pl.read_excel(io.BytesIO(content), sheet_name="about", has_header=False, engine="openpyxl").rows()
+            )
             assert json.loads(about["filter"]) == {"tester": "Arbin"}
         case "JSON":
             document = json.loads(content)

@@ -93,7 +93,7 @@ def test_a_note_and_a_photograph_stay_with_the_sample(lab: Lab, visit: Visit, tm
     tab.get_by_text("2 files attached").wait_for()
     picture = tab.get_by_role("img", name="opened.png")
     picture.wait_for()
-    tab.wait_for_function("document.querySelector('.photograph img').naturalWidth === 1")
+    tab.wait_for_function("() => document.querySelector('.photograph img').naturalWidth === 1")
     href = tab.get_by_role("link", name="page.html").get_attribute("href")
     answer = tab.request.get(f"{lab.url}{href}")
     assert answer.body() == b"<script>alert(1)</script>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -68,8 +69,10 @@ class Cutting:
             while data := source.recv(1 << 16):
                 if to_client:
                     self.brought += len(data)
-                if left is not None and (left := left - len(data)) < 0:
-                    break
+                if left is not None:
+                    time.sleep(0.001)  # networks are slower than whoever writes down what they bring
+                    if (left := left - len(data)) < 0:
+                        break
                 target.sendall(data)
         for each in (source, target):
             with suppress(OSError):
