@@ -121,7 +121,10 @@ SMALL: dict[str, tuple[Callable[[], Iterator[Row]], int]] = {
 }
 
 
-@pytest.mark.parametrize(("run", "rows"), SMALL.values(), ids=SMALL)
+@pytest.mark.parametrize(
+    ("run", "rows"),
+    [pytest.param(*each, id=name, marks=[pytest.mark.thorough] * (name == "watching")) for name, each in SMALL.items()],
+)
 def test_an_import_is_measured_to_its_end(run: Callable[[], Iterator[Row]], rows: int) -> None:
     assert len(list(run())) == rows
 

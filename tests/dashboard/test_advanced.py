@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.dashboard.conftest import ROOT, Lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
+
+pytestmark = pytest.mark.thorough
 
 LONG = 40_000
 

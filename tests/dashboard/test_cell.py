@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pytest
 
 from battery_analysis.analysis.dataset import DATASET_SCHEMA
 from battery_analysis.models import TestResult
@@ -21,6 +22,8 @@ from tests.dashboard.conftest import Lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
+
+pytestmark = pytest.mark.thorough
 
 Visit = Callable[[str], "Tab"]
 

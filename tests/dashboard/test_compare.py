@@ -21,6 +21,8 @@ from dashboard.quantities import Choice
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough
+
 PLOT = "document.querySelectorAll('.js-plotly-plot')"
 
 

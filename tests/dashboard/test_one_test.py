@@ -15,6 +15,8 @@ from tests.dashboard.conftest import ROOT, Lab
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough
+
 
 def shown(lab: Lab) -> dict[str, Any]:
     """Return what the command says of the same test."""
