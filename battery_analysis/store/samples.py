@@ -208,12 +208,16 @@ def add_note(name: str, text: str, author: str | None = None) -> Sample:
         InvalidDocumentError: The note is empty.
     """
     sample = by_name(name)
-    sample.notes_log.append(Note(text=text.strip() or None, author=author))
-    sample.updated_at = now()
-    sample.words = words_of_sample(sample)
+    note = Note(text=text.strip() or None, author=author)
+    sample.notes_log.append(note)
     checked(sample)
-    sample.save(validate=False)
-    return sample
+    # In one step, so that a note which somebody else adds at the same time is not overwritten.
+    added = {
+        "$push": {"notes_log": note.to_mongo()},
+        "$addToSet": {"words": {"$each": sorted(set(words_of(note.text)))}},
+    }
+    Sample._get_collection().update_one({"_id": sample.id}, {**added, "$set": {"updated_at": now()}})
+    return by_name(name)
 
 
 def set_many(

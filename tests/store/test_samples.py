@@ -88,3 +88,13 @@ def test_empty_cells_of_a_sheet_leave_what_was_set(store: Store) -> None:
     samples.set_fields(store, "AB12", {"manufacturer": "ACME"})
     samples.set_many(store, [{"name": "AB12", "manufacturer": "", "chemistry": "LFP"}])
     assert samples.by_name("AB12").manufacturer == "ACME"
+
+
+def test_a_note_that_another_adds_at_the_same_time_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples.set_fields(store, "AB12", {})
+    look = samples.by_name
+    seen = look("AB12")
+    samples.add_note("AB12", "swollen", "Ada")
+    monkeypatch.setattr(samples, "by_name", lambda name: seen)  # as it was before that note
+    samples.add_note("AB12", "warm", "Grace")
+    assert [(note.text, note.author) for note in look("AB12").notes_log] == [("swollen", "Ada"), ("warm", "Grace")]
