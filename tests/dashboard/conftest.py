@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import socket
@@ -125,6 +126,12 @@ class serving:  # noqa: N801 - reads as what it does
         self.process.terminate()
         assert self.process.wait(20) == 0
         self.process.stdout.close()
+
+
+def command(lab: Lab, *words: str) -> Any:
+    """Return what a command says on the same store."""
+    asked = [sys.executable, "-m", "cli.main", *words, *lab.options, "--json"]
+    return json.loads(subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
 def free_port() -> int:
