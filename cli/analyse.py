@@ -68,12 +68,11 @@ def efficiency(context: Context, target: Target, as_csv: CsvOption = False) -> N
 @command(app, "roles")
 def roles(context: Context, target: Target, as_csv: CsvOption = False) -> None:
     """Say which cycles are formation, check-ups, cycling, or of another rate, and why."""
-    from battery_analysis.analysis.answers import Answer
-    from battery_analysis.analysis.checkups import mark_cycles
+    from battery_analysis.analysis import answers
 
     with open_subjects(context, [target]) as (subject,):
-        marked = mark_cycles(subject.cycles(), nominal_capacity_ah=subject.nominal_capacity_ah)
-    show(context, Answer({"subject": subject.name}, {"cycles": marked}), as_csv=as_csv)
+        found = answers.roles(subject.cycles(), nominal_capacity_ah=subject.nominal_capacity_ah)
+    show(context, _of(subject, found), as_csv=as_csv)
 
 
 @command(app, "anomalies")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -61,17 +61,13 @@ def correlate(
     as_csv: CsvOption = False,
 ) -> None:
     """Correlate properties of samples with what their cells did."""
-    from battery_analysis.analysis.answers import Answer
-    from battery_analysis.analysis.correlations import correlations
-    from battery_analysis.analysis.features import CELL, feature_table
+    from battery_analysis.analysis import answers
+    from battery_analysis.store.subjects import properties
 
     with open_subjects(context, _several(targets)) as subjects:
-        features = feature_table(_cycles_by_name(subjects, targets))
-        properties = _properties(subjects, features.columns)
-    table = features.hstack(properties)
-    results = result or [name for name in features.columns if name != CELL and features[name].count()]
-    found = correlations(table, prop or properties.columns, results)
-    show(context, Answer({"cells": table.height}, {"correlations": found}), as_csv=as_csv)
+        cells = _cycles_by_name(subjects, targets)
+        known = properties([(each.name, each.sample) for each in subjects])
+    show(context, answers.correlate(cells, known, prop, result), as_csv=as_csv)
 
 
 @command(app, "simulate")
@@ -87,7 +83,7 @@ def simulate(
     as_csv: CsvOption = False,
 ) -> None:
     """Send a test's current through a model of PyBaMM, and show how far the measured voltage is from it."""
-    from battery_analysis.analysis.answers import Answer
+    from battery_analysis.analysis import answers
     from battery_analysis.analysis.simulation import simulate as run_model
 
     with open_subjects(context, [target]) as (subject,):
@@ -101,10 +97,7 @@ def simulate(
         initial_soc=initial_soc,
         nominal_capacity_ah=nominal,
     )
-    facts: dict[str, object] = {name: value for name, value in vars(found).items() if name not in ("table", "warnings")}
-    facts["residuals"] = found.residuals._asdict() if found.residuals else None
-    answer = Answer({"subject": subject.name, **facts}, {"records": found.table}, found.warnings)
-    show(context, answer, as_csv=as_csv)
+    show(context, answers.merged(answers.simulated(found), subject=subject.name), as_csv=as_csv)
 
 
 def _cycles_by_name(subjects: list[Subject], targets: list[str]) -> dict[str, pl.DataFrame]:
@@ -122,29 +115,3 @@ def _several(targets: list[str]) -> list[str]:
     if len(different) < 2:
         raise AnalysisError(f"two different cells at least are compared, got {', '.join(different)}")
     return different
-
-
-def _properties(subjects: list[Subject], taken: list[str]) -> pl.DataFrame:
-    """Tabulate what is known of the samples; columns that no sample fills are left out.
-
-    Metadata under a name that is ``taken``, or a field's, has ``metadata.`` before it.
-    """
-    import polars as pl
-
-    from battery_analysis.store.samples import EDITABLE
-
-    left_out = {"name", "description", "parent", "tags"}
-    rows: list[dict[str, Any]] = []
-    for subject in subjects:
-        sample = subject.sample
-        if sample is None:
-            raise AnalysisError(f"{subject.name} is no stored test or cell, so no sample is known")
-        own = {name: getattr(sample, name) for name in EDITABLE if name not in left_out}
-        named = {name: getattr(value, "name", value) for name, value in own.items()}
-        metadata = {
-            f"metadata.{key}" if key in taken or key in EDITABLE else key: value
-            for key, value in sample.metadata.items()
-        }
-        rows.append({**named, **metadata})
-    table = pl.DataFrame(rows, infer_schema_length=None, strict=False)
-    return table.select(name for name, dtype in table.schema.items() if table[name].count() and not dtype.is_nested())

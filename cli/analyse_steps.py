@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from cli.subject import open_subjects
 if TYPE_CHECKING:
     import polars as pl
 
-    from battery_analysis.analysis.ocv import HalfCell, OcvFit
+    from battery_analysis.analysis.ocv import HalfCell
 
 app = new_app()
 
@@ -83,33 +82,23 @@ def protocol(
     as_csv: CsvOption = False,
 ) -> None:
     """Say which protocol tests followed: rates, limits, holds and rests, from their records alone."""
-    import polars as pl
+    from battery_analysis.analysis import answers
+    from battery_analysis.analysis.protocol import Protocol
+    from battery_analysis.analysis.protocol import protocol as followed
 
-    from battery_analysis.analysis import protocol as protocols
-    from battery_analysis.analysis.answers import Answer
-
-    found: list[tuple[str, protocols.Protocol]] = []
+    found: list[tuple[str, Protocol]] = []
     said: list[str] = []
     with open_subjects(context, targets) as subjects:
         for each in subjects:
             try:
                 capacity = each.nominal_capacity_ah if nominal is None else nominal
-                own = protocols.protocol(each.frame(), capacity, finished=each.finished)
-                found.append((each.name, own))
+                found.append((each.name, followed(each.frame(), capacity, finished=each.finished)))
             except AnalysisError as exc:  # one test of many without a protocol
                 said.append(f"{each.name}: {exc}")
     if not found:
         raise AnalysisError("; ".join(said))
-    groups = protocols.grouped([own for _, own in found])
-    group_of = {place: number for number, group in enumerate(groups, 1) for place in group}
-    rows = [
-        {"subject": name, "group": group_of[place], "summary": own.summary} for place, (name, own) in enumerate(found)
-    ]
-    tables = {"protocols": pl.DataFrame(rows)}
-    if steps:
-        named = [own.executed.select(pl.lit(name).alias("subject"), pl.all()) for name, own in found]
-        tables = {"steps": pl.concat(named, how="vertical_relaxed"), **tables}
-    show(context, Answer(tables=tables, said=tuple(said)), as_csv=as_csv)
+    answer = answers.protocols(found, steps=steps)
+    show(context, answers.Answer(tables=answer.tables, said=tuple(said)), as_csv=as_csv)
     if said:
         raise typer.Exit(1)
 
@@ -123,21 +112,17 @@ def ocv(
     direction: Direction = "discharge",
     cycle: Annotated[int | None, typer.Option(min=0, max=MOST, help="Cycle; else the slowest.")] = None,
     aged: Annotated[str | None, typer.Option(metavar="TARGET", help="The same cell later: losses in between.")] = None,
+    aged_cycle: Annotated[int | None, typer.Option(min=0, max=MOST, help="Cycle of --aged; else --cycle.")] = None,
     as_csv: CsvOption = False,
 ) -> None:
     """Fit half-cell curves to a slow half cycle; with --aged, say which modes of degradation led there."""
-    from battery_analysis.analysis import ocv as fitting
-    from battery_analysis.analysis.answers import Answer
+    from battery_analysis.analysis import answers
 
     electrodes = _half_cell(positive, "positive"), _half_cell(negative, "negative")
     with open_subjects(context, [target, *([aged] if aged else [])]) as subjects:
-        curves = [fitting.half_cycle_curve(each.half_cycles(), direction=direction, cycle=cycle) for each in subjects]
-    fits = [fitting.fit_half_cells(curve, *electrodes) for curve in curves]
-    facts: dict[str, object] = {"subject": subjects[0].name, **_facts(fits[0])}
-    if len(fits) > 1:
-        facts |= {f"aged {name}": value for name, value in _facts(fits[1]).items()}
-        facts |= asdict(fitting.degradation_modes(*fits))
-    show(context, Answer(facts, {"curve": fits[0].curve}), as_csv=as_csv)
+        halves = [each.half_cycles() for each in subjects]
+    found = answers.ocv(halves, *electrodes, direction=direction, cycle=cycle, aged_cycle=aged_cycle)
+    show(context, answers.merged(found, subject=subjects[0].name), as_csv=as_csv)
 
 
 @command(app, "eis")
@@ -206,15 +191,10 @@ def eis(
 
 
 def _half_cell(path: Path, name: str) -> HalfCell:
-    import polars as pl
-
     from battery_analysis.analysis.ocv import HalfCell
 
     try:
-        return HalfCell.of(pl.read_csv(path), f"{name} electrode ({path})")
-    except pl.exceptions.PolarsError as exc:
-        raise AnalysisError(f"ocv: {path}: no CSV of lithiation and voltage_volt: {str(exc).splitlines()[0]}") from exc
-
-
-def _facts(fit: OcvFit) -> dict[str, object]:
-    return {name: value for name, value in vars(fit).items() if name != "curve"}
+        content = path.read_bytes()
+    except OSError as exc:
+        raise AnalysisError(f"ocv: {path}: {exc.strerror}") from exc
+    return HalfCell.of_csv(content, f"{name} electrode ({path})")

@@ -40,6 +40,7 @@ _UNITS = {
     "wh": "Wh",
     "volt": "V",
     "ampere": "A",
+    "watt": "W",
     "ohm": "Ω",
     "seconds": "s",
     "second": "s",
@@ -60,6 +61,14 @@ _SIGNS = {
     "aicc": "AICc",
     "soc": "SOC",
     "c rate": "C-rate",
+    "cv share": "CV share",
+    "eta squared": "η²",
+    "kruskal h": "Kruskal–Wallis H",
+    "kruskal p": "Kruskal–Wallis p",
+    "pearson r": "Pearson's r",
+    "pearson p": "Pearson's p",
+    "spearman rho": "Spearman's rho",
+    "spearman p": "Spearman's p",
     "pc1": "PC 1",
     "pc2": "PC 2",
 }
@@ -111,7 +120,13 @@ def remarks(said: Iterable[str]) -> list[Component]:
 
 
 def table_card(
-    id: str, title: str, table: pl.DataFrame, *above: Component, columns: Sequence[str] = (), wide: bool = True
+    id: str,
+    title: str,
+    table: pl.DataFrame,
+    *above: Component,
+    columns: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    wide: bool = True,
 ) -> Component:
     """Return a table with its exports.
 
@@ -121,6 +136,7 @@ def table_card(
         table: All rows.
         above: What stands between the title and the rows.
         columns: Which columns are shown, in this order; those that hold anything without.
+        whole: Columns whose texts are shown to their end, in several lines where they are long.
         wide: Whether it takes a whole row of the page.
     """
     from polars import selectors
@@ -128,11 +144,14 @@ def table_card(
     shown = list(columns) or [name for name in table.columns if table[name].null_count() < table.height]
     numbers = {name for name, dtype in table.schema.items() if dtype.is_numeric()}
     headings = {name: heading(name) + (" →" if name in numbers else "") for name in shown}
-    rows = [{name: _cell(text(row[name])) for name in shown} for row in table.head(MOST_ROWS).iter_rows(named=True)]
+    rows = [
+        {name: _cell(text(row[name]), whole=name in whole) for name in shown}
+        for row in table.head(MOST_ROWS).iter_rows(named=True)
+    ]
     if not table.height:
         return parts.card(title, *above, parts.empty("There are none."), wide=wide)
-    whole = table.head(MOST_EXPORTED).with_columns(selectors.float().fill_nan(None)).to_dicts()
-    kept = {"title": title, "headings": {name: heading(name) for name in table.columns}, "rows": whole}
+    every = table.head(MOST_EXPORTED).with_columns(selectors.float().fill_nan(None)).to_dicts()
+    kept = {"title": title, "headings": {name: heading(name) for name in table.columns}, "rows": every}
     more = table.height - MOST_ROWS
     buttons = [parts.button(label, {**_id("export", id), "form": form}) for form, label in tables.FORMS.items()]
     return parts.card(
@@ -147,8 +166,10 @@ def table_card(
     )
 
 
-def _cell(written: str) -> Component | str:
+def _cell(written: str, *, whole: bool = False) -> Component | str:
     """Cut long texts off; all of it shows on hovering."""
+    if whole:
+        return html.Span(written, className="whole")
     return html.Span(written, title=written, className="cut") if len(written) > _LONG else written
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.answers import heading
 from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, theme
+from dashboard.quantities import readable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -88,6 +89,42 @@ def anomalies(cycles: pl.DataFrame, found: pl.DataFrame, quantity: str, height: 
             }
         )
     return figure(traces, x="Cycle", y=heading(quantity), height=height)
+
+
+ROLE_TITLES = {
+    "formation": "Formation",
+    "checkup": "Check-up",
+    "cycling": "Cycling",
+    "other_rate": "Other rate",
+}
+
+
+def roles(answer: Answer, height: int = 380) -> go.Figure:
+    """Draw the discharge capacity of cycles, told apart by what they are for."""
+    import polars as pl
+
+    palette = PALETTES[theme()]
+    looks = {
+        "cycling": (palette[0], "circle"),
+        "checkup": (palette[1], "diamond"),
+        "formation": (palette[2], "square"),
+        "other_rate": (palette[3], "triangle-up"),
+    }
+    known = answer.beside["capacities"].filter(pl.col("discharge_capacity_ah").is_not_null())
+    by, unit = readable("Ah", float(known["discharge_capacity_ah"].max() or 0.0))  # type: ignore[arg-type]
+    known = known.with_columns(pl.col("discharge_capacity_ah") * by)
+    traces = []
+    for role, (color, symbol) in looks.items():
+        own = known.filter(pl.col("role") == role)
+        if own.height:
+            trace = _points(own, "cycle_count", "discharge_capacity_ah", ROLE_TITLES[role], color)
+            trace["marker"] |= {"symbol": symbol, "size": 6 if role == "cycling" else 9}
+            trace["hovertemplate"] = f"cycle %{{x:.0f}}: %{{y:.5g}} {unit}"
+            traces.append(trace)
+    untold = known.filter(pl.col("role").is_null())
+    if untold.height:
+        traces.append(_points(untold, "cycle_count", "discharge_capacity_ah", "cannot be told", muted()))
+    return figure(traces, x="Cycle", y=axis_title("Discharge capacity", unit), height=height)
 
 
 def efficiencies(cycles: pl.DataFrame, height: int = 360) -> go.Figure:

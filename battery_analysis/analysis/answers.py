@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 import polars as pl
 
 from battery_analysis.analysis import gitt as titration
+from battery_analysis.analysis import ocv as half_cells
+from battery_analysis.analysis import protocol as following
 from battery_analysis.analysis import pulses as pulsing
-from battery_analysis.analysis import similarity
-from battery_analysis.analysis.checkups import ageing_cycles
+from battery_analysis.analysis import similarity, simulation
+from battery_analysis.analysis.checkups import ageing_cycles, mark_cycles
+from battery_analysis.analysis.correlations import correlations
+from battery_analysis.analysis.cycle_groups import CycleGroup, ProtocolStep
 from battery_analysis.analysis.fade import LAWS, fit_fade
-from battery_analysis.analysis.features import feature_table
-from battery_analysis.analysis.halves import half_cycles
+from battery_analysis.analysis.features import CELL, feature_table
+from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.analysis.life import cycle_life
 from battery_analysis.analysis.outliers import LEAST, find_anomalies
 from battery_analysis.analysis.rate import peukert, rate_capability
@@ -152,6 +157,59 @@ def anomalies(cycles: pl.DataFrame, *, all_cycles: bool = False) -> Answer:
     return Answer({}, {"anomalies": pl.DataFrame(rows, schema=schema, orient="row")}, said, {"cycles": judged})
 
 
+def roles(cycles: pl.DataFrame, *, nominal_capacity_ah: float | None = None) -> Answer:
+    """Say which cycles are formation, check-ups, cycling, or of another rate, and why.
+
+    Returns:
+        The table ``cycles``, and beside it the ``capacities`` of the same cycles, in the same order.
+    """
+    marked = mark_cycles(cycles, nominal_capacity_ah=nominal_capacity_ah)
+    capacities = cycles.select("cycle_count", "discharge_capacity_ah").with_columns(marked["role"])
+    return Answer({}, {"cycles": marked}, (), {"capacities": capacities})
+
+
+def protocols(found: Sequence[tuple[str, following.Protocol]], *, steps: bool = False) -> Answer:
+    """Tabulate the protocols that tests followed, those that are the same as one group.
+
+    Args:
+        found: Names of tests and their protocols.
+        steps: Whether every step that was executed is told, too.
+
+    Returns:
+        The tables ``protocols``, one row per test, and ``cycle_groups``, one row per run of like cycles of a test.
+    """
+    groups = following.grouped([own for _, own in found])
+    group_of = {place: number for number, group in enumerate(groups, 1) for place in group}
+    rows = [
+        {"subject": name, "group": group_of[place], "summary": own.summary} for place, (name, own) in enumerate(found)
+    ]
+    runs = [{"subject": name, **_run(group)} for name, own in found for group in own.groups]
+    tables = {"protocols": pl.DataFrame(rows), "cycle_groups": pl.DataFrame(runs, infer_schema_length=None)}
+    if steps:
+        named = [own.executed.select(pl.lit(name).alias("subject"), pl.all()) for name, own in found]
+        tables = {"steps": pl.concat(named, how="vertical_relaxed"), **tables}
+    return Answer({}, tables)
+
+
+def _run(group: CycleGroup) -> dict[str, object]:
+    loops = [(steps[0].times, [step.text for step in steps]) for steps in _looped(group)]
+    texts = [f"{times}x ({', '.join(own)})" if times > 1 else ", ".join(own) for times, own in loops]
+    return {
+        "first_cycle": group.first_cycle,
+        "last_cycle": group.last_cycle,
+        "cycles": group.cycles,
+        "rates": group.label,
+        "lower_limit_volt": group.lower_volt,
+        "upper_limit_volt": group.upper_volt,
+        "incomplete": group.incomplete,
+        "steps": ", ".join(texts),
+    }
+
+
+def _looped(group: CycleGroup) -> list[list[ProtocolStep]]:
+    return [list(own) for _, own in groupby(group.steps, key=lambda step: step.loop)]
+
+
 def rate(
     frame: pl.DataFrame,
     *,
@@ -236,6 +294,78 @@ def similar(
         left_out += parts.left_out
     said = tuple(dict.fromkeys(f"{each.what} {each.name} is left out: {each.reason}" for each in left_out))
     return Answer(facts, tables, said)
+
+
+def correlate(
+    cells: Mapping[str, pl.DataFrame],
+    properties: pl.DataFrame,
+    chosen: Sequence[str] | None = None,
+    results: Sequence[str] | None = None,
+) -> Answer:
+    """Correlate properties of samples with what their cells did.
+
+    Args:
+        cells: Cycle tables by name.
+        properties: One row per cell, in the same order; columns of no name of a feature.
+        chosen: Columns of ``properties``; all without.
+        results: Features of the cycles; those that any cell has without.
+
+    Returns:
+        The table ``correlations``, and beside it all that was correlated as ``cells``.
+    """
+    features = feature_table(cells)
+    table = features.hstack(properties)
+    wanted = results or [name for name in features.columns if name != CELL and features[name].count()]
+    found = correlations(table, chosen or properties.columns, wanted)
+    return Answer({"cells": table.height}, {"correlations": found}, (), {"cells": table})
+
+
+def ocv(
+    halves: Sequence[HalfCycles],
+    positive: half_cells.HalfCell,
+    negative: half_cells.HalfCell,
+    *,
+    direction: Literal["charge", "discharge"] = "discharge",
+    cycle: int | None = None,
+    aged_cycle: int | None = None,
+) -> Answer:
+    """Fit half-cell curves to a slow half cycle, and say which modes of degradation led from one test to the next.
+
+    Args:
+        halves: Of a test, and maybe of the same cell later.
+        positive: The positive electrode against lithium.
+        negative: The negative electrode against lithium.
+        direction: Of the half cycle.
+        cycle: Its number; the slowest without.
+        aged_cycle: That of the cell later; the same without.
+
+    Returns:
+        Facts of the fit, those of the later one after ``aged``, the losses in between, and the table ``curve``; beside
+        it the later one as ``aged``.
+    """
+    numbers = cycle, cycle if aged_cycle is None else aged_cycle
+    curves = [
+        half_cells.half_cycle_curve(each, direction=direction, cycle=number)
+        for each, number in zip(halves, numbers, strict=False)
+    ]
+    fits = [half_cells.fit_half_cells(curve, positive, negative) for curve in curves]
+    facts = _numbers_of(fits[0])
+    if len(fits) == 1:
+        return Answer(facts, {"curve": fits[0].curve})
+    facts |= {f"aged {name}": value for name, value in _numbers_of(fits[1]).items()}
+    facts |= asdict(half_cells.degradation_modes(*fits))
+    return Answer(facts, {"curve": fits[0].curve}, (), {"aged": fits[1].curve})
+
+
+def _numbers_of(fit: half_cells.OcvFit) -> dict[str, object]:
+    return {name: value for name, value in vars(fit).items() if name != "curve"}
+
+
+def simulated(found: simulation.Simulation) -> Answer:
+    """Say how far a measured voltage is from that of a model: facts, and the table ``records``."""
+    facts: dict[str, object] = {name: value for name, value in vars(found).items() if name not in ("table", "warnings")}
+    facts["residuals"] = found.residuals._asdict() if found.residuals else None
+    return Answer(facts, {"records": found.table}, found.warnings)
 
 
 def _least(quantity: str) -> str:

@@ -83,6 +83,19 @@ class HalfCell:
             )
         return cls(lithiation, voltage, name)
 
+    @classmethod
+    def of_csv(cls, content: bytes, name: str = "half cell") -> HalfCell:
+        """Take the same columns of a text with commas and a header line.
+
+        Raises:
+            AnalysisError: It is no such text, or as for ``of``.
+        """
+        try:
+            return cls.of(pl.read_csv(content), name)
+        except pl.exceptions.PolarsError as exc:
+            said = str(exc).splitlines()[0]
+            raise AnalysisError(f"ocv: {name}: no CSV of lithiation and voltage_volt: {said}") from exc
+
 
 @dataclass(frozen=True)
 class OcvFit:

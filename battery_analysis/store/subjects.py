@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import polars as pl
 
+from battery_analysis.analysis.features import feature_table
 from battery_analysis.analysis.halves import HalfCycles, half_cycles
 from battery_analysis.errors import AnalysisError, NotFoundError
 from battery_analysis.models import Sample, TestResult
@@ -15,6 +16,10 @@ from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.connection import Store
 from battery_analysis.store.dataset_frames import load_dataset
 from battery_analysis.store.frames import load_cycles, load_frame
+from battery_analysis.store.samples import EDITABLE
+
+PROPERTIES = tuple(name for name in EDITABLE if name not in ("name", "description", "parent", "tags", "metadata"))
+"""Fields of samples that results may go together with."""
 
 
 @dataclass(frozen=True)
@@ -87,3 +92,27 @@ def of_cell(store: Store, code: str, next_step: str = "name one of them by its i
 
     sample = tests[0].sample
     return Subject(code, frame, cycles, nominal_capacity_ah=sample.nominal_capacity_ah, sample=sample)
+
+
+def properties(samples: Sequence[tuple[str, Sample | None]]) -> pl.DataFrame:
+    """Tabulate what is known of samples, one row each; columns that no sample fills are left out.
+
+    Metadata under the name of a feature of cycles, or of a field, has ``metadata.`` before it.
+
+    Args:
+        samples: Each with the name of what was made of it.
+
+    Raises:
+        AnalysisError: One has no sample.
+    """
+    taken = {*feature_table({}).columns, *EDITABLE}
+    rows: list[dict[str, Any]] = []
+    for name, sample in samples:
+        if sample is None:
+            raise AnalysisError(f"{name} is no stored test or cell, so no sample is known")
+        own = {field: getattr(sample, field) for field in PROPERTIES}
+        named = {field: getattr(value, "name", value) for field, value in own.items()}
+        metadata = {f"metadata.{key}" if key in taken else key: value for key, value in sample.metadata.items()}
+        rows.append({**named, **metadata})
+    table = pl.DataFrame(rows, infer_schema_length=None, strict=False)
+    return table.select(name for name, dtype in table.schema.items() if table[name].count() and not dtype.is_nested())

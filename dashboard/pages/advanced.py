@@ -1,4 +1,4 @@
-"""What a cell or a test tells beyond its cycles: fade, life, anomalies, rates, pulses, titrations, likeness.
+"""What a cell or a test tells beyond its cycles: fade and life, roles, protocol, rates, pulses, likeness, models.
 
 The numbers are those of ``battery-analysis analyse …`` and ``battery-analysis normalize``.
 """
@@ -14,9 +14,10 @@ from dash.development.base_component import Component
 from dashboard import background, links, parts, pickers, views
 from dashboard.data import lives, subjects
 from dashboard.links import Given
-from dashboard.pages.advanced_cells import SIMILAR
-from dashboard.pages.advanced_cycles import ANOMALIES, EFFICIENCY, FADE, NORMALISED
-from dashboard.pages.advanced_records import GITT, PULSES, RATE
+from dashboard.pages.advanced_cells import CORRELATE, SIMILAR
+from dashboard.pages.advanced_cycles import ANOMALIES, EFFICIENCY, FADE, NORMALISED, ROLES
+from dashboard.pages.advanced_models import OCV, SIMULATE
+from dashboard.pages.advanced_records import GITT, PROTOCOL, PULSES, RATE
 from dashboard.pages.advanced_view import PAGE, View, id_of
 
 PATH = "/advanced"
@@ -24,7 +25,11 @@ TITLE = "Advanced analysis"
 GROUP = "Think"
 
 VIEWS: Mapping[str, View] = {
-    each.name: each for each in (FADE, NORMALISED, EFFICIENCY, ANOMALIES, RATE, PULSES, GITT, SIMILAR)
+    each.name: each
+    for each in (
+        *(FADE, NORMALISED, EFFICIENCY, ANOMALIES, ROLES, PROTOCOL, RATE, PULSES, GITT),
+        *(OCV, SIMULATE, SIMILAR, CORRELATE),
+    )
 }
 _WHOLE = "The whole cell"
 
@@ -44,7 +49,9 @@ def layout(**query: Given) -> Component:
     return parts.page(
         TITLE,
         kinds,
-        html.Div(parts.toolbar(pickers.cell(PAGE, cell), tests), id="advanced-subject", hidden=chosen == SIMILAR.name),
+        html.Div(
+            parts.toolbar(pickers.cell(PAGE, cell), tests), id="advanced-subject", hidden=not VIEWS[chosen].is_of_one
+        ),
         html.Div(_shown(chosen, query), id="advanced-view", className="page"),
         actions=[views.menu(PATH)],
     )
@@ -57,7 +64,9 @@ def _shown(view: str, query: Mapping[str, Given]) -> list[Component]:
 
 def show(view: str, search: str | None) -> tuple[list[Component], bool]:
     """Show another analysis, with the options that the address holds."""
-    return _shown(links.choice(view, list(VIEWS)), links.read(search)), view == SIMILAR.name
+    return _shown(links.choice(view, list(VIEWS)), links.read(search)), not VIEWS[
+        links.choice(view, list(VIEWS))
+    ].is_of_one
 
 
 def offer_tests(cell: str | None) -> tuple[Any, str]:
@@ -85,6 +94,6 @@ def register_callbacks(app: Dash) -> None:
     for name, view in VIEWS.items():
         wanted = [Input(id_of(each), "value") for each in (*view.about, *view.options)]
         background.register(app, f"{PAGE}-{name}", wanted, view.begin)
-    many = id_of("cells")
-    offered = Input(many, "search_value"), State(many, "value")
-    app.callback(Output(many, "options"), *offered, prevent_initial_call=True)(pickers.offer_cells)
+    for name, offer in (("cells", pickers.offer_cells), ("aged", pickers.offer_tests)):
+        offered = Input(id_of(name), "search_value"), State(id_of(name), "value")
+        app.callback(Output(id_of(name), "options"), *offered, prevent_initial_call=True)(offer)

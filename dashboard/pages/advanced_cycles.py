@@ -117,6 +117,37 @@ def _draw_efficiency(results: list[Any]) -> Component:
     )
 
 
+def _roles(cell: str | None, test: str | None) -> Work:
+    from battery_analysis.analysis import answers as analyses
+
+    chosen, _ = subject(cell, test)
+    task = functools.partial(analyses.roles, nominal_capacity_ah=chosen.nominal_capacity_ah)
+    return Work(f"Roles of the cycles of {chosen.name}", [(task, (subjects.cycles(chosen),))], _draw_roles)
+
+
+def _draw_roles(results: list[Any]) -> Component:
+    import polars as pl
+
+    from battery_analysis.analysis.checkups import ROLES
+    from dashboard.figures_analysis import ROLE_TITLES, roles
+
+    (answer,) = results
+    marked = answer.tables["cycles"]
+    count = dict(marked.group_by("role").len().iter_rows())
+    untold = count.get(None, 0)
+    numbers = [parts.stat(ROLE_TITLES[role], f"{count.get(role, 0):,}") for role in ROLES]
+    if untold:
+        numbers.append(parts.stat("Cannot be told", f"{untold:,}", "the table says why", tone="warning"))
+    named = marked.with_columns(pl.col("role").replace(ROLE_TITLES))
+    columns = ("cycle_count", "discharge_current_ampere", "c_rate", "role", "reason")
+    shown = tuple(name for name in columns if marked[name].null_count() < marked.height)
+    return parts.grid(
+        _wide(parts.stats(*numbers)),
+        figures.figure_card("roles", "Roles of the cycles", roles(answer), height=380, wide=True),
+        answers.table_card("roles", "Cycles and their roles", named, columns=shown),
+    )
+
+
 def _anomalies(cell: str | None, test: str | None, all_cycles: bool | None) -> Work:
     from battery_analysis.analysis import answers as analyses
 
@@ -220,4 +251,5 @@ def _unit(written: str) -> str:
 FADE = View("fade", "Fade and cycle life", _fade_controls, ("threshold", "law", "confidence", "all"), _fade)
 NORMALISED = View("normalised", "Normalised", _normalised_controls, ("cycle",), _normalised)
 EFFICIENCY = View("efficiency", "Efficiencies", lambda _: [], (), _efficiency)
+ROLES = View("roles", "Roles of cycles", lambda _: [], (), _roles)
 ANOMALIES = View("anomalies", "Anomalies", lambda query: [_all_cycles(query)], ("all",), _anomalies)

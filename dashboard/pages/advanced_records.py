@@ -1,4 +1,4 @@
-"""Analyses of the records of one test: rate capability, pulses, titrations."""
+"""Analyses of the records of one test: its protocol, rate capability, pulses, titrations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError
 from dashboard import answers, figures, links, parts
-from dashboard.background import Work
+from dashboard.background import Task, Work
 from dashboard.data import subjects
 from dashboard.pages.advanced_view import Query, View, id_of, subject
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from battery_analysis.analysis.answers import Answer
+    from battery_analysis.analysis.protocol import Protocol
 
 _GEOMETRY = {
     "thickness_um": ("Electrode thickness", "µm"),
@@ -145,6 +148,65 @@ def _draw_gitt(results: list[Answer]) -> Component:
     )
 
 
+_RUN = ("subject", "first_cycle", "last_cycle", "rates", "steps", "lower_limit_volt", "upper_limit_volt", "incomplete")
+
+
+def _protocol_controls(query: Query) -> list[Component]:
+    nominal = links.number(query.get("nominal"))
+    return [parts.number_input(id_of("nominal"), "Capacity that counts as 1C", nominal, unit="Ah", least=0)]
+
+
+def _protocol(cell: str | None, test: str | None, nominal: float | None) -> Work:
+    from battery_analysis.analysis.protocol import protocol
+
+    own = test if test in subjects.tests_of_cell(cell) else None
+    tests = subjects.tests_with_records(cell, own)
+    tasks: list[Task] = []
+    for each, frame in tests:
+        capacity = each.nominal_capacity_ah if nominal is None else nominal
+        tasks.append((functools.partial(protocol, finished=each.finished), (frame, capacity)))
+    names = [each.name for each, _ in tests]
+    title = names[0] if len(names) == 1 else f"{len(names)} tests"
+    return Work(f"Protocol of {title}", tasks, functools.partial(_draw_protocol, names), tolerant=True)
+
+
+def _draw_protocol(names: list[str], results: list[Protocol | AnalysisError]) -> Component:
+    from battery_analysis.analysis import answers as analyses
+
+    together = list(zip(names, results, strict=True))
+    said = [f"{name}: {each}" for name, each in together if isinstance(each, AnalysisError)]
+    found = [(name, each) for name, each in together if not isinstance(each, AnalysisError)]
+    if not found:
+        raise AnalysisError("; ".join(said))
+    tables = analyses.protocols(found, steps=True).tables
+    alone = ["subject"] if len(found) == 1 else []
+    return parts.grid(
+        html.Div(answers.remarks(said), className="wide page") if said else None,
+        answers.table_card(
+            "protocols",
+            "Protocols; tests of one group follow the same",
+            tables["protocols"],
+            whole=("summary",),
+        ),
+        answers.table_card(
+            "cycle-groups",
+            "Runs of like cycles",
+            tables["cycle_groups"],
+            columns=[name for name in _RUN if name not in alone],
+            whole=("rates", "steps"),
+        ),
+        answers.table_card("executed", "Steps as they were executed", _readable(tables["steps"].drop(alone))),
+    )
+
+
+def _readable(steps: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    spoken = pl.col("kind").str.replace_all("_", " ")
+    return steps.drop("first_record", "last_record").with_columns(spoken)
+
+
+PROTOCOL = View("protocol", "Protocol", _protocol_controls, ("nominal",), _protocol)
 RATE = View("rate", "Rate capability", _rate_controls, ("direction", "nominal"), _rate)
 PULSES = View("pulses", "Pulses", _pulse_controls, ("times", "capacity", "soc"), _pulses)
 GITT = View("gitt", "GITT", _gitt_controls, tuple(_GEOMETRY), _gitt)

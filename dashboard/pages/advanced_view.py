@@ -33,6 +33,11 @@ class View:
     begin: Callable[..., Work | Component]
     about: tuple[str, ...] = ("cell", "test")
 
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it is about one cell or test."""
+        return "cell" in self.about
+
 
 def id_of(name: str) -> dict[str, str]:
     """Return the id of a control of the page."""
