@@ -19,7 +19,7 @@ COLUMNS = (
     Column("outcome", "Outcome", sort="outcome", width=110),
     Column("reason", "Reason", width=360),
     Column("test", "Test", link="/test/", link_field="test_id", width=80),
-    Column("sample", "Sample", sort="sample", link="/samples?sample=", link_field="sample", width=130),
+    Column("sample", "Sample", sort="sample", link="/sample?sample=", link_field="sample", width=130),
     Column("reader", "Reader", sort="reader", width=130),
     Column("records", "Records", kind="whole"),
     Column("cycles", "Cycles", kind="whole"),
