@@ -56,7 +56,7 @@ def _own_read() -> Read:
 
 
 def _import_own_parts() -> None:
-    for package in ("fastnda.nda", "fastnda.ndax", "galvani.BioLogic", "h5py", "python_calamine"):
+    for package in ("fastnda.nda", "fastnda.ndax", "galvani.BioLogic", "h5py", "pyarrow.csv", "python_calamine"):
         import_module(package)  # readers import them when they need them
 
 

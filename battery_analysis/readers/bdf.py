@@ -31,10 +31,10 @@ from battery_analysis.readers.base import Reading, TestMetadata, TestType
 from battery_analysis.readers.bdf_terms import REPLACED, Term, term_of
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.notes import NOTE_KEY, from_note
+from battery_analysis.readers.preamble import find_table
 from battery_analysis.readers.sniff import (
-    MAX_LINE_BYTES,
     column_names,
-    head_text,
+    head_lines,
     load_text,
     sample_lines,
     sniff_decimal,
@@ -67,37 +67,37 @@ class BdfCsv:
         """Say whether the first line with content names time and voltage, or a spectrum, in terms of the format."""
         if head.startswith(PARQUET_MAGIC):
             return False
-        line, rows = _header_line(head_text(head))
-        delimiter = sniff_delimiter(line, rows.split("\n", 20)[:20])
-        return delimiter is not None and holds_terms([cell.strip(' \t"') for cell in split_cells(line, delimiter)])
+        lines = head_lines(head)
+        at = next((at for at, line in enumerate(lines) if _has_content(line)), None)
+        delimiter = None if at is None else sniff_delimiter(lines[at], lines[at + 1 : at + 21])
+        if at is None or delimiter is None:
+            return False
+        return holds_terms([cell.strip(' \t"') for cell in split_cells(lines[at], delimiter)])
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one table; the format's clock is UTC."""
-        text, _, warnings = load_text(path)
-        line, _ = _header_line(text[: 2 * MAX_LINE_BYTES].decode("utf-8", "ignore"))
-        encoded = line.encode()
-        header_at = text.index(encoded)
-        start = header_at + len(encoded) + 1
-        sample = sample_lines(text, start=start)
-        delimiter = sniff_delimiter(line, sample)
-        if delimiter is None or len(encoded) > MAX_LINE_BYTES:
+        text, _, warnings = load_text(path, keep_returns=True)
+        below = find_table(text, _has_content)
+        sample = sample_lines(text, start=below.start) if below else []
+        delimiter = sniff_delimiter(below.header, sample) if below else None
+        if below is None or delimiter is None:
             raise CorruptFileError(path, "no table found: its first line is not a line of column names", self.name)
-        names, name_warnings = column_names(line, delimiter, sample)
+        names, name_warnings = column_names(below.header, delimiter, sample)
         terms = {name: term for name in names if (term := term_of(name))}
         raw, table_warnings = parse_table(
             text,
             names,
             delimiter=delimiter,
             decimal=sniff_decimal(sample, delimiter),
-            first_line=text.count(b"\n", 0, header_at) + 2,
+            first_line=below.first_line,
             required=[name for name, term in terms.items() if term.column.name in _SERIES],
             real={name for name, term in terms.items() if term.column.dtype.is_float()},
             words={name for name, term in terms.items() if term.column.dtype == pl.String},
-            start=start,
+            start=below.start,
         )
         if not raw.height:
             raise CorruptFileError(path, "; ".join(["the file has no data rows", *table_warnings[:3]]), self.name)
-        del text  # many megabytes of which nothing more is needed
+        del text, below  # many megabytes of which nothing more is needed
         reading = to_reading(_with_truth(raw), TestMetadata(tester=self.tester), time_zone)
         reading.warnings[:0] = [*warnings, *name_warnings, *table_warnings]
         return reading
@@ -169,14 +169,8 @@ def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> R
     return Reading(frame, metadata, [*warnings, *number_warnings, *_too_slow(frame)])
 
 
-def _header_line(text: str) -> tuple[str, str]:
-    """The first line with content, and what follows it."""
-    rest = text
-    while rest:
-        line, _, rest = rest.partition("\n")
-        if line.strip(' \t,;|"'):
-            return line, rest
-    return "", ""
+def _has_content(line: str) -> bool:
+    return bool(line.strip(' \t,;|"'))
 
 
 def _is_aux(name: str) -> bool:

@@ -66,7 +66,7 @@ class DelimitedText:
             CorruptFileError: There is no line of the mapping's column names.
             SchemaError: A column does not hold what the mapping says.
         """
-        text, _, warnings = load_text(path)
+        text, _, warnings = load_text(path, keep_returns=True)
         below = self._find(text)
         if below is None:
             raise CorruptFileError(path, f"no line holds the column names of {self._layout.name}.toml", self.name)

@@ -127,8 +127,9 @@ def _as_numbers(raw: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
         if numbers is not None:
             clock_times.add(name)
         else:
-            if not _numbers(values.unique()).count():  # a column of N/A alone, of which Maccor writes several
-                continue
+            alike = not values.null_count() and (values == values[0]).all()
+            if not _numbers(values.head(1) if alike else values.unique()).count():
+                continue  # a column of N/A alone, of which Maccor writes several
             numbers = _numbers(values)
         if numbers.count():
             converted.append(numbers.alias(name))

@@ -24,7 +24,7 @@ from battery_analysis.readers.terms import with_clock
 CHARGES, DISCHARGES, IMPEDANCE, ENDS = "C", "D", "FRA", "O"
 
 _CURRENT = pl.col(columns.CURRENT.name)
-_STATE = pl.col(columns.STEP_TYPE.name).str.to_uppercase()
+_STATE = pl.col(columns.STEP_TYPE.name)
 _STEP = columns.STEP_COUNT.name
 _NET = {CAPACITY.name: "step_net_capacity_ah", ENERGY.name: "step_net_energy_wh"}
 _SINCE_START = {CAPACITY.name: "cumulative_capacity_ah", ENERGY.name: "cumulative_energy_wh"}
@@ -99,10 +99,11 @@ def _signed(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         steps = frame.filter(_CURRENT > 0)[_STEP].n_unique() if _STEP in frame.columns else 0
         said = "no column tells charge from discharge, and no current is negative; currents are kept as written"
         return frame, [said] if steps > 1 else []
-    told = pl.when(_STATE == CHARGES).then(1.0).when(_STATE == DISCHARGES).then(-1.0)
-    frame = frame.with_columns(told.alias("aux_direction"))
-    within_step = pl.col("aux_direction").forward_fill()
-    direction = within_step.over(_STEP) if _STEP in frame.columns else within_step
+    told = pl.when(_is(CHARGES)).then(1.0).when(_is(DISCHARGES)).then(-1.0)
+    direction = told.forward_fill()
+    if _STEP in frame.columns:  # what was told in an earlier step does not count
+        told_in = pl.when(told.is_not_null()).then(pl.col(_STEP)).forward_fill()
+        direction = pl.when(told_in == pl.col(_STEP)).then(direction)
     frame = frame.with_columns(direction.alias("aux_direction"))
     untold = pl.col("aux_direction").is_null() & (_CURRENT != 0)
     unknown = frame.select(pl.col(columns.STEP_TYPE.name).filter(untold)).to_series()
@@ -115,11 +116,15 @@ def _signed(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return frame.drop("aux_direction"), warnings
 
 
+def _is(state: str) -> pl.Expr:
+    return _STATE.eq(state) | _STATE.eq(state.lower())  # much faster than converting all to capitals
+
+
 def _turned(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Turn the sign of exports that count the discharge as positive."""
     agrees, differs = frame.select(
-        (((_STATE == CHARGES) & (_CURRENT > 0)) | ((_STATE == DISCHARGES) & (_CURRENT < 0))).sum().alias("agrees"),
-        (((_STATE == CHARGES) & (_CURRENT < 0)) | ((_STATE == DISCHARGES) & (_CURRENT > 0))).sum().alias("differs"),
+        ((_is(CHARGES) & (_CURRENT > 0)) | (_is(DISCHARGES) & (_CURRENT < 0))).sum().alias("agrees"),
+        ((_is(CHARGES) & (_CURRENT < 0)) | (_is(DISCHARGES) & (_CURRENT > 0))).sum().alias("differs"),
     ).row(0)
     if differs <= agrees:
         return frame, []

@@ -127,6 +127,7 @@ def nested_table(text: bytes, names: Names) -> tuple[pl.DataFrame, list[str]]:
     _, _, records = names.levels
     body = records.lstrip(names.delimiter)
     header = names.delimiter.join([_OWNER, _one_tab(body) if names.filled else body])
+    text = text.replace(b"\r\n", b"\n")
     rows, steps = _layers(_without_padding(text, names.delimiter), names)
     line_end = b"\n" if text.endswith(b"\n") else b""
     table, warnings = _table(b"\n".join(filter(None, rows)) + line_end, header, names.delimiter, names.lines + 1)

@@ -47,8 +47,8 @@ class NewareText:
 
     def read(self, path: Path, *, time_zone: str = "UTC") -> Reading:
         """Read one export; Neware writes clock times without a zone, so they are taken in ``time_zone``."""
-        text, _, warnings = load_text(path)
-        lines = text[:_HEAD_BYTES].decode("utf-8", "replace").split("\n")
+        text, _, warnings = load_text(path, keep_returns=True)
+        lines = text[:_HEAD_BYTES].decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
         names = find_names(lines)
         if names is None and is_table_of_totals(lines):
             raise CorruptFileError(

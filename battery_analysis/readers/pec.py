@@ -81,7 +81,7 @@ class PecCsv:
             CorruptFileError: There are no column names, no records, or records of several cells.
             SchemaError: Time, voltage or current is absent or has an unknown unit.
         """
-        text, _, warnings = load_text(path)
+        text, _, warnings = load_text(path, keep_returns=True)
         below = find_table(text, lambda line: _COLUMN_LINE.match(line) is not None)
         if below is None:
             raise CorruptFileError(path, "no line of column names that begins with Test, Cell, Rack", self.name)

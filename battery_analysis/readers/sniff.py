@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import functools
-import io
 import re
 import string
 from collections import Counter
@@ -61,13 +60,11 @@ def load_text(path: Path, *, keep_returns: bool = False) -> Text:
         keep_returns: Whether all lines may end with CR and LF, as they do in the file; to take the CR out of many
             megabytes takes as long as half of their parsing.
     """
-    text = path.read_bytes()
-    encoding = guess_encoding(text)
-    plain_ends = b"\r" not in text or (keep_returns and has_plain_returns(text))
-    if encoding != "utf-8" or not plain_ends or _ends_inside_character(text):
-        size = len(text)
-        del text  # of a large file one copy is enough
-        text = _read_as_utf8(path, encoding, size)
+    text, encoding = _read(path)
+    keep_returns = keep_returns and not encoding.startswith("utf-16") and has_plain_returns(text)
+    plain_ends = keep_returns or b"\r" not in text
+    if not (plain_ends and _is_utf8(text, encoding)) or _ends_inside_character(text):
+        text = b"".join(_blocks_as_utf8(text, encoding, keep_returns))
     warnings = []
     if b"\0" in text:
         text, warning = _without_nul(text)
@@ -251,27 +248,41 @@ def line_start(text: bytes, lines: int, start: int = 0) -> int:
     return start
 
 
-def _read_as_utf8(path: Path, encoding: str, size: int) -> bytes:
-    """Read a file of about that size in blocks of whole lines, of which most need little to be done."""
-    text = io.BytesIO()
-    text.seek(size + _BLOCK_BYTES)
-    text.write(b"\0")  # large enough at once, so that it is not moved while it grows
-    text.seek(0)
-    with path.open("rb") as file:
-        lines = -1 if encoding.startswith("utf-16") else _BLOCK_BYTES  # there bytes like line ends are halves of others
-        while block := file.read(lines) + file.readline():
-            text.write(_as_utf8(block, encoding))
-    text.truncate()
-    return text.getvalue()
+def _read(path: Path) -> tuple[bytes, str]:
+    """A file without byte order mark of UTF-8, and its encoding."""
+    with path.open("rb", buffering=0) as file:
+        if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            return file.readall(), "utf-8-sig"  # many megabytes are not copied just to leave three bytes out
+        file.seek(0)
+        text = file.readall()
+    return text, guess_encoding(text)
 
 
-def _as_utf8(part: bytes, encoding: str) -> bytes:
-    """Convert whole lines, of which the last may be cut inside a character, to UTF-8 with LF line ends."""
+def _is_utf8(text: bytes, encoding: str) -> bool:
+    return encoding == "utf-8" or (encoding == "utf-8-sig" and _utf8_rest(text) is not None)
+
+
+def _blocks_as_utf8(text: bytes, encoding: str, keep_returns: bool) -> Iterator[bytes | memoryview]:
+    """Convert a text in blocks of whole lines, of which most need little to be done."""
+    if encoding.startswith("utf-16"):  # in which bytes like line ends are halves of others
+        yield _as_utf8(text, encoding)
+        return
+    view, start = memoryview(text), 0
+    while start < len(text):
+        end = text.find(b"\n", start + _BLOCK_BYTES) + 1 or len(text)
+        block = text[start:end]
+        as_it_is = block.isascii() and (keep_returns or b"\r" not in block)
+        yield view[start:end] if as_it_is else _as_utf8(block, encoding, keep_returns)
+        start = end
+
+
+def _as_utf8(part: bytes, encoding: str, keep_returns: bool = False) -> bytes:
+    """Convert whole lines, of which the last may be cut inside a character, to UTF-8, mostly with LF line ends."""
     if encoding.startswith("utf-16"):
         part = part.decode(encoding, "ignore").encode("utf-8", "replace")
     elif not part.isascii():
         part = part.decode(encoding, "replace").encode("utf-8", "replace")
-    if b"\r" not in part:
+    if keep_returns or b"\r" not in part:
         return part
     if has_plain_returns(part):
         return part.translate(None, b"\r")  # in a third of the time that replacing takes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
@@ -27,11 +27,16 @@ _PICKS_FOLDER: dict[str, Any] = {"data-pick": "folder"}
 
 
 def layout(
-    upload: Given = None, folder: Given = None, job: Given = None, outcome: Given = None, text: Given = None, **_: Given
+    upload: Given = None,
+    folder: Given = None,
+    job: Given = None,
+    outcome: Given = None,
+    text: Given = None,
+    **query: Given,
 ) -> Component:
     """Return the page; an address may name a job, an upload that waits to be imported, or a folder of the server."""
     if (chosen := links.text(job)) is not None:
-        return _job_page(chosen, links.text(outcome), links.text(text))
+        return _job_page(chosen, links.text(outcome), links.text(text), query)
     if (batch := links.text(upload)) is not None:
         return parts.page(TITLE, _looked_at(batch))
     place = links.text(folder)
@@ -289,10 +294,11 @@ def job_list() -> list[Component]:
     return shown.table(jobs.recent(), jobs.beginning())
 
 
-def _job_page(job_id: str, outcome: str | None, text: str | None) -> Component:
+def _job_page(job_id: str, outcome: str | None, text: str | None, query: Mapping[str, Given]) -> Component:
     progress = jobs.one(job_id)
     chosen = dcc.Input(id=links.control("import", "job"), type="hidden", value=job_id)
-    return parts.page(TITLE, shown.card(progress, outcome, text), chosen, *live.ticking("job"), *live.ticking("job-do"))
+    files = shown.card(progress, outcome, text, query)
+    return parts.page(TITLE, files, chosen, *live.ticking("job"), *live.ticking("job-do"))
 
 
 def ask(clicks: Sequence[int | None], sure: Sequence[int | None], job_id: str) -> Any:
@@ -305,9 +311,13 @@ def ask(clicks: Sequence[int | None], sure: Sequence[int | None], job_id: str) -
     if wish == "keep":
         return None
     try:
-        return parts.note(jobs.ask(job_id, wish), tone="good")
+        said = jobs.ask(job_id, wish)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
+    now = jobs.one(job_id)
+    set_props("job-facts", {"children": shown.facts(now)})
+    set_props("job-actions", {"children": shown.actions(now)})
+    return parts.note(said, tone="good")
 
 
 def _are_you_sure(job_id: str) -> Component:
