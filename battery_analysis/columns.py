@@ -13,6 +13,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -196,6 +197,7 @@ class Conformed(NamedTuple):
     warnings: list[str]
 
 
+@lru_cache(maxsize=1024)
 def aux_name(vendor_name: str) -> str:
     """Make the name under which a column without a canonical term is kept.
 

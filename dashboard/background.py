@@ -13,9 +13,6 @@ values. Nothing of the store goes there.
 from __future__ import annotations
 
 import atexit
-import multiprocessing
-import signal
-import sys
 import threading
 import time
 import uuid
@@ -29,10 +26,11 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError
+from battery_analysis.processes import Processes
 from dashboard import data, parts
 
 if TYPE_CHECKING:
-    from pebble import ProcessFuture, ProcessPool
+    from pebble import ProcessFuture
 
 PROCESSES = 2
 """At most; fewer where the settings say so."""
@@ -126,7 +124,7 @@ class _Workshop:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pool: ProcessPool | None = None
+        self._processes: Processes | None = None
         self._jobs: dict[str, Job] = {}
 
     def start(self, work: Work) -> Job:
@@ -163,49 +161,19 @@ class _Workshop:
             del self._jobs[job.id]
 
     def _schedule(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> ProcessFuture[Any]:
-        if self._pool is None:
-            self._pool = self._started()
+        if self._processes is None:
+            most = min(PROCESSES, data.settings().workers)
+            self._processes = Processes(most, MEMORY_BYTES, TASKS_PER_PROCESS)
             atexit.register(self.close)
-        try:
-            return self._pool.schedule(function, arguments, timeout=MOST_SECONDS)
-        except RuntimeError:  # a process was killed while none had a task: the pool gives up then
-            self._pool.stop()
-            self._pool.join()
-            self._pool = self._started()
-            return self._pool.schedule(function, arguments, timeout=MOST_SECONDS)
-
-    @staticmethod
-    def _started() -> ProcessPool:
-        from pebble import ProcessPool
-
-        # Spawned, not forked: the server runs threads, and a fork would copy their locks.
-        return ProcessPool(
-            max_workers=min(PROCESSES, data.settings().workers),
-            context=multiprocessing.get_context("spawn"),
-            max_tasks=TASKS_PER_PROCESS,
-            initializer=_prepare,
-            initargs=[MEMORY_BYTES],
-        )
+        return self._processes.schedule(function, arguments, MOST_SECONDS)
 
     def close(self) -> None:
         """Stop the processes."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.stop()
-                self._pool.join()
-                self._pool = None
+        if self._processes is not None:
+            self._processes.close()
 
 
 _workshop = _Workshop()
-
-
-def _prepare(memory_bytes: int) -> None:
-    # Ctrl-C goes to the whole group; the server decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
 # The place on a page.

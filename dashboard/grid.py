@@ -1,7 +1,8 @@
 """Tables of any length: the server sorts, filters and cuts, the browser holds the rows in sight.
 
 A page says its columns and a function ``fetch(Wanted) -> Rows``; ``server_grid`` is the table with choice of columns
-and exports, ``register_server_grid`` wires it to the function and to the controls that filter it.
+and exports, ``register_server_grid`` wires it to the function and to the controls that filter it. Order and columns
+stand in the address, as ``sort=-field`` and ``columns=field,field``, where they are not the usual ones.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import dash_ag_grid as dag
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard import parts, tables
+from dashboard import grid_editing, links, parts, tables
+from dashboard.grid_editing import Editing
+from dashboard.links import Given
 
 Kind = Literal["text", "number", "whole", "percent", "moment", "tags", "flags"]
 
@@ -51,14 +54,18 @@ class Column:
     link: str | None = None
     """Beginning of the address that a cell leads to, such as ``/test/``; the row's ``link_field`` ends it."""
     link_field: str = "id"
+    is_edited: bool = False
+    """Whether people may edit its cells, in tables that are ``Editing``."""
+    choices: Sequence[str] = ()
+    """What an edited cell may hold; anything if there are none."""
 
     @property
     def heading(self) -> str:
         """Title with unit."""
         return f"{self.title} / {self.unit}" if self.unit else self.title
 
-    def definition(self) -> dict[str, Any]:
-        """Return what AG Grid wants to know."""
+    def definition(self, id: str = "") -> dict[str, Any]:
+        """Return what AG Grid wants to know; the table with this id is one whose cells may be edited."""
         wide: dict[str, Any] = {"width": self.width or _WIDTHS[self.kind]} if self.width or self.kind in _WIDTHS else {}
         shown: dict[str, Any] = {}
         if self.kind in _TAGS:
@@ -74,7 +81,12 @@ class Column:
             "hide": self.hidden,
             "sortable": self.sort is not None,
         }
-        return {**named, **wide, **right, **shown}
+        edited = {}
+        if self.is_edited:
+            edited = grid_editing.definition(
+                id, is_list=self.kind in _TAGS, is_number=bool(right), choices=self.choices
+            )
+        return {**named, **wide, **right, **shown, **edited}
 
 
 @dataclass(frozen=True)
@@ -103,18 +115,37 @@ class Rows:
 Fetch = Callable[[Wanted], Rows]
 
 
-def server_grid(id: str, columns: Sequence[Column], *, height: str = "calc(100vh - 260px)") -> Component:
+def server_grid(
+    id: str,
+    columns: Sequence[Column],
+    given: Mapping[str, Given],
+    *,
+    height: str = "calc(100vh - 260px)",
+    is_edited: bool = False,
+) -> Component:
     """Return a table that fetches its rows as they come into sight.
 
     Args:
         id: Its id; rows chosen by a click are at ``Input(id, "selectedRows")``.
         columns: In their order.
+        given: What the address holds; ``sort`` and ``columns`` are read.
         height: As CSS says it.
+        is_edited: Whether cells of columns that ``is_edited`` can be edited; ``register_server_grid`` is told how.
     """
+    usual = [column.field for column in columns if not column.hidden]
+    chosen = _columns_of(given, columns)
+    sort = _sort_of(given, columns)
     table = dag.AgGrid(
         id=id,
         rowModelType="infinite",
-        columnDefs=[column.definition() for column in columns],
+        columnDefs=[
+            {
+                **column.definition(id),
+                "hide": column.field not in (usual if chosen is None else chosen),
+                **({"initialSort": "desc" if sort[:1] == "-" else "asc"} if sort.lstrip("-") == column.field else {}),
+            }
+            for column in columns
+        ],
         defaultColDef={"resizable": True, "minWidth": 70, "suppressMovable": False},
         dashGridOptions={
             "cacheBlockSize": BLOCK_ROWS,
@@ -123,6 +154,7 @@ def server_grid(id: str, columns: Sequence[Column], *, height: str = "calc(100vh
             "headerHeight": 36,
             "enableCellTextSelection": True,
             "ensureDomOrder": True,
+            "suppressMultiSort": True,  # the server sorts by one column
             "rowSelection": {
                 "mode": "multiRow",
                 "checkboxes": False,
@@ -136,8 +168,8 @@ def server_grid(id: str, columns: Sequence[Column], *, height: str = "calc(100vh
     chooser = dcc.Checklist(
         id=f"{id}-columns",
         options=[{"label": f" {column.heading}", "value": column.field} for column in columns],
-        value=[column.field for column in columns if not column.hidden],
-        persistence=True,
+        value=usual if chosen is None else chosen,
+        persistence=chosen is None,  # what a link shows does not become what its reader is used to
         persistence_type="local",
     )
     exports = [
@@ -146,16 +178,49 @@ def server_grid(id: str, columns: Sequence[Column], *, height: str = "calc(100vh
     head = html.Div(
         [
             html.Span(id=f"{id}-count", className="count", role="status"),
-            html.Div([parts.menu("Columns", chooser), parts.menu("Export", *exports)], className="actions"),
+            html.Div(
+                [
+                    *(grid_editing.controls(id) if is_edited else []),
+                    parts.menu("Columns", chooser),
+                    parts.menu("Export", *exports),
+                ],
+                className="actions",
+            ),
         ],
         className="grid-head",
     )
-    unseen = [dcc.Store(id=f"{id}-stale"), dcc.Download(id=f"{id}-download")]
-    return html.Div([head, table, *unseen], className="grid-box")
+    unseen = [
+        dcc.Store(id=f"{id}-stale"),
+        dcc.Store(id=f"{id}-usual", data=usual),
+        dcc.Download(id=f"{id}-download"),
+        dcc.Input(id=links.control(id, "sort"), type="hidden", value=sort),
+        dcc.Input(id=links.control(id, "columns"), type="hidden", value=links.text(given.get("columns")) or ""),
+    ]
+    return html.Div([head, table, *unseen], className="grid-box", id=f"{id}-box")
+
+
+def _columns_of(given: Mapping[str, Given], columns: Sequence[Column]) -> list[str] | None:
+    """Return the columns that an address shows, None where it does not say."""
+    wanted = (links.text(given.get("columns")) or "").split(",")
+    return [column.field for column in columns if column.field in wanted] or None
+
+
+def _sort_of(given: Mapping[str, Given], columns: Sequence[Column]) -> str:
+    """Return the order that an address holds: a field, with ``-`` before it for downwards, or nothing."""
+    wanted = links.text(given.get("sort")) or ""
+    known = {column.field for column in columns if column.sort is not None}
+    return wanted if wanted.removeprefix("-") in known else ""
 
 
 def register_server_grid(
-    app: Dash, id: str, columns: Sequence[Column], fetch: Fetch, controls: Mapping[str, Any], *, word: str = "row"
+    app: Dash,
+    id: str,
+    columns: Sequence[Column],
+    fetch: Fetch,
+    controls: Mapping[str, Any],
+    *,
+    word: str = "row",
+    editing: Editing | None = None,
 ) -> None:
     """Wire a table to what it shows.
 
@@ -166,6 +231,7 @@ def register_server_grid(
         fetch: Returns the rows that are wanted; called in a thread, for the export with ``last=None``.
         controls: Ids of the controls that filter it, by the names under which ``Wanted.chosen`` holds their values.
         word: What a row is, to say how many there are and to name exported files.
+        editing: What becomes of edited cells, for tables that are edited.
     """
     names = tuple(controls)
     states = [State(control, "value") for control in controls.values()]
@@ -186,9 +252,20 @@ def register_server_grid(
     app.clientside_callback(
         ClientsideFunction("grid", "choose"),
         Output(id, "columnDefs"),
+        Output(links.control(id, "columns"), "value"),
         Input(f"{id}-columns", "value"),
         State(id, "columnDefs"),
+        State(f"{id}-usual", "data"),
     )
+    app.clientside_callback(
+        ClientsideFunction("grid", "sorted"),
+        Output(links.control(id, "sort"), "value"),
+        Input(id, "getRowsRequest"),
+        State(links.control(id, "sort"), "value"),
+        prevent_initial_call=True,
+    )
+    if editing is not None:
+        grid_editing.register(app, id, editing)
     if controls:
         app.clientside_callback(
             ClientsideFunction("grid", "refresh"),

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from pebble import ProcessExpired, ProcessFuture
 
 from battery_analysis.errors import BatteryAnalysisError, ReaderLimitError, ReadError, SpoolError
 from battery_analysis.ingest.text_lines import lead_bytes
+from battery_analysis.processes import Processes
 from battery_analysis.store.parcel import Parcel, pack
 
 Made = TypeVar("Made")
@@ -90,21 +86,9 @@ class ReaderPool:
     """Processes of this computer that read files."""
 
     def __init__(self, workers: int, mappings: Path | None = None) -> None:
-        self._workers = workers
         self._mappings = mappings
-        self._renewing = Lock()
-        self._pool = self._started()
-
-    def _started(self) -> ProcessPool:
-        # Spawned, not forked: the importing process runs threads, and a fork would copy their locks.
-        return ProcessPool(
-            max_workers=self._workers,
-            context=multiprocessing.get_context("spawn"),
-            # What a reader leaks goes with its process.
-            max_tasks=FILES_PER_PROCESS,
-            initializer=_prepare,
-            initargs=[MEMORY_BYTES],
-        )
+        # Packages written in Rust print pages about a panic; what it was stands in the outcome of the file.
+        self._processes = Processes(workers, MEMORY_BYTES, FILES_PER_PROCESS, silent=True)
 
     def __enter__(self) -> ReaderPool:
         return self
@@ -113,8 +97,7 @@ class ReaderPool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # Whoever wanted a file has it by now; a process that is still starting would complain of a pool that closes.
-        self._pool.stop()
-        self._pool.join()
+        self._processes.close()
 
     def submit(self, path: Path, parcel: Path, source: str, time_zone: str) -> Reading[Parcel]:
         """Start reading ``path``, known to people as ``source``."""
@@ -123,28 +106,22 @@ class ReaderPool:
     def submit_on(self, path: Path, parcel: Path, before: Path, source: str, time_zone: str) -> Reading[Parcel | None]:
         """Start reading the end of a file whose beginning is stored; see ``tail``."""
         task = (path, parcel, before, time_zone, self._mappings)
-        return _InProcess(lambda: self._schedule(read_tail, task), lambda: self._pool.active, source)
+        return self._reading(read_tail, task, source)
 
     def warm(self) -> None:
         """Start the processes."""
-        self._schedule(_start_reading, ())
+        self._processes.schedule(_start_reading, (), READ_SECONDS)
 
     def submit_parts(
         self, paths: Sequence[Path], parcel: Path, source: str, time_zone: str, mappings: Path | None = None
     ) -> Reading[Parcel]:
         """Start reading the parts of one test as one; ``mappings`` may take the place of the pool's."""
         task = (paths, parcel, time_zone, mappings or self._mappings)
-        return _InProcess(lambda: self._schedule(read_parcel, task), lambda: self._pool.active, source)
+        return self._reading(read_parcel, task, source)
 
-    def _schedule(self, read: Callable[..., Made], task: tuple[Any, ...]) -> ProcessFuture[Made]:
-        with self._renewing:
-            try:
-                return self._pool.schedule(read, task, timeout=READ_SECONDS)
-            except RuntimeError:  # a process was killed while none had a file: the pool gives up then
-                self._pool.stop()
-                self._pool.join()
-                self._pool = self._started()
-                return self._pool.schedule(read, task, timeout=READ_SECONDS)
+    def _reading(self, read: Callable[..., Made], task: tuple[Any, ...], source: str) -> Reading[Made]:
+        processes = self._processes
+        return _InProcess(lambda: processes.schedule(read, task, READ_SECONDS), lambda: processes.active, source)
 
 
 class _InProcess(Generic[Made]):
@@ -225,15 +202,3 @@ def _as_fault_of_the_reader(path: Path) -> Iterator[None]:
         if isinstance(exc, OSError) and exc.errno in _NO_ROOM:  # readers only read: it is the spool that is full
             raise SpoolError(f"{path.parent}: cannot keep what was read: {exc.strerror}") from exc
         raise ReadError(path, f"its reader failed with {type(exc).__name__}: {exc}") from exc
-
-
-def _prepare(memory_bytes: int) -> None:
-    # Ctrl-C goes to the whole group; the importing process decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Packages written in Rust print pages about a panic; what it was stands in the outcome of the file.
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stderr.fileno())
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -177,8 +177,8 @@ def _copy(chunks: Iterable[bytes], target: Path) -> Spooled:
 
 
 @contextmanager
-def spool_errors(folder: Path) -> Iterator[None]:
-    """Turn what the system says about a folder of copies into one line.
+def spool_errors(folder: Path, fault: str = "cannot keep a copy to read from") -> Iterator[None]:
+    """Turn what the system says about a folder of copies into one line with what could not be done.
 
     Raises:
         IngestError: For lack of space or of rights.
@@ -186,4 +186,4 @@ def spool_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise SpoolError(f"{folder}: cannot keep a copy to read from: {exc.strerror or exc}") from exc
+        raise SpoolError(f"{folder}: {fault}: {exc.strerror or exc}") from exc

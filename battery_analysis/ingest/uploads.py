@@ -23,6 +23,7 @@ from threading import Lock
 from battery_analysis.errors import ConflictError, IngestError, NotFoundError
 from battery_analysis.ingest import job as jobs
 from battery_analysis.ingest.sources import is_archive
+from battery_analysis.ingest.spool import spool_errors
 from battery_analysis.models import ImportedFile, ImportJob
 from battery_analysis.store.access import visible
 
@@ -39,6 +40,7 @@ MAX_NAME_BYTES = 255
 _ID = re.compile(r"[0-9a-f]{24}")
 _LIST = "files.json"
 _PLACE = "uploaded"
+_UNKEPT = "the upload cannot be kept"
 _UNFIT = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Control signs, halves of signs, ends of lines."""
 
@@ -140,7 +142,7 @@ class Uploads:
         text = json.dumps(listed, sort_keys=True)
         identity = hashlib.sha256(text.encode()).hexdigest()[:24]
         batch = Batch(identity, self._incoming / identity, tuple(Announced(**each) for each in listed))
-        with _said(self.folder):
+        with spool_errors(self.folder, _UNKEPT):
             batch.place.mkdir(parents=True, exist_ok=True)
             self._check_room(batch.total_bytes - batch.received_bytes)
             (batch.folder / _LIST).write_text(text, encoding="utf-8")
@@ -192,7 +194,7 @@ class Uploads:
             received = batch.received(number)
             if received != offset:
                 raise ConflictError(f"{announced.path}: {received} bytes are here, those from {offset} on arrive")
-            with _said(batch.folder):
+            with spool_errors(batch.folder, _UNKEPT):
                 piece = Piece(batch.place / announced.path, announced.size, received)
                 try:
                     yield piece
@@ -226,7 +228,7 @@ class Uploads:
         there = [path for path in paths if (self.files / path).exists()]
         if there and self.is_being_imported():
             raise IngestError(f"{there[0]}: a file of this name is being imported; import this one afterwards")
-        with _said(self.folder):
+        with spool_errors(self.folder, _UNKEPT):
             for path in paths:
                 target = self.files / path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -340,16 +342,3 @@ def _newest(folder: Path) -> float:
         with suppress(OSError):
             times.append(path.stat().st_mtime)
     return max(times)
-
-
-@contextmanager
-def _said(folder: Path) -> Iterator[None]:
-    """Turn what the system says about the folder into one line.
-
-    Raises:
-        IngestError: For lack of space or of rights.
-    """
-    try:
-        yield
-    except OSError as exc:
-        raise IngestError(f"{folder}: the upload cannot be kept: {exc.strerror or exc}") from exc

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import polars as pl
 
@@ -95,6 +96,7 @@ _SPECTRUM = (
 )
 
 
+@lru_cache(maxsize=1024)
 def split_label(label: str) -> tuple[str, str]:
     """Cut a column label into quantity and unit, spelled in ASCII; a unit that is not known stays in the quantity.
 

@@ -11,6 +11,7 @@ from bson import ObjectId
 from bson.errors import BSONError
 from mongoengine import FloatField, NotUniqueError, ReferenceField
 from mongoengine.base import BaseField
+from mongoengine.errors import SaveConditionError
 
 from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError, StoreError
 from battery_analysis.models import Note, Sample, SampleAggregates, TestResult, checked, now
@@ -147,24 +148,45 @@ def _label(sample: Sample, labels: Labels) -> None:
     raise ConflictError(f"sample {sample.name!r}: other processes changed it again and again meanwhile")
 
 
-def set_fields(store: Store, name: str, values: Mapping[str, Any], author: str | None = None) -> Sample:
+def set_fields(
+    store: Store,
+    name: str,
+    values: Mapping[str, Any],
+    author: str | None = None,
+    *,
+    seen: Mapping[str, str] | None = None,
+) -> Sample:
     """Set fields of a sample, made if it does not exist; its tests follow, and its history tells who changed what.
 
     Keys are field names or their aliases; ``metadata.KEY`` sets an entry of the metadata. An empty
     value clears the field. ``parent``, ``anode``, ``cathode``, ``separator`` and ``electrolyte`` take
     the name of a sample, ``tags`` words separated by commas.
 
+    Args:
+        store: Where it is kept.
+        name: Of the sample.
+        values: What is set, by field.
+        author: Who sets it.
+        seen: What the fields held, as ``history.written`` writes it, when whoever changes them looked; the sample has
+            to exist then, and nothing is changed where somebody else has changed one of them since.
+
     Raises:
         InvalidDocumentError: No such field, or a value that does not fit it.
-        NotFoundError: A component names a sample that does not exist.
+        NotFoundError: A component names a sample that does not exist, or there is none of this name to be changed.
+        ConflictError: A field does not hold any longer what was ``seen``.
     """
     try:
-        existing: Sample | None = visible(Sample).filter(name=name).first()
+        existing: Sample | None = by_name(name) if seen is not None else visible(Sample).filter(name=name).first()
         sample = existing or Sample(name=name, created_by=author)
         before = _state(sample, values) if existing else {}
+        as_read = _as_read(sample, before)
         with_fields(sample, values).updated_at = now()
         after = _state(sample, values)
-        sample.save(validate=False)
+        if seen is not None:
+            history.refuse_changed(f"Sample {name!r}", before, after, seen)
+        sample.save(validate=False, save_condition={"__raw__": as_read} if seen is not None else None)
+    except SaveConditionError as exc:
+        raise ConflictError(f"Sample {name!r}: somebody else changed it just now; nothing of yours is stored") from exc
     except NotUniqueError as exc:
         raise InvalidDocumentError(f"Sample {name!r}: another sample is already named {sample.name!r}") from exc
     except (BSONError, OverflowError, UnicodeEncodeError) as exc:  # a number or text that no database holds
@@ -333,6 +355,14 @@ def _state(sample: Sample, keys: Iterable[str]) -> dict[str, Any]:
             value = getattr(sample, name)
             state[name] = value.name if isinstance(value, Sample) else value
     return deepcopy(state)
+
+
+def _as_read(sample: Sample, fields: Iterable[str]) -> dict[str, Any]:
+    """Return what fields hold, as MongoDB compares it."""
+    stored = sample.to_mongo()
+    entries, plain = stored.get("metadata", {}), [name for name in fields if not name.startswith("metadata.")]
+    keys = [name.removeprefix("metadata.") for name in fields if name.startswith("metadata.")]
+    return {name: stored.get(name) for name in plain} | {f"metadata.{key}": entries.get(key) for key in keys}
 
 
 def _set_field(sample: Sample, key: str, value: Any) -> None:

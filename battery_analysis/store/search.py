@@ -29,6 +29,18 @@ SORTS = {
     "retention": "capacity_retention",
 }
 
+GROUPS = {
+    "project": "project",
+    "sample": "sample_name",
+    "cell": "cell_code",
+    "chemistry": "chemistry",
+    "tester": "tester",
+    "type": "test_type",
+}
+"""By what tests can be counted, with their fields."""
+
+MOST_GROUPS = 500
+
 _SHOWN = (
     "sample_name",
     "cell_code",
@@ -102,6 +114,18 @@ class Found:
     """Names of the import checks that failed."""
 
 
+@dataclass(frozen=True)
+class Group:
+    """Tests that have one value in common."""
+
+    value: str | None
+    tests: int
+    cycles: int
+    mean_initial_capacity_ah: float | None
+    mean_capacity_retention: float | None
+    mean_coulombic_efficiency: float | None
+
+
 def search(query: Query) -> Iterator[Found]:
     """Yield the tests that fit, in the order asked for.
 
@@ -128,6 +152,26 @@ def search(query: Query) -> Iterator[Found]:
             name=row["name"],
             flags=[flag["name"] for flag in row.get("quality_flags", [])],
         )
+
+
+def groups(query: Query, by: str) -> list[Group]:
+    """Return the tests that fit, counted by the values of one of ``GROUPS``, most first.
+
+    Raises:
+        InvalidDocumentError: Tests cannot be counted by this.
+    """
+    if by not in GROUPS:
+        raise InvalidDocumentError(f"group: one of {', '.join(GROUPS)} wanted, got {by!r}")
+    group = {
+        "_id": f"${GROUPS[by]}",
+        "tests": {"$sum": 1},
+        "cycles": {"$sum": "$cycle_count"},
+        "mean_initial_capacity_ah": {"$avg": "$initial_capacity_ah"},
+        "mean_capacity_retention": {"$avg": "$capacity_retention"},
+        "mean_coulombic_efficiency": {"$avg": "$mean_coulombic_efficiency"},
+    }
+    pipeline = [{"$group": group}, {"$sort": {"tests": -1, "_id": 1}}, {"$limit": MOST_GROUPS}]
+    return [Group(value=row.pop("_id"), **row) for row in matching(query).aggregate(pipeline)]
 
 
 def ordered(query: Query) -> QuerySet:

@@ -35,6 +35,12 @@ OPERATORS = {
 
 WITHOUT_VALUE = frozenset({"known", "empty"})
 
+_BY_OTHERS: Mapping[Subject, tuple[str, type[Sample | TestResult], str]] = {
+    "sample": ("_id", TestResult, "sample"),
+    "test": ("sample", Sample, "_id"),
+}
+"""How the others tell what is looked for: its field, the others, and the field of theirs that it equals."""
+
 _OF_KIND: Mapping[Kind, tuple[str, ...]] = {
     "text": ("is", "not", "has", "begins", "known", "empty"),
     "number": ("lt", "le", "gt", "ge", "is", "known", "empty"),
@@ -213,31 +219,22 @@ def values(subject: Subject, field: str, most: int = 100) -> list[str]:
     return [str(row["_id"]) for row in found if row["_id"] not in _EMPTY]
 
 
-def of_samples(conditions: Sequence[Condition], *, every: bool = True) -> list[dict[str, Any]]:
-    """Return what samples must satisfy; of conditions on tests, one test of theirs must satisfy all.
+def matching(subject: Subject, conditions: Sequence[Condition], *, every: bool = True) -> list[dict[str, Any]]:
+    """Return what samples or tests must satisfy.
+
+    Conditions on tests are satisfied by a sample of which one test satisfies all; those on samples by a test of such a
+    sample.
 
     Args:
+        subject: What is looked for.
         conditions: What shall hold.
         every: Whether all of them must hold, or one is enough.
     """
-    own = [each.wanted() for each in conditions if each.subject == "sample"]
-    theirs = [each.wanted() for each in conditions if each.subject == "test"]
+    own = [each.wanted() for each in conditions if each.subject == subject]
+    theirs = [each.wanted() for each in conditions if each.subject != subject]
     if theirs:
-        own.append({"_id": {"$in": _ids_in(visible(TestResult).filter(__raw__=_joined(theirs, every)), "sample")}})
-    return [_joined(own, every)] if own else []
-
-
-def of_tests(conditions: Sequence[Condition], *, every: bool = True) -> list[dict[str, Any]]:
-    """Return what tests must satisfy; conditions on samples are those of their sample.
-
-    Args:
-        conditions: What shall hold.
-        every: Whether all of them must hold, or one is enough.
-    """
-    own = [each.wanted() for each in conditions if each.subject == "test"]
-    theirs = [each.wanted() for each in conditions if each.subject == "sample"]
-    if theirs:
-        own.append({"sample": {"$in": _ids_in(visible(Sample).filter(__raw__=_joined(theirs, every)), "_id")}})
+        field, document, link = _BY_OTHERS[subject]
+        own.append({field: {"$in": _ids_in(visible(document).filter(__raw__=_joined(theirs, every)), link)}})
     return [_joined(own, every)] if own else []
 
 

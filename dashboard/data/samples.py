@@ -16,6 +16,7 @@ from battery_analysis.store.sample_search import AGGREGATES, GROUPS, PROPERTIES,
 from battery_analysis.store.units import spelled, unit_of
 from dashboard import links
 from dashboard.data import asked, store
+from dashboard.data.edits import Edit
 
 __all__ = [
     "AGGREGATES",
@@ -33,6 +34,8 @@ __all__ = [
 
 NUMBERS = samples.NUMBERS
 SHOWN_TESTS = 20
+
+written = history.written
 
 FILTERS = ("text", "project", "chemistry", "manufacturer", "form_factor", "cell_type", "tags", "parent", "part")
 
@@ -157,30 +160,45 @@ def values(sample: Sample) -> dict[str, str]:
     return {name: written(value) for name, value in known.items()}
 
 
-def written(value: Any) -> str:
-    """Write a value of a sample as a person would type it.
-
-    Example:
-        >>> written(1.5), written(None), written(["dry", "old"]), written(0.0)
-        ('1.5', '', 'dry, old', '0')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
 @asked
-def change(name: str, wanted: Mapping[str, Any], author: str | None) -> Sample:
+def change(name: str, wanted: Mapping[str, Any], author: str | None, seen: Mapping[str, str]) -> Sample:
     """Set fields of a sample that exists, by name or ``metadata.KEY``; an empty value clears one.
+
+    Args:
+        name: Of the sample.
+        wanted: What is set, by field.
+        author: Who sets it.
+        seen: What the fields held, as ``values`` has it, when their reader began.
 
     Raises:
         NotFoundError: No such sample, or a component names one that does not exist.
         InvalidDocumentError: A value does not fit its field.
+        ConflictError: Somebody else has changed one of the fields since.
     """
-    samples.by_name(name)
-    return samples.set_fields(store(), name, wanted, author or None)
+    return samples.set_fields(store(), name, wanted, author or None, seen=seen)
+
+
+@asked
+def edit(typed: Edit) -> None:
+    """Set one field of a sample, as somebody typed it into a cell of a table.
+
+    Raises:
+        NotFoundError: No such sample, or a component names one that does not exist.
+        InvalidDocumentError: The value does not fit the field.
+        ConflictError: Somebody else has changed the field since.
+    """
+    name, seen = by_id(Sample, typed.row).name, {typed.field: written(typed.seen)}
+    samples.set_fields(store(), name, {typed.field: typed.value}, typed.author, seen=seen)
+
+
+@asked
+def row(identity: str) -> dict[str, Any]:
+    """Return one sample as a row of a table.
+
+    Raises:
+        NotFoundError: No such sample.
+    """
+    return _plain(next(sample_search.rows(SampleQuery(where=[{"_id": by_id(Sample, identity).id}]))))
 
 
 @asked

@@ -8,18 +8,22 @@ from typing import Any
 
 import polars as pl
 
+from battery_analysis.errors import InvalidDocumentError
+from battery_analysis.ingest.sample_rules import rules_from
 from battery_analysis.models import Change, TestResult
 from battery_analysis.models.test_result import TEST_TYPES
-from battery_analysis.store import attachments, frames, history, search
+from battery_analysis.store import attachments, frames, history, samples, search
 from battery_analysis.store import tests as stored
 from battery_analysis.store.access import by_id, visible
 from dashboard import links
-from dashboard.data import asked, store
+from dashboard.data import asked, settings, store
+from dashboard.data.edits import Edit
 
 MOST_COUNTED = 5_000
 """Of more tests that fit nobody wants the number, and to count them takes longer than to show some."""
 
 TYPES = TEST_TYPES
+GROUPS = search.GROUPS
 Test = TestResult
 
 
@@ -108,16 +112,63 @@ def overview(test_id: str) -> pl.DataFrame:
 
 
 @asked
-def set_tags(test_id: str, wanted: Sequence[str], author: str | None = None) -> list[str]:
-    """Make these the tags of a test and return them.
+def set_tags(test_id: str, wanted: Sequence[str], seen: Sequence[str], author: str | None = None) -> list[str]:
+    """Add to the tags of a test and remove from them what a reader did who had ``seen`` some, and return them.
+
+    What somebody else has added or removed meanwhile stays so.
 
     Raises:
         InvalidDocumentError: A tag is empty or too long.
     """
-    present = by_id(TestResult, test_id).tags
-    gone = [each for each in present if each not in wanted]
-    changed = stored.tag(test_id, add=wanted, remove=gone, author=author)
+    gone = [each for each in seen if each not in wanted]
+    new = [each for each in wanted if each not in seen]
+    changed = stored.tag(test_id, add=new, remove=gone, author=author) if gone or new else one(test_id)
     return list(changed.tags)
+
+
+@asked
+def edit(typed: Edit) -> None:
+    """Change the tags of a test, or the sample it belongs to, as somebody typed it into a cell of a table.
+
+    Raises:
+        NotFoundError: No such test, or no such sample.
+        InvalidDocumentError: A tag is too long, or no sample is named.
+        ConflictError: The test has been moved to another sample meanwhile.
+    """
+    if typed.field == "tags":
+        set_tags(typed.row, list(dict.fromkeys(typed.value or ())), typed.seen or (), typed.author)
+    elif typed.field == "sample":
+        _move(typed.row, str(typed.value or "").strip(), typed.seen, typed.author)
+    else:
+        raise InvalidDocumentError(f"tests: {typed.field} comes from the file or the sample")
+
+
+def _move(test_id: str, name: str, seen: str, author: str | None) -> None:
+    test = by_id(TestResult, test_id)
+    if not name:
+        raise InvalidDocumentError(f"test {test.name}: the name of a sample is wanted, got none")
+    history.refuse_changed(f"test {test.name}", {"sample": test.sample_name}, {"sample": name}, {"sample": seen})
+    target = samples.by_name(name)
+    if target.id != test.sample.id:
+        codes = rules_from(settings()).codes(target.name) or [target.name]
+        stored.move(store(), test_id, target, codes[0], author)
+        samples.refresh_aggregates({test.sample.id, target.id})
+
+
+@asked
+def row(test_id: str) -> dict[str, Any]:
+    """Return one test as a row of a table.
+
+    Raises:
+        NotFoundError: No such test.
+    """
+    return plain(next(search.search(search.Query(ids=[by_id(TestResult, test_id).id]))))
+
+
+@asked
+def grouped(wanted: search.Query, by: str) -> list[search.Group]:
+    """Return the tests of a search counted by one of ``GROUPS``, most first."""
+    return search.groups(wanted, by)
 
 
 @asked
@@ -127,15 +178,25 @@ def add_note(test_id: str, text: str, author: str | None) -> Test:
 
 
 @asked
-def set_metadata(test_id: str, wanted: Mapping[str, str], author: str | None) -> Test:
-    """Make these what people added to a test, and return it; only what differs is stored.
+def set_metadata(test_id: str, wanted: Mapping[str, str], seen: Mapping[str, str], author: str | None) -> Test:
+    """Make what people added to a test what a reader typed who had ``seen`` some of it, and return the test.
+
+    Only what the reader has changed is stored, so that what somebody else adds meanwhile stays.
 
     Raises:
         InvalidDocumentError: A name that no entry can have.
+        ConflictError: Somebody else has changed meanwhile what the reader did.
     """
-    present = {str(key): str(value) for key, value in by_id(TestResult, test_id).metadata.items()}
-    changed = {key: wanted.get(key, "") for key in {**present, **wanted} if wanted.get(key, "") != present.get(key, "")}
-    return stored.set_metadata(test_id, changed, author) if changed else by_id(TestResult, test_id)
+    changed = {key: wanted.get(key, "") for key in {**seen, **wanted} if wanted.get(key, "") != seen.get(key, "")}
+    test = by_id(TestResult, test_id)
+    present = {key: test.metadata.get(key) for key in changed}
+    history.refuse_changed(f"test {test.name}", present, changed, seen)
+    return stored.set_metadata(test_id, changed, author) if changed else test
+
+
+def added(test: Test) -> dict[str, str]:
+    """Return what people added to a test, as texts."""
+    return {str(key): history.written(value) for key, value in (test.metadata or {}).items()}
 
 
 @asked

@@ -90,7 +90,7 @@ def found(
 ) -> tuple[list[dict[str, Any]], int, bool]:
     """Return the tests or samples that fit, from ``first`` to before ``last``, how many do, and if more than those."""
     if of == "samples":
-        where = traits.of_samples(conditions, every=every)
+        where = traits.matching("sample", conditions, every=every)
         return (*samples.listed(SampleQuery(where=where, sort=sort or "name"), first, last), False)
-    where = traits.of_tests(conditions, every=every)
+    where = traits.matching("test", conditions, every=every)
     return tests.listed(search.Query(where=where, sort=sort or "-started"), first, last)

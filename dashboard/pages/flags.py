@@ -68,7 +68,7 @@ def layout(flag: Given = None, test: Given = None, **query: Given) -> Component:
         _new(of_test) if of_test else None,
         _settling(chosen) if chosen else None,
         filters,
-        grid.server_grid(GRID, COLUMNS, height="46vh"),
+        grid.server_grid(GRID, COLUMNS, query, height="46vh"),
         None if chosen else _settling(chosen),
         dcc.Store(id="flag-chosen", data=chosen),
         dcc.Store(id="flags-changed"),

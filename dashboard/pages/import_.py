@@ -27,11 +27,16 @@ _PICKS_FOLDER: dict[str, Any] = {"data-pick": "folder"}
 
 
 def layout(
-    upload: Given = None, folder: Given = None, job: Given = None, outcome: Given = None, text: Given = None, **_: Given
+    upload: Given = None,
+    folder: Given = None,
+    job: Given = None,
+    outcome: Given = None,
+    text: Given = None,
+    **query: Given,
 ) -> Component:
     """Return the page; an address may name a job, an upload that waits to be imported, or a folder of the server."""
     if (chosen := links.text(job)) is not None:
-        return _job_page(chosen, links.text(outcome), links.text(text))
+        return _job_page(chosen, links.text(outcome), links.text(text), query)
     if (batch := links.text(upload)) is not None:
         return parts.page(TITLE, _looked_at(batch))
     place = links.text(folder)
@@ -289,10 +294,11 @@ def job_list() -> list[Component]:
     return shown.table(jobs.recent(), jobs.beginning())
 
 
-def _job_page(job_id: str, outcome: str | None, text: str | None) -> Component:
+def _job_page(job_id: str, outcome: str | None, text: str | None, query: Mapping[str, Given]) -> Component:
     progress = jobs.one(job_id)
     chosen = dcc.Input(id=links.control("import", "job"), type="hidden", value=job_id)
-    return parts.page(TITLE, shown.card(progress, outcome, text), chosen, *live.ticking("job"), *live.ticking("job-do"))
+    files = shown.card(progress, outcome, text, query)
+    return parts.page(TITLE, files, chosen, *live.ticking("job"), *live.ticking("job-do"))
 
 
 def ask(clicks: Sequence[int | None], sure: Sequence[int | None], job_id: str) -> Any:

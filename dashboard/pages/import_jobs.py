@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from dashboard import grid, links, parts
 from dashboard.data import jobs, processes
 from dashboard.grid import Column
+from dashboard.links import Given
 
 FILES = "import-files"
 
@@ -142,7 +143,7 @@ def actions(progress: jobs.Progress) -> list[Component]:
     return buttons
 
 
-def card(progress: jobs.Progress, outcome: str | None, text: str | None) -> Component:
+def card(progress: jobs.Progress, outcome: str | None, text: str | None, query: Mapping[str, Given]) -> Component:
     """Return one job with what became of each of its files."""
     job = progress.job
     filters = parts.toolbar(
@@ -159,7 +160,7 @@ def card(progress: jobs.Progress, outcome: str | None, text: str | None) -> Comp
                 html.Div(id="job-said"),
                 html.Div(facts(progress), id="job-facts", className="stack"),
                 filters,
-                grid.server_grid(FILES, COLUMNS, height="46vh"),
+                grid.server_grid(FILES, COLUMNS, query, height="46vh"),
             ],
             className="stack",
         ),

@@ -45,7 +45,7 @@ def layout(**query: Given) -> Component:
         filters("missing", query),
         parts.grid(
             parts.card("What is known of how many samples", html.Div(id="missing-coverage")),
-            html.Div([_filling(choice, field), _lacking()], className="page"),
+            html.Div([_filling(choice, field), _lacking(query)], className="page"),
         ),
         dcc.Input(id="missing-done", type="hidden", value=""),
         dcc.Store(id="missing-wanted"),
@@ -64,9 +64,9 @@ def _filling(choice: Component, field: str) -> Component:
     return parts.card("Fill in", html.Div(content, className="stack"))
 
 
-def _lacking() -> Component:
+def _lacking(query: Mapping[str, Given]) -> Component:
     said = html.P("Click rows to fill in only those; without a choice all of them are filled in.", className="hint")
-    return parts.card("Samples that lack it", said, grid.server_grid("missing", COLUMNS, height="340px"))
+    return parts.card("Samples that lack it", said, grid.server_grid("missing", COLUMNS, query, height="340px"))
 
 
 def coverage(*values: Any) -> Component:

@@ -118,10 +118,12 @@ def people(test: Test) -> Component:
                 parts.button("Save tags", "test-tags-save"),
             ),
             html.Div(id="test-tags-said", role="status"),
+            dcc.Store(id="test-tags-seen", data=list(test.tags)),
         ],
         className="stack",
     )
-    lines = "\n".join(f"{key} = {value}" for key, value in (test.metadata or {}).items())
+    added = tests.added(test)
+    lines = "\n".join(f"{key} = {value}" for key, value in added.items())
     further = html.Div(
         [
             parts.labelled(
@@ -129,6 +131,7 @@ def people(test: Test) -> Component:
             ),
             parts.toolbar(parts.button("Save properties", "test-further-save")),
             html.Div(id="test-further-said", role="status"),
+            dcc.Store(id="test-further-seen", data=added),
         ],
         className="stack",
     )

@@ -52,7 +52,7 @@ def layout(id: Given = None, **query: Given) -> Component:
     chosen = text(id)
     detail = html.Div(show(chosen) if chosen else None, id="raw-file")
     height = "calc(100vh - 260px)" if not chosen else "50vh"
-    return parts.page(TITLE, detail, filters, grid.server_grid("raw-files", COLUMNS, height=height))
+    return parts.page(TITLE, detail, filters, grid.server_grid("raw-files", COLUMNS, query, height=height))
 
 
 def _id(name: str) -> dict[str, str]:

@@ -117,7 +117,7 @@ def save(
         wanted = {key: value for key, value in {**given, **cleared}.items() if value != loaded.get(key, "")}
         if not wanted:
             return (*[no_update] * 5, parts.note("Nothing has changed."))
-        sample = samples.change(name, wanted, who)
+        sample = samples.change(name, wanted, who, {key: loaded.get(key, "") for key in wanted})
     except BatteryAnalysisError as exc:
         return (*[no_update] * 5, parts.problem(exc))
     elsewhere = links.sample(sample.name) if sample.name != name else no_update

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import grid, links, parts, views
+from dashboard import grid, groups, links, parts, views
 from dashboard.data import samples
 from dashboard.grid import Column, Kind, Rows, Wanted
+from dashboard.grid_editing import Editing
 from dashboard.links import Given
 
 PATH = "/samples"
@@ -28,13 +29,19 @@ def property_column(field: str, *, hidden: bool = False) -> Column:
     """Return the column of a property of samples, under its name and unit."""
     title, unit = samples.title(field)
     kind: Kind = "number" if field in samples.NUMBERS else "text"
-    return Column(field, title, unit, kind=kind, sort=field, hidden=hidden, width=190 if unit else 150)
+    choices = samples.CELL_TYPES if field == "cell_type" else ()
+    width = 190 if unit else 150
+    return Column(field, title, unit, kind, field, width, hidden, is_edited=True, choices=choices)
 
 
 def relative_column(role: str, *, hidden: bool = True) -> Column:
     """Return the column of another sample that one was made from or holds."""
-    return Column(role, role.capitalize(), link="/sample?sample=", link_field=role, hidden=hidden, width=130)
+    return Column(
+        role, role.capitalize(), link="/sample?sample=", link_field=role, hidden=hidden, width=130, is_edited=True
+    )
 
+
+EDITING = Editing(samples.edit, samples.row)
 
 NAME = Column("name", "Sample", sort="name", link="/sample?sample=", link_field="name", width=170)
 
@@ -64,7 +71,7 @@ COLUMNS = (
         width=150,
         hidden=True,
     ),
-    Column("tags", "Tags", kind="tags"),
+    Column("tags", "Tags", kind="tags", is_edited=True),
     Column("last_started_at", "Last test (UTC)", kind="moment", sort="last_started_at"),
     Column("updated_at", "Changed (UTC)", kind="moment", sort="updated_at", hidden=True),
     *(relative_column(role) for role in samples.RELATIVES),
@@ -95,7 +102,7 @@ def layout(**query: Given) -> Component:
         TITLE,
         filters("samples", query, group, lacks),
         html.Div(id="samples-groups"),
-        grid.server_grid("samples", COLUMNS, height="calc(100vh - 320px)"),
+        grid.server_grid("samples", COLUMNS, query, height="calc(100vh - 320px)", is_edited=True),
         actions=[views.menu(PATH), new],
     )
 
@@ -151,35 +158,12 @@ def show_groups(by: str | None, *values: Any) -> Component | None:
     if not by:
         return None
     chosen = dict(zip(FILTERS, values, strict=True))
-    groups = samples.grouped(samples.query(chosen), by)
-    headings = {
-        "value": by.replace("_", " ").capitalize(),
-        "samples": "Samples →",
-        "tests": "Tests →",
-        "cycles": "Cycles →",
-        "initial": "Mean initial capacity / Ah →",
-        "retention": "Mean retention / % →",
-        "efficiency": "Mean coulombic efficiency / % →",
-    }
-    rows = [
-        {
-            "value": dcc.Link(each.value, href=links.href(PATH, **{**chosen, by: each.value, "group": by}))
-            if each.value
-            else html.Span("not stated", className="hint"),
-            "samples": f"{each.samples:,}",
-            "tests": f"{each.tests:,}",
-            "cycles": f"{each.cycles:,}",
-            "initial": parts.quantity(each.mean_initial_capacity_ah),
-            "retention": _percent(each.mean_capacity_retention),
-            "efficiency": _percent(each.mean_coulombic_efficiency),
-        }
-        for each in groups
-    ]
-    return parts.card(f"By {headings['value'].lower()}", parts.table("Groups of samples", headings, rows))
-
-
-def _percent(ratio: float | None) -> str:
-    return parts.UNKNOWN if ratio is None else f"{ratio * 100:.2f}"
+    title = samples.title(by)[0]
+    found = samples.grouped(samples.query(chosen), by)
+    counts = ("samples", "tests", "cycles")
+    return groups.card(
+        title, "samples", found, counts, lambda value: links.href(PATH, **{**chosen, by: value, "group": by})
+    )
 
 
 def make(clicks: int | None, name: str | None) -> tuple[Any, Any]:
@@ -196,7 +180,7 @@ def make(clicks: int | None, name: str | None) -> tuple[Any, Any]:
 def register_callbacks(app: Dash) -> None:
     """Wire the table and the groups to the filters."""
     wired = controls("samples")
-    grid.register_server_grid(app, "samples", COLUMNS, fetch, wired, word="sample")
+    grid.register_server_grid(app, "samples", COLUMNS, fetch, wired, word="sample", editing=EDITING)
     app.callback(
         Output("samples-groups", "children"),
         Input(links.control("samples", "group"), "value"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
@@ -13,10 +14,8 @@ from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
 from dashboard.grid import Column, Rows, Wanted
+from dashboard.links import Given
 from dashboard.pages import one_test_cards as cards
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PATH = "/test/<test_id>"
 TITLE = "Test"
@@ -39,7 +38,7 @@ CYCLES = (
 )
 
 
-def layout(test_id: str, **_: Any) -> Component:
+def layout(test_id: str, **query: Given) -> Component:
     """Return the page of a test."""
     test = tests.one(test_id)
     cycles, overview = tests.cycles(test_id), tests.overview(test_id)
@@ -48,7 +47,7 @@ def layout(test_id: str, **_: Any) -> Component:
         drawn.append(figures.figure_card("records", "Voltage and current", voltage_and_current(overview), height=320))
     if cycles.height:
         drawn.append(figures.figure_card("capacity", "Capacity by cycle", capacity_by_cycle(cycles), height=320))
-    table = grid.server_grid("test-cycles", CYCLES, height="420px") if cycles.height else None
+    table = grid.server_grid("test-cycles", CYCLES, query, height="420px") if cycles.height else None
     flags = dcc.Link("Flags", href=links.href("/flags", test=test_id), className="button plain")
     return parts.page(
         test.name,
@@ -82,23 +81,28 @@ def cycle_row(cycle: dict[str, Any]) -> dict[str, Any]:
     return {**cycle, "id": str(cycle["cycle_count"]), "remarks": said}
 
 
-def save_tags(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:
-    """Make the words that the reader typed the tags of the test."""
+def save_tags(
+    _: int, text: str | None, seen: Sequence[str], author: str | None, test_id: str
+) -> tuple[Any, Any, Any, Any, Any]:
+    """Add the words that the reader has added to the tags of the test, and remove those that are gone."""
     wanted = list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
-    shown, said = _said(
-        lambda: (parts.badges(tests.set_tags(test_id, wanted, _name(author))), parts.note("Saved.", tone="good"))
-    )
-    return shown, said, history.told(tests.changes(test_id))
+    try:
+        tags = tests.set_tags(test_id, wanted, seen, _name(author))
+    except BatteryAnalysisError as exc:
+        return no_update, no_update, no_update, parts.problem(exc), no_update
+    said, told = parts.note("Saved.", tone="good"), history.told(tests.changes(test_id))
+    return parts.badges(tags), ", ".join(tags), tags, said, told
 
 
-def save_further(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any]:
-    """Make what the reader typed the further properties of the test."""
-
-    def saved() -> tuple[Any, Any]:
-        tests.set_metadata(test_id, history.named_lines(text), _name(author))
-        return history.told(tests.changes(test_id)), parts.note("Saved.", tone="good")
-
-    return _said(saved)
+def save_further(
+    _: int, text: str | None, seen: Mapping[str, str], author: str | None, test_id: str
+) -> tuple[Any, Any, Any]:
+    """Store what the reader has changed of the further properties of the test."""
+    try:
+        changed = tests.set_metadata(test_id, history.named_lines(text), seen, _name(author))
+    except BatteryAnalysisError as exc:
+        return no_update, no_update, parts.problem(exc)
+    return tests.added(changed), history.told(tests.changes(test_id)), parts.note("Saved.", tone="good")
 
 
 def add_note(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:
@@ -113,33 +117,30 @@ def _name(author: str | None) -> str | None:
     return (author or "").strip() or None
 
 
-def _said(change: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Return what a change gives, or why it was refused, in the place where it was asked for."""
-    try:
-        return change()
-    except BatteryAnalysisError as exc:
-        return no_update, parts.problem(exc)
-
-
 def register_callbacks(app: Dash) -> None:
     """Wire the table of cycles, the tags, what people added, and the notes."""
     grid.register_server_grid(app, "test-cycles", CYCLES, fetch_cycles, {"test": "test-id"}, word="cycle")
     test_id, author = State("test-id", "value"), State(history.AUTHOR, "value")
     app.callback(
+        Output("test-further-seen", "data"),
         Output("test-history", "children", allow_duplicate=True),
         Output("test-further-said", "children"),
         Input("test-further-save", "n_clicks"),
         State("test-further-text", "value"),
+        State("test-further-seen", "data"),
         author,
         test_id,
         prevent_initial_call=True,
     )(save_further)
     app.callback(
         Output("test-tags", "children"),
+        Output("test-tags-text", "value"),
+        Output("test-tags-seen", "data"),
         Output("test-tags-said", "children"),
         Output("test-history", "children"),
         Input("test-tags-save", "n_clicks"),
         State("test-tags-text", "value"),
+        State("test-tags-seen", "data"),
         author,
         test_id,
         prevent_initial_call=True,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dash import Dash
+from collections.abc import Iterable
+from typing import Any
+
+from dash import Dash, Input, Output, html
 from dash.development.base_component import Component
 
-from dashboard import grid, links, parts
+from dashboard import grid, groups, links, parts, views
 from dashboard.data import tests
 from dashboard.grid import Column, Rows, Wanted
+from dashboard.grid_editing import Editing
 from dashboard.links import Given
 
 PATH = "/tests"
@@ -17,21 +21,23 @@ GROUP = "Find"
 COLUMNS = (
     Column("name", "Test", link="/test/", width=240),
     Column("cell_code", "Cell", sort="cell", link="/cell?cell=", link_field="cell_code", width=90),
-    Column("sample", "Sample", sort="sample", link="/sample?sample=", link_field="sample", width=100),
+    Column("sample", "Sample", sort="sample", link="/sample?sample=", link_field="sample", width=100, is_edited=True),
     Column("chemistry", "Chemistry", sort="chemistry", width=110),
     Column("tester", "Tester", sort="tester", width=95),
     Column("type", "Type", sort="type", width=85),
     Column("started_at", "Started (UTC)", kind="moment", sort="started"),
-    Column("cycles", "Cycles", kind="whole", sort="cycles", width=85),
+    Column("cycles", "Cycles", kind="whole", sort="cycles", width=95),
     Column("records", "Records", kind="whole", hidden=True),
     Column("initial_capacity_ah", "Initial", "Ah", kind="number", sort="initial", width=100),
     Column("final_capacity_ah", "Final", "Ah", kind="number", sort="final", width=95),
     Column("capacity_retention", "Retention", "%", kind="percent", sort="retention", width=125),
     Column("flags", "Failed checks", kind="flags"),
-    Column("tags", "Tags", kind="tags"),
+    Column("tags", "Tags", kind="tags", is_edited=True),
     Column("project", "Project", hidden=True, width=120),
     Column("sha256", "SHA-256", hidden=True, width=200),
 )
+
+EDITING = Editing(tests.edit, tests.row)
 
 FILTERS = (
     "text",
@@ -74,8 +80,21 @@ def layout(**query: Given) -> Component:
         parts.number_input(id("max_cycles"), "Cycles to", links.whole(query.get("max_cycles")), step=1, least=0),
         parts.text_input(id("cell"), "Cell code", text(query.get("cell"))),
         parts.text_input(id("sample"), "Sample", text(query.get("sample"))),
+        parts.select(
+            id("group"), "Group by", _headings(tests.GROUPS), text(query.get("group")) or "", every="No groups"
+        ),
     )
-    return parts.page(TITLE, filters, grid.server_grid("tests", COLUMNS))
+    return parts.page(
+        TITLE,
+        filters,
+        html.Div(id="tests-groups"),
+        grid.server_grid("tests", COLUMNS, query, height="calc(100vh - 320px)", is_edited=True),
+        actions=[views.menu(PATH)],
+    )
+
+
+def _headings(names: Iterable[str]) -> dict[str, str]:
+    return {name: name.capitalize() for name in names}
 
 
 def _id(name: str) -> dict[str, str]:
@@ -88,6 +107,25 @@ def fetch(wanted: Wanted) -> Rows:
     return Rows(found, total, more)
 
 
+def show_groups(by: str | None, *values: Any) -> Component | None:
+    """Return the groups of the tests that the filters let through, each a link to its own tests."""
+    if not by or by not in tests.GROUPS:
+        return None
+    chosen = dict(zip(FILTERS, values, strict=True))
+    found = tests.grouped(tests.query(chosen), by)
+    counts = ("tests", "cycles")
+    address = {**chosen, "group": by}
+    return groups.card(
+        by.capitalize(), "tests", found, counts, lambda value: links.href(PATH, **{**address, by: value})
+    )
+
+
 def register_callbacks(app: Dash) -> None:
-    """Wire the table to its filters."""
-    grid.register_server_grid(app, "tests", COLUMNS, fetch, {name: _id(name) for name in FILTERS}, word="test")
+    """Wire the table and the groups to the filters."""
+    controls = {name: _id(name) for name in FILTERS}
+    grid.register_server_grid(app, "tests", COLUMNS, fetch, controls, word="test", editing=EDITING)
+    app.callback(
+        Output("tests-groups", "children"),
+        Input(_id("group"), "value"),
+        *(Input(id, "value") for id in controls.values()),
+    )(show_groups)

@@ -22,11 +22,14 @@ GROUP = "Find"
 OF = {"tests": "Tests", "samples": "Samples"}
 MATCH = {"all": "All conditions hold", "any": "Any condition holds"}
 
-_TABLES = {"tests": ("traits-tests", tests.COLUMNS), "samples": ("traits-samples", samples.COLUMNS)}
+_TABLES = {
+    "tests": ("traits-tests", tests.COLUMNS, tests.EDITING),
+    "samples": ("traits-samples", samples.COLUMNS, samples.EDITING),
+}
 _CONTROLS = {name: links.control("traits", name) for name in ("where", "match", "of")}
 
 
-def layout(where: Given = None, match: Given = None, of: Given = None, **_: Given) -> Component:
+def layout(where: Given = None, match: Given = None, of: Given = None, **query: Given) -> Component:
     """Return the page with the conditions that the address holds."""
     texts = links.texts(where)
     shown = links.choice(of, tuple(OF))
@@ -51,7 +54,7 @@ def layout(where: Given = None, match: Given = None, of: Given = None, **_: Give
             parts.select(_CONTROLS["of"], "Show", OF, shown),
             parts.select(_CONTROLS["match"], "That fit when", MATCH, links.choice(match, tuple(MATCH))),
         ),
-        html.Div(table(shown), id="traits-table"),
+        html.Div(table(shown, query), id="traits-table"),
         actions=[views.menu(PATH)],
     )
 
@@ -93,10 +96,15 @@ def _line(place: int, text: str) -> Component:
     return html.Div([said, remove], className="file-line")
 
 
-def table(of: str) -> Component:
+def table(of: str, query: Mapping[str, Given]) -> Component:
     """Return the table of tests or of samples."""
-    id, columns = _TABLES[of]
-    return grid.server_grid(id, columns, height="calc(100vh - 420px)")
+    id, columns, _ = _TABLES[of]
+    return grid.server_grid(id, columns, query, height="calc(100vh - 420px)", is_edited=True)
+
+
+def show_other(of: str) -> Component:
+    """Return the other table, in its usual order."""
+    return table(of, {})
 
 
 def fetch_tests(wanted: Wanted) -> Rows:
@@ -157,10 +165,12 @@ def register_callbacks(app: Dash) -> None:
     """Wire conditions and tables."""
     where = _CONTROLS["where"]
     for of, fetch in (("tests", fetch_tests), ("samples", fetch_samples)):
-        id, columns = _TABLES[of]
+        id, columns, editing = _TABLES[of]
         chosen = {name: _CONTROLS[name] for name in ("where", "match")}
-        grid.register_server_grid(app, id, columns, fetch, chosen, word=of.removesuffix("s"))
-    app.callback(Output("traits-table", "children"), Input(_CONTROLS["of"], "value"), prevent_initial_call=True)(table)
+        grid.register_server_grid(app, id, columns, fetch, chosen, word=of.removesuffix("s"), editing=editing)
+    app.callback(Output("traits-table", "children"), Input(_CONTROLS["of"], "value"), prevent_initial_call=True)(
+        show_other
+    )
     app.callback(
         Output(where, "options"),
         Output(where, "value"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,10 +31,10 @@ COLUMNS = (
 _TONES: dict[str, parts.Tone] = {"running": "good", "interrupted": "bad"}
 
 
-def layout(watcher: Given = None, text: Given = None, **_: Given) -> Component:
+def layout(watcher: Given = None, text: Given = None, **query: Given) -> Component:
     """Return the page; an address may name a watcher."""
     chosen = links.text(watcher)
-    shown = (_one(chosen, links.text(text)),) if chosen else (_all(), _new())
+    shown = (_one(chosen, links.text(text), query),) if chosen else (_all(), _new())
     return parts.page(TITLE, html.Div(id="watcher-said"), *shown)
 
 
@@ -149,7 +149,7 @@ def _field(name: str) -> dict[str, str]:
     return {"form": "watcher", "field": name}
 
 
-def _one(watch_id: str, text: str | None) -> Component:
+def _one(watch_id: str, text: str | None, query: Mapping[str, Given]) -> Component:
     """Return one watcher with what it could not import."""
     chosen = dcc.Input(id=links.control("watchers", "watcher"), type="hidden", value=watch_id)
     find = parts.toolbar(parts.text_input(links.control("watchers", "text"), "File or reason", text))
@@ -161,7 +161,7 @@ def _one(watch_id: str, text: str | None) -> Component:
                 html.H3("Quarantine"),
                 html.P("Each is tried again when it changes.", className="hint"),
                 find,
-                grid.server_grid(QUARANTINE, COLUMNS, height="40vh"),
+                grid.server_grid(QUARANTINE, COLUMNS, query, height="40vh"),
                 chosen,
             ],
             className="stack",

@@ -75,6 +75,40 @@ def test_a_click_on_a_heading_sorts_at_the_server(visit: Callable[[str], Tab]) -
     tab.locator(".ag-row[row-index='0']", has_text="LG014").wait_for()
 
 
+def test_a_link_restores_order_columns_and_groups_of_a_table(visit: Callable[[str], Tab]) -> None:
+    tab = visit("/tests?type=cycling")
+    tab.locator("#tests").get_by_role("columnheader", name="Retention / %").click()
+    tab.wait_for_url("**/tests?type=cycling&sort=capacity_retention")
+    tab.locator("#tests-box summary", has_text="Columns").click()
+    for name in ("Tester", "Chemistry", "Started (UTC)", "Tags"):
+        tab.locator("#tests-columns").get_by_label(name, exact=True).click()
+    tab.keyboard.press("Escape")
+    tab.get_by_label("Group by").select_option("chemistry")
+    groups = tab.get_by_role("region", name="Groups of tests")
+    groups.get_by_role("row", name="LFP/graphite 2 240").wait_for()
+    tab.wait_for_url("**group=chemistry**")
+    link = tab.url
+    tab.evaluate("localStorage.clear()")  # what a colleague has
+    tab = visit("/")
+    tab.goto(link)
+    tab.locator(".ag-row[row-index='0']", has_text="LG014").wait_for()
+    heads = tab.locator("#tests .ag-header-cell-text").all_inner_texts()
+    assert heads[:5] == ["Test", "Cell", "Sample", "Type", "Cycles"]
+    assert not {"Tester", "Chemistry", "Tags"}.intersection(heads)
+    assert tab.url == link
+    groups.get_by_role("link", name="LFP/graphite").click()
+    counted(tab, 2)
+    tab = visit("/tests")
+    assert "Chemistry" in tab.locator("#tests .ag-header-cell-text").all_inner_texts()  # the link taught nothing
+
+
+def test_an_order_that_no_column_has_counts_as_not_given(visit: Callable[[str], Tab]) -> None:
+    tab = visit("/tests?sort=-nonsense&columns=no,such")
+    counted(tab, TESTS_IN_THE_LAB)
+    assert rows(tab)[0] == "NC051_aged_01_PEIS_C02.mpt"
+    tab.wait_for_url("**/tests")
+
+
 def test_columns_are_chosen_and_remembered(visit: Callable[[str], Tab]) -> None:
     tab = visit("/tests")
     assert tab.get_by_role("columnheader", name="Records").count() == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from battery_analysis.errors import InvalidDocumentError, NotFoundError
+from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import Sample
 from battery_analysis.store import Store, samples
 
@@ -61,6 +61,37 @@ def test_a_component_is_another_saved_sample(store: Store) -> None:
     assert samples.set_fields(store, "AB12", {"anode": "foil"}).anode.name == "foil"
     with pytest.raises(InvalidDocumentError, match="anode must be another sample, got 'foil' itself"):
         samples.set_fields(store, "foil", {"anode": "foil"})
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(store: Store) -> None:
+    samples.set_fields(store, "AB12", {"area_cm2": "1.5", "project": "P1", "metadata.rig": "7"})
+    samples.set_fields(store, "AB12", {"area_cm2": "1.6"}, seen={"area_cm2": "1.5"})
+    with pytest.raises(ConflictError, match=r"Sample 'AB12': area_cm2 is '1\.6' by now, no longer '1\.5'"):
+        samples.set_fields(store, "AB12", {"area_cm2": "1.7"}, seen={"area_cm2": "1.5"})
+    with pytest.raises(ConflictError, match=r"metadata\.rig is '7' by now, no longer ''"):
+        samples.set_fields(store, "AB12", {"metadata.rig": "8"}, seen={})
+    samples.set_fields(store, "AB12", {"area_cm2": "1.6"}, seen={"area_cm2": "1.5"})  # both want the same
+    samples.set_fields(
+        store, "AB12", {"project": "P2", "metadata.rig": ""}, seen={"project": "P1", "metadata.rig": "7"}
+    )
+    assert (samples.by_name("AB12").area_cm2, samples.by_name("AB12").metadata) == (1.6, {})
+    with pytest.raises(NotFoundError, match="no sample is named 'AB13'"):
+        samples.set_fields(store, "AB13", {"project": "P2"}, seen={"project": ""})
+
+
+def test_who_changes_the_same_field_at_the_same_time_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples.set_fields(store, "AB12", {"project": "P1"})
+    checked = samples.checked
+
+    def check_while_another_stores(sample: Sample) -> Sample:
+        monkeypatch.setattr(samples, "checked", checked)
+        samples.set_fields(store, "AB12", {"project": "P2"})
+        return checked(sample)
+
+    monkeypatch.setattr(samples, "checked", check_while_another_stores)
+    with pytest.raises(ConflictError, match="somebody else changed it just now"):
+        samples.set_fields(store, "AB12", {"project": "P3"}, seen={"project": "P1"})
+    assert samples.by_name("AB12").project == "P2"
 
 
 def test_a_name_that_is_taken_is_refused(store: Store) -> None:

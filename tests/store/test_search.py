@@ -11,7 +11,7 @@ from bson import ObjectId
 from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.models import TestResult
 from battery_analysis.store import Store
-from battery_analysis.store.search import SORTS, Query, count, count_undated, ordered, search
+from battery_analysis.store.search import SORTS, Query, count, count_undated, groups, ordered, search
 from battery_analysis.store.words import search_words
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -120,3 +120,15 @@ def test_tests_that_fit_are_counted_no_further_than_asked(store: Store) -> None:
     assert count(Query(tester="Arbin"), most=4) == (4, False)
     assert count(Query(tester="Maccor"), most=3) == (0, False)
     assert count(Query(), most=3) == (4, False)  # without a filter the number is known
+
+
+def test_tests_are_counted_by_what_they_have_in_common(tests: dict[str, ObjectId]) -> None:
+    found = {group.value: (group.tests, group.cycles) for group in groups(Query(), "tester")}
+    listed = list(search(Query()))
+    for tester in {each.tester for each in listed}:
+        own = [each for each in listed if each.tester == tester]
+        assert found[tester] == (len(own), sum(each.cycles for each in own))
+    cycled = Query(min_cycles=1)
+    assert sum(group.tests for group in groups(cycled, "chemistry")) == len(list(search(cycled)))
+    with pytest.raises(InvalidDocumentError, match=r"group: one of project, .* wanted, got 'colour'"):
+        groups(Query(), "colour")

@@ -25,12 +25,12 @@ def lab(store: Store, tmp_path: Path) -> None:
 
 
 def found_samples(*texts: str, every: bool = True) -> list[str]:
-    where = traits.of_samples([Condition.read(text) for text in texts], every=every)
+    where = traits.matching("sample", [Condition.read(text) for text in texts], every=every)
     return [row["name"] for row in sample_search.rows(SampleQuery(where=where))]
 
 
 def found_tests(*texts: str, every: bool = True) -> list[str]:
-    where = traits.of_tests([Condition.read(text) for text in texts], every=every)
+    where = traits.matching("test", [Condition.read(text) for text in texts], every=every)
     return sorted(each.name for each in search.search(search.Query(where=where)))
 
 

@@ -1,0 +1,116 @@
+"""Cells of tables are edited where they stand; what is refused says why, and nobody's change is overwritten."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dashboard.conftest import ROOT, Lab, settled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+    from playwright.sync_api import Page as Tab
+
+pytestmark = pytest.mark.thorough
+
+Visit = Callable[[str], "Tab"]
+
+
+def command(lab: Lab, *words: str) -> None:
+    """Do something to the same store from a terminal."""
+    subprocess.run([sys.executable, "-m", "cli.main", *words, *lab.options], cwd=ROOT, check=True, capture_output=True)
+
+
+def cell(tab: Tab, row: str, column: str) -> Locator:
+    """Return a cell, by a text that its row holds."""
+    return tab.locator(".ag-row", has_text=row).locator(f".ag-cell[col-id='{column}']")
+
+
+def type_into(tab: Tab, place: Locator, text: str) -> None:
+    """Edit a cell as a person does."""
+    place.dblclick()
+    tab.keyboard.press("Control+A")
+    tab.keyboard.type(text)
+    tab.keyboard.press("Enter")
+
+
+def edits(tab: Tab, author: str) -> None:
+    """Let cells be edited, under a name."""
+    tab.get_by_label("Edit cells").click()
+    tab.get_by_label("Your name").fill(author)
+
+
+def test_cells_of_samples_are_edited_and_refused_and_the_history_tells_by_whom(lab: Lab, visit: Visit) -> None:
+    tab = visit("/samples?text=ZN03&columns=name,manufacturer,cell_type,area_cm2,tags")
+    place = cell(tab, "ZN031", "manufacturer")
+    place.dblclick()
+    assert tab.locator("#samples .ag-cell input").count() == 0  # nobody edits by mistake
+    edits(tab, "Ada")
+    type_into(tab, place, "The <i>zinc</i> works")
+    place.get_by_text("The <i>zinc</i> works").wait_for()
+    area = cell(tab, "ZN031", "area_cm2")
+    before = area.inner_text()
+    type_into(tab, area, "wide")
+    tab.get_by_role("alert").get_by_text("area_cm2: a number is wanted, got 'wide'").wait_for()
+    assert area.inner_text() == before
+    type_into(tab, cell(tab, "ZN031", "tags"), "dry, old, dry")
+    cell(tab, "ZN031", "tags").locator(".tag", has_text="old").wait_for()
+    command(lab, "sample", "set", "ZN031", "manufacturer=Somebody else")
+    type_into(tab, place, "Mine")
+    tab.get_by_role("alert").get_by_text("manufacturer is 'Somebody else' by now").wait_for()
+    assert place.inner_text() == "Somebody else"
+    tab.goto(f"{lab.url}/sample?sample=ZN031")
+    settled(tab)
+    told = tab.locator("#sample-history").inner_text()
+    assert "Ada" in told
+    assert "The <i>zinc</i> works → Somebody else" in told
+    assert "Mine" not in told
+
+
+def test_a_form_does_not_overwrite_what_somebody_else_has_changed_meanwhile(lab: Lab, visit: Visit) -> None:
+    tab = visit("/sample?sample=ZN032")
+    tab.locator("summary", has_text="Edit").click()
+    command(lab, "sample", "set", "ZN032", "manufacturer=Somebody else")
+    tab.get_by_label("Manufacturer").fill("Mine")
+    tab.get_by_role("button", name="Save", exact=True).click()
+    tab.get_by_role("alert").get_by_text("manufacturer is 'Somebody else' by now").wait_for()
+
+
+def test_tags_and_samples_of_tests_are_edited_in_the_table(lab: Lab, visit: Visit) -> None:
+    tab = visit("/tests?text=ZN032&columns=name,sample,cell_code,tags")
+    edits(tab, "Grace")
+    tags, sample = cell(tab, "ZN032_rate", "tags"), cell(tab, "ZN032_rate", "sample")
+    known = [each for each in tags.inner_text().split("\n") if each]
+    test_id = tab.locator(".ag-row", has_text="ZN032_rate").get_attribute("row-id")
+    command(lab, "test", "tag", str(test_id), "by a colleague")
+    type_into(tab, tags, ", ".join([*known, "by me"]))
+    tags.locator(".tag", has_text="by a colleague").wait_for()  # which the table had not shown yet
+    assert "by me" in tags.inner_text()
+    type_into(tab, sample, "nobody")
+    tab.get_by_role("alert").get_by_text("no sample is named 'nobody'").wait_for()
+    assert sample.inner_text() == "ZN032"
+    type_into(tab, sample, "ZN031")
+    cell(tab, "ZN032_rate", "cell_code").get_by_text("ZN031").wait_for()
+    type_into(tab, sample, "ZN032")
+    cell(tab, "ZN032_rate", "cell_code").get_by_text("ZN032").wait_for()
+    tab.goto(f"{lab.url}/test/{test_id}")
+    settled(tab)
+    assert "Sample: ZN032 → ZN031" in tab.locator("#test-history").inner_text()
+
+
+def test_tags_typed_on_the_page_of_a_test_keep_those_that_a_colleague_adds_meanwhile(lab: Lab, visit: Visit) -> None:
+    tab = visit(f"/test/{lab.named['test_id']}")
+    field = tab.get_by_label("Tags")
+    before = field.input_value()
+    command(lab, "test", "tag", lab.named["test_id"], "meanwhile")
+    field.fill(f"{before}, typed here")
+    tab.get_by_role("button", name="Save tags").click()
+    tab.locator("#test-tags").get_by_text("meanwhile").wait_for()
+    assert field.input_value() == f"{before}, meanwhile, typed here"
+    field.fill(before)
+    tab.get_by_role("button", name="Save tags").click()
+    tab.locator("#test-tags").get_by_text("meanwhile").wait_for(state="detached")
