@@ -81,8 +81,8 @@ def resumable(job_id: str, kind: Kind = "import") -> ImportJob:
     if state in ("cancelled", "rolled_back"):
         instead = f"import {job.root} again" if kind == "import" else f"{kind} again"
         raise IngestError(f"job {job.id} is {_spelled(state)}; {instead} instead")
-    if state == "completed" and not job.counts.get("failed"):
-        raise IngestError(f"job {job.id} is completed without failures; nothing is left to do")
+    if state in ("completed", "stopped") and not job.counts.get("failed"):
+        raise IngestError(f"job {job.id} is {state} without failures; nothing is left to do")
     return job
 
 

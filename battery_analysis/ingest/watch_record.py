@@ -69,13 +69,22 @@ def state_of(watch: WatchedFolder) -> str:
     return jobs.present_state(cast(ImportJob, watch))
 
 
-def beat(watch: WatchedFolder, job: ImportJob, pulse: Pulse) -> str | None:
-    """Give a sign of life; return what a user asks of the job: ``pause``, ``cancel`` or nothing.
+def asked(job: ImportJob) -> str | None:
+    """Return what a user asks of the job: ``pause``, ``cancel`` or nothing.
 
     A job that was removed under its watcher counts as cancelled.
     """
+    return _wish_of(ImportJob._get_collection().find_one({"_id": job.id}, {"asked": 1}))
+
+
+def _wish_of(job: Mapping[str, Any] | None) -> str | None:
+    return "cancel" if job is None else job.get("asked")
+
+
+def beat(watch: WatchedFolder, job: ImportJob, pulse: Pulse) -> str | None:
+    """Give a sign of life; return what a user asks of the job, as ``asked`` does."""
     at = now()
-    asked = ImportJob._get_collection().find_one_and_update(
+    seen = ImportJob._get_collection().find_one_and_update(
         {"_id": job.id}, {"$set": {"heartbeat_at": at}}, {"asked": 1}
     )
     oldest = None if pulse.oldest_seconds is None else at - timedelta(seconds=pulse.oldest_seconds)
@@ -91,7 +100,7 @@ def beat(watch: WatchedFolder, job: ImportJob, pulse: Pulse) -> str | None:
         **({"scanned_at": searched} if searched else {}),
     }
     WatchedFolder._get_collection().update_one({"_id": watch.id}, {"$set": state})
-    return "cancel" if asked is None else asked.get("asked")
+    return _wish_of(seen)
 
 
 def write_quarantine(watch: WatchedFolder, failures: Mapping[str, Failure]) -> None:

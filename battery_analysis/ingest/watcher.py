@@ -49,7 +49,7 @@ STEADY_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 """How long ``once`` waits for files that keep changing, beyond the debounce time."""
 
-_ASKED_STATES = {"pause": "paused", "cancel": "cancelled"}
+_ASKED_STATES = {"pause": "paused", "cancel": "stopped"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Watcher:
         self._counts: Counter[str] = Counter()
         self._last_import: datetime | None = None
         self._began = self._last_outcome = time.monotonic()
-        self._next_beat = 0.0
+        self._next_beat = self._next_hearing = 0.0
 
     @property
     def job_id(self) -> ObjectId | None:
@@ -202,8 +202,8 @@ class Watcher:
             if not self._is_at_work:
                 self._close_job(job, watch, "failed", str(exc))
             raise
-        state = _ASKED_STATES.get(self._asked or "", "completed")
-        self._close_job(job, watch, state, f"{state} by a user" if self._asked else None)
+        state = _ASKED_STATES.get(self._asked or "", "stopped" if self._stopping else "completed")
+        self._close_job(job, watch, state, f"{state} by a user" if self._stopping else None)
 
     def _take_turn(self, job: ImportJob, watch: WatchedFolder, hands: Hands) -> None:
         files = self._files
@@ -212,13 +212,12 @@ class Watcher:
         files.hand_out(self._roots, hands)
         files.collect(self._roots, hands)
         self._record(job)
-        if time.monotonic() >= self._next_beat:
-            self._beat(job, watch)
+        if time.monotonic() >= self._next_hearing:
+            self._hear(job, watch)
             self._stopping = self._stopping or self._asked in _ASKED_STATES
         hands.rest()
         pause = None if hands.are_full else files.queue.idle_seconds()
-        at = self._next_beat if pause is None else min(self._next_beat, time.monotonic() + pause)
-        self._wait(min(at, time.monotonic() + 1.0) if self._request.once else at)
+        self._wait(self._next_hearing if pause is None else min(self._next_hearing, time.monotonic() + pause))
 
     def _is_over(self, hands: Hands) -> bool:
         """Say whether all was looked at once; files that do not come to rest are left."""
@@ -265,6 +264,14 @@ class Watcher:
             self._counts[outcome.outcome] += 1
             self._last_import = now() if outcome.outcome in ("created", "updated") else self._last_import
             self._tell(outcome)
+
+    def _hear(self, job: ImportJob, watch: WatchedFolder) -> None:
+        """Hear what is asked, with a sign of life when it is time for one."""
+        if time.monotonic() >= self._next_beat:
+            self._beat(job, watch)
+        else:
+            self._asked = watch_record.asked(job)
+        self._next_hearing = time.monotonic() + jobs.LISTEN_SECONDS
 
     def _beat(self, job: ImportJob, watch: WatchedFolder) -> None:
         """Give a sign of life, and hear what is asked."""

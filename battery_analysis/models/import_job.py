@@ -18,7 +18,8 @@ from mongoengine import (
 from battery_analysis.models.base import StoredDocument, now
 from battery_analysis.models.raw_file import SHA256
 
-STATES = ("running", "paused", "interrupted", "completed", "failed", "cancelled", "rolled_back")
+STATES = ("running", "paused", "interrupted", "completed", "stopped", "failed", "cancelled", "rolled_back")
+"""A watcher's job is ``stopped`` when the watcher was, an import's ``completed`` once all files were looked at."""
 KINDS = ("import", "reprocess")
 OUTCOMES = ("created", "updated", "unchanged", "duplicate", "failed", "skipped")
 
@@ -31,7 +32,7 @@ class ImportJob(StoredDocument):
     asked = StringField(choices=("pause", "cancel"), help_text="What a user asks the importing process to do")
     options = DictField()
     state = StringField(required=True, choices=STATES, default="running")
-    reason = StringField(help_text="Why it is not completed")
+    reason = StringField(help_text="Why it ended, unless all files were looked at")
     started_at = DateTimeField(default=now)
     finished_at = DateTimeField()
     heartbeat_at = DateTimeField(default=now, help_text="Last sign of life of the importing process")

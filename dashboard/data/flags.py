@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from bson import ObjectId
+
 from battery_analysis.models import Flag as StoredFlag
 from battery_analysis.models import TestResult
 from battery_analysis.models.flag import FLAG_STATES as STATES
@@ -48,6 +50,14 @@ def _row(found: stored.FoundFlag) -> dict[str, Any]:
     raised_by = f"check: {found.check}" if found.check else found.raised_by or "a person"
     texts = {"id": str(found.id), "test_id": str(found.test_id), "raised_at": found.raised_at.isoformat()}
     return {**asdict(found), **texts, "raised_by": raised_by}
+
+
+@asked
+def of_tests(test_ids: Sequence[str]) -> list[Flag]:
+    """Return the flags of tests, those first that nobody has seen to, the newest of each state first."""
+    _caught_up()
+    found = stored.of_tests([ObjectId(each) for each in test_ids])
+    return sorted(found, key=lambda flag: (STATES.index(flag.state), -flag.created_at.timestamp()))
 
 
 @asked

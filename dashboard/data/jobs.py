@@ -42,6 +42,8 @@ class Progress:
     """What can be asked of it now."""
     is_undone: bool = False
     """Whether a rollback of it is under way."""
+    is_watched: bool = False
+    """Whether it is that of a watcher, which goes on until it is stopped."""
     problem: str | None = None
     """Why the command that was started last for it could not do its work."""
 
@@ -69,7 +71,8 @@ def _progress(job: Job) -> Progress:
     is_undone = last is not None and last.kind == "rollback" and last.is_running
     wishes = () if last is not None and last.is_running and state != "running" else _wishes(job, state)
     problem = last.problem if last is not None else None
-    return Progress(job, _title(job), state, sum(job.counts.values()), rate, remaining, wishes, is_undone, problem)
+    done, is_watched = sum(job.counts.values()), bool(job.options.get("roots"))
+    return Progress(job, _title(job), state, done, rate, remaining, wishes, is_undone, is_watched, problem)
 
 
 def _title(job: Job) -> str:
@@ -87,14 +90,16 @@ def _title(job: Job) -> str:
 
 
 def _wishes(job: Job, state: str) -> tuple[Wish, ...]:
-    is_import = job.kind == "import" and len(job.options.get("roots", ())) < 2
-    again: tuple[Wish, ...] = ("resume",) if is_import else ()
+    roots = job.options.get("roots", ())
+    again: tuple[Wish, ...] = ("resume",) if job.kind == "import" and len(roots) < 2 else ()
     match state:
+        case "running" if job.asked:
+            return ()
         case "running":
-            return () if job.asked else ("pause", "cancel")
+            return ("cancel",) if roots else ("pause", "cancel")
         case "paused" | "interrupted" | "failed":
             return (*again, "cancel", "rollback")
-        case "completed":
+        case "completed" | "stopped":
             return (*(again if job.counts.get("failed") else ()), "rollback")
         case "cancelled":
             return ("rollback",)
@@ -125,6 +130,8 @@ def ask(job_id: str, wish: Wish) -> str:
             return "The import is being rolled back."
         case _:
             job = jobs.ask(job_id, wish)
+            if job.state == "running" and progress.is_watched:
+                return "The watcher is asked to stop; it finishes the files in hand."
             if job.state == "running":
                 return f"The import is asked to {wish}; it finishes the files in hand."
             return f"The import is {job.state}."

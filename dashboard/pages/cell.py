@@ -66,7 +66,7 @@ def body(code: str) -> list[Component]:
             parts.grid(
                 html.Div(
                     [
-                        cards.quality(shown),
+                        cards.quality(shown) if shown.tests else None,
                         cards.dataset(shown),
                         cards.downloads(),
                         cards.brought(shown),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import background, links, parts, prepared
+from dashboard import background, flagging, links, parts, prepared
 from dashboard.data import cells, settings
 from dashboard.quantities import readable
 
@@ -100,21 +100,14 @@ def _span(placed: Any) -> str:
 
 
 def quality(cell: Cell) -> Component:
-    """Return the checks that failed on import, and what readers warned of, test by test."""
+    """Return the flags of its tests, and what readers of files warned of, test by test."""
     said: list[Component] = []
     for test in cell.tests:
-        link = parts.test_link(test.id, test.name)
-        said += [
-            parts.note(html.Strong(flag["name"]), f" {flag['message']} ", link, tone="warning")
-            for flag in test.quality_flags
-        ]
-        said += [parts.note(warning, " ", link) for warning in test.warnings]
+        said += [parts.note(warning, " ", parts.test_link(test.id, test.name)) for warning in test.warnings]
     undated = [each.name for each in (cell.versions[0].tests if cell.versions else []) if each.placed_by == "name"]
     said += [parts.note(f"{name} has no date; it stands after the dated tests.", tone="warning") for name in undated]
-    passed = parts.empty("No check failed, and no reader warned of anything.")
-    flags = dcc.Link("Flags", href=links.href("/flags", cell=cell.code, state="every"), className="button plain")
-    content = html.Div(said or [passed], className="stack scroll", tabIndex="0")
-    return parts.card("Quality", content, actions=[flags])
+    tests = {str(test.id): test.name for test in cell.tests}
+    return flagging.card(tests, links.href("/flags", cell=cell.code, state="every"), *said)
 
 
 def dataset(cell: Cell) -> Component:

@@ -9,7 +9,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import grid, links, parts
+from dashboard import flagging, grid, links, parts
 from dashboard.data import flags
 from dashboard.grid import Column, Rows, Wanted
 from dashboard.links import Given
@@ -26,20 +26,13 @@ COLUMNS = (
     Column("raised_by", "Raised by", sort="check", width=160),
     Column("test", "Test", link="/test/", link_field="test_id", width=220),
     Column("cell_code", "Cell", link="/cell?cell=", link_field="cell_code", width=110),
-    Column("sample", "Sample", link="/samples?sample=", link_field="sample", width=140),
+    Column("sample", "Sample", link="/sample?sample=", link_field="sample", width=140),
     Column("raised_at", "Raised (UTC)", kind="moment", sort="raised"),
     Column("notes", "Notes", kind="whole", width=80),
     Column("last_note", "Last note", width=280),
 )
 
-_TONES: dict[str, parts.Tone] = {"open": "bad", "reviewed": "warning", "resolved": "good"}
-_STATES = {
-    "open": "Open",
-    "reviewed": "Reviewed",
-    "resolved": "Resolved",
-    "cleared": "Check passes now",
-    "every": "All",
-}
+_STATES = {**flagging.STATES, "every": "All"}
 _VERBS = {"reviewed": "Reviewed", "resolved": "Resolved", "open": "Open again"}
 
 
@@ -99,7 +92,7 @@ def facts(flag_id: str) -> Component:
     spans = ", ".join(f"{first + 1:,} to {last + 1:,}" for first, last in flag.records[:10])
     more = f" and {len(flag.records) - 10} more" if len(flag.records) > 10 else ""
     known: dict[str, parts.Children] = {
-        "State": parts.badge(_STATES[flag.state], tone=_TONES.get(flag.state, "plain")),
+        "State": parts.badge(_STATES[flag.state], tone=flagging.TONES.get(flag.state, "plain")),
         "Test": parts.test_link(test.id, test.name),
         "Cell": parts.cell_link(test.cell_code),
         "Sample": parts.sample_link(test.sample_name),

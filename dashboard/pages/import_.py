@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
@@ -311,9 +311,13 @@ def ask(clicks: Sequence[int | None], sure: Sequence[int | None], job_id: str) -
     if wish == "keep":
         return None
     try:
-        return parts.note(jobs.ask(job_id, wish), tone="good")
+        said = jobs.ask(job_id, wish)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
+    now = jobs.one(job_id)
+    set_props("job-facts", {"children": shown.facts(now)})
+    set_props("job-actions", {"children": shown.actions(now)})
+    return parts.note(said, tone="good")
 
 
 def _are_you_sure(job_id: str) -> Component:

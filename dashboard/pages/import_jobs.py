@@ -19,7 +19,7 @@ COLUMNS = (
     Column("outcome", "Outcome", sort="outcome", width=110),
     Column("reason", "Reason", width=360),
     Column("test", "Test", link="/test/", link_field="test_id", width=80),
-    Column("sample", "Sample", sort="sample", link="/samples?sample=", link_field="sample", width=130),
+    Column("sample", "Sample", sort="sample", link="/sample?sample=", link_field="sample", width=130),
     Column("reader", "Reader", sort="reader", width=130),
     Column("records", "Records", kind="whole"),
     Column("cycles", "Cycles", kind="whole"),
@@ -27,6 +27,7 @@ COLUMNS = (
     Column("size", "Size", "B", kind="whole", hidden=True),
     Column("path", "Path", width=420, hidden=True),
     Column("sha256", "SHA-256", width=220, hidden=True),
+    Column("test_id", "Test id", width=220, hidden=True),
 )
 
 _TONES: dict[str, parts.Tone] = {
@@ -44,6 +45,8 @@ def state(progress: jobs.Progress) -> Component:
     if progress.is_undone:
         return parts.badge("rolling back", tone="warning")
     asked = progress.job.asked if progress.state == "running" else None
+    if asked and progress.is_watched:
+        return parts.badge("stopping", tone="warning")
     word = f"{progress.state}, asked to {asked}" if asked else progress.state.replace("_", " ")
     return parts.badge(word, tone=_TONES.get(progress.state, "plain"))
 
@@ -137,7 +140,11 @@ def actions(progress: jobs.Progress) -> list[Component]:
     """Return the buttons for what can be asked of a job."""
     buttons = []
     for wish in progress.wishes:
-        label = "Retry failed files" if wish == "resume" and progress.state == "completed" else _LABELS[wish]
+        label = _LABELS[wish]
+        if wish == "resume" and progress.state in ("completed", "stopped"):
+            label = "Retry failed files"
+        if wish == "cancel" and progress.is_watched and progress.state == "running":
+            label = "Stop watching"
         id = {"type": "job-wish", "wish": wish, "job": str(progress.job.id)}
         buttons.append(parts.button(label, id, kind="danger" if wish == "rollback" else "plain"))
     return buttons

@@ -8,7 +8,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from battery_analysis.columns import BY_NAME
-from dashboard import history, links, parts
+from dashboard import flagging, history, links, parts
 from dashboard.data import tests
 
 if TYPE_CHECKING:
@@ -88,22 +88,12 @@ def _utc(at: Any) -> Any:
 
 
 def quality(test: Test) -> Component:
-    """Return the checks that failed, with the records they mean, and what the reader warned of."""
-    flags = [
-        parts.note(html.Strong(flag["name"]), " ", flag["message"], _ranges(flag.get("records") or ()), tone="warning")
-        for flag in test.quality_flags
-    ]
-    gaps = f"{parts.count(test.gap_cycles, 'cycle')} with a gap: what flowed there is unknown."
-    warnings = [parts.note(warning) for warning in test.warnings]
-    said = [*flags, parts.note(gaps, tone="warning") if test.gap_cycles else None, *warnings]
-    shown = [each for each in said if each is not None]
-    return parts.card("Quality", *(shown or [parts.empty("No check failed, and the reader warned of nothing.")]))
-
-
-def _ranges(records: Any) -> str:
-    """Return spans of records, counted from 1 as people do."""
-    spans = [f"{first + 1:,} to {last + 1:,}" if last > first else f"{first + 1:,}" for first, last in records]
-    return f" (record {', '.join(spans[:5])}{' …' if len(spans) > 5 else ''})" if spans else ""
+    """Return the flags that checks and people raised, and what the reader of the file warned of."""
+    further = [parts.note(warning) for warning in test.warnings]
+    if test.gap_cycles:
+        gaps = f"{parts.count(test.gap_cycles, 'cycle')} with a gap: what flowed there is unknown."
+        further = [parts.note(gaps, tone="warning"), *further]
+    return flagging.card({str(test.id): test.name}, links.href("/flags", test=test.id), *further)
 
 
 def people(test: Test) -> Component:

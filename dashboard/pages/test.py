@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import figures, grid, history, links, parts
+from dashboard import figures, flagging, grid, history, parts
 from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
@@ -48,7 +48,6 @@ def layout(test_id: str, **query: Given) -> Component:
     if cycles.height:
         drawn.append(figures.figure_card("capacity", "Capacity by cycle", capacity_by_cycle(cycles), height=320))
     table = grid.server_grid("test-cycles", CYCLES, query, height="420px") if cycles.height else None
-    flags = dcc.Link("Flags", href=links.href("/flags", test=test_id), className="button plain")
     return parts.page(
         test.name,
         cards.numbers(test),
@@ -61,7 +60,7 @@ def layout(test_id: str, **query: Given) -> Component:
         parts.grid(cards.columns(test), cards.header(test)),
         dcc.Input(id="test-id", type="hidden", value=test_id),
         subtitle=cards.subtitle(test),
-        actions=[*cards.elsewhere(test), flags],
+        actions=cards.elsewhere(test),
     )
 
 
@@ -118,7 +117,8 @@ def _name(author: str | None) -> str | None:
 
 
 def register_callbacks(app: Dash) -> None:
-    """Wire the table of cycles, the tags, what people added, and the notes."""
+    """Wire the table of cycles, the flags, the tags, what people added, and the notes."""
+    flagging.register_callbacks(app)
     grid.register_server_grid(app, "test-cycles", CYCLES, fetch_cycles, {"test": "test-id"}, word="cycle")
     test_id, author = State("test-id", "value"), State(history.AUTHOR, "value")
     app.callback(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
@@ -72,7 +72,7 @@ def listed() -> list[Component]:
             "lag": parts.duration(each.lag.total_seconds()) if each.lag else parts.UNKNOWN,
             "failed": f"{each.watch.quarantined:,}",
             "last": parts.moment(each.watch.last_import_at),
-            "do": html.Div(_actions(each), className="actions"),
+            "do": html.Div(_actions(each, "all"), className="actions"),
         }
         for each in watching.everyone(now)
     ]
@@ -95,8 +95,9 @@ def _state(watcher: watching.Watcher) -> Component:
     )
 
 
-def _actions(watcher: watching.Watcher) -> list[Component]:
-    id = {"type": "watcher-do", "watcher": str(watcher.watch.id)}
+def _actions(watcher: watching.Watcher, shown: str) -> list[Component]:
+    """Return the button that stops or starts a watcher; ``shown`` says whether with ``all`` or as the only ``one``."""
+    id = {"type": "watcher-do", "watcher": str(watcher.watch.id), "shown": shown}
     name = ", ".join(watcher.watch.roots)
     if watcher.state == "running":
         label: dict[str, Any] = {"aria-label": f"Stop watching {name}", "disabled": watcher.is_leaving}
@@ -194,7 +195,7 @@ def facts(watch_id: str) -> list[Component]:
         "In a terminal": html.Code(found.command),
     }
     troubles = [parts.note(trouble, tone="warning") for trouble in watch.troubles]
-    buttons = html.Div(_actions(found), className="actions")
+    buttons = html.Div(_actions(found, "one"), className="actions")
     return [*troubles, parts.facts(known), buttons]
 
 
@@ -203,14 +204,20 @@ def do(clicks: Sequence[int | None]) -> Any:
     if not any(clicks) or not ctx.triggered_id:
         return no_update
     watch_id = ctx.triggered_id["watcher"]
+    said = "It is being started."
     try:
         if ctx.triggered_id["wish"] == "stop":
             watching.stop(watch_id)
-            return parts.note("It is asked to stop; it finishes the files in hand.", tone="good")
-        watching.start(watch_id)
-        return parts.note("It is being started.", tone="good")
+            said = "It is asked to stop; it finishes the files in hand."
+        else:
+            watching.start(watch_id)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
+    if ctx.triggered_id["shown"] == "one":
+        set_props("watcher-facts", {"children": facts(watch_id)})
+    else:
+        set_props("watchers", {"children": listed()})
+    return parts.note(said, tone="good")
 
 
 def add(clicks: int | None, values: Sequence[Any]) -> Any:
@@ -240,7 +247,7 @@ def register_callbacks(app: Dash) -> None:
     live.refresh_grid(app, "watcher", QUARANTINE)
     app.callback(
         Output("watcher-said", "children"),
-        Input({"type": "watcher-do", "watcher": ALL, "wish": ALL}, "n_clicks"),
+        Input({"type": "watcher-do", "watcher": ALL, "shown": ALL, "wish": ALL}, "n_clicks"),
         prevent_initial_call=True,
     )(do)
     app.callback(

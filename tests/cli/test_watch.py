@@ -160,7 +160,7 @@ def test_whatever_happens_in_a_folder_is_imported(cli: Cli, folder: Path, tmp_pa
     [row] = cli.json("watch", "--status")
     assert row["state"] == "stopped"
     job = cli.json("import", "--status", row["job"])
-    assert (job["state"], job["failures"]) == ("completed", [])
+    assert (job["state"], job["reason"], job["failures"]) == ("stopped", "stopped by a user", [])
     assert cli.ok("raw", "verify").status == 0
 
 
@@ -380,13 +380,13 @@ def test_a_watcher_that_is_killed_shows_as_interrupted_and_its_successor_goes_on
     assert (row["id"], row["state"]) == (before["id"], "stopped")
 
 
-def test_a_watcher_hears_that_its_job_is_cancelled(cli: Cli, folder: Path) -> None:
+def test_a_watcher_whose_job_is_cancelled_stops(cli: Cli, folder: Path) -> None:
     with watching(cli, folder) as watcher:
         job = watcher.until_searched()["job"]
         with cli.store():
             jobs.ask(job, "cancel")
         assert watcher.end() == 0
-    assert cli.json("import", "--status", job)["state"] == "cancelled"
+    assert cli.json("import", "--status", job)["state"] == "stopped"
     assert cli.json("watch", "--status")[0]["state"] == "stopped"
 
 

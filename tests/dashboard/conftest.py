@@ -74,6 +74,21 @@ class Lab:
         return f"{path}?{query.format(**self.named)}" if query else path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def plotly_checks() -> Iterator[None]:
+    """Plotly checks every figure that tests draw, which the dashboard spares its readers."""
+    import plotly.graph_objects as go
+
+    drawn = go.Figure.__init__
+
+    def checked(*given: Any, **options: Any) -> None:
+        drawn(*given, **{**options, "_validate": True})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(go.Figure, "__init__", checked)
+        yield
+
+
 @pytest.fixture(scope="session")
 def lab(server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The example lab, imported once, and ``python -m dashboard`` on it."""

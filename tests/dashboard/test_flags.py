@@ -42,3 +42,35 @@ def test_a_person_flags_a_test_and_its_name_is_remembered(lab: Lab, visit: Calla
     tab.get_by_text("The test is flagged.").wait_for()
     tab.get_by_role("gridcell", name="The mass was entered wrong").wait_for()
     tab.get_by_role("gridcell", name="Grace").wait_for()
+
+
+def test_flags_are_set_and_seen_on_the_pages_of_a_cell_and_a_test(lab: Lab, visit: Callable[[str], Tab]) -> None:
+    tab = visit("/cell?cell=LG012")
+    here = tab.locator("#flags-here")
+    here.get_by_text("raised by check: plausibility").wait_for()
+    tab.get_by_label("Your name").fill("Grace")
+    tab.get_by_role("button", name="Set flag").click()
+    tab.get_by_text("Say what is to be flagged.").wait_for()
+    tab.get_by_label("New flag").fill("Connector was <i>loose</i>")
+    tab.locator("#flag-here-test").select_option(label="LG012_ageing_21_1_1.ndax")
+    tab.get_by_role("button", name="Set flag").click()
+    line = here.get_by_role("listitem").filter(has_text="Connector was <i>loose</i>")
+    line.wait_for()
+    assert "Open" in line.inner_text()
+    assert "raised by Grace" in line.inner_text()
+    line.get_by_role("link", name="LG012_ageing_21_1_1.ndax").click()
+    tab.get_by_role("heading", name="LG012_ageing_21_1_1.ndax").wait_for()
+    line.get_by_role("link", name="Connector was").click()
+    tab.get_by_label("This flag is").select_option("resolved")
+    tab.get_by_label("Note", exact=True).fill("Tightened, capacity came back")
+    tab.get_by_label("Your name").fill("Ada")
+    tab.get_by_role("button", name="Save", exact=True).click()
+    tab.get_by_text("1 flag: resolved.").wait_for()
+    tab = visit("/cell?cell=LG012")
+    told = line.inner_text()
+    assert "Resolved" in told
+    assert "resolved by Ada" in told
+    assert "“Tightened, capacity came back”" in told
+    tab.get_by_role("link", name="All its flags").click()
+    tab.get_by_role("gridcell", name="Connector was").wait_for()
+    assert "cell=LG012" in tab.url

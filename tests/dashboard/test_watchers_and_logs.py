@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled, watch
@@ -40,10 +41,21 @@ def many(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(lab: Lab, share: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mixed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the server with many tests, and with one that has no records yet."""
+    folder = tmp_path_factory.mktemp("mixed")
+    lines = next(lab.data_dir.rglob("ZN031_cycling_Channel*.CSV")).read_bytes().splitlines(keepends=True)
+    for number in range(1, 41):
+        (folder / f"MX{number:03}.csv").write_bytes(b"".join(lines[:-number]))
+    (folder / "MX900.csv").write_bytes(lines[0])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(lab: Lab, share: Path, many: Path, mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A dashboard on the example lab, whose settings open the folder."""
     config = tmp_path_factory.mktemp("settings") / "settings.toml"
-    config.write_text(f'import_roots = ["{share}", "{many}"]\ndebounce = 0.2\n')
+    config.write_text(f'import_roots = ["{share}", "{many}", "{mixed}"]\ndebounce = 0.2\n')
     environment = {**os.environ, "BATTERY_DATA_DIR": str(lab.data_dir), "BATTERY_WORKERS": "1", "PYTHONPATH": str(ROOT)}
     with serving(environment, *lab.options, "--config", str(config)) as at:
         yield at
@@ -87,6 +99,44 @@ def test_a_running_import_is_cancelled_and_taken_back(tab: Tab, many: Path) -> N
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
 
 
+def test_a_running_import_is_paused_resumed_reported_retried_and_taken_back(tab: Tab, mixed: Path) -> None:
+    tab.goto("/import")
+    settled(tab)
+    tab.get_by_role("link", name=str(mixed)).click()
+    tab.get_by_role("button", name="Import this folder").click()
+    tab.locator("#import-jobs").get_by_role("link", name=str(mixed)).click(timeout=30_000)
+    facts = tab.locator("#job-facts")
+    tab.get_by_role("button", name="Pause").click()
+    facts.get_by_text("paused", exact=True).wait_for(timeout=30_000)
+    done = int(re.findall(r"Files\s+(\d+) of 41", facts.inner_text())[0])
+    assert done < 41
+    tab.get_by_role("button", name="Resume").click()
+    facts.get_by_text("completed", exact=True).wait_for(timeout=120_000)
+    assert "41 of 41" in facts.inner_text()
+    assert "40 created, 1 failed" in facts.inner_text()
+
+    tab.locator("#import-files-box summary", has_text="Export").click()
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name="CSV").click()
+    report = pl.read_csv(waiting.value.path(), comment_prefix="#")
+    assert report["Outcome"].value_counts().sort("Outcome").rows() == [("created", 40), ("failed", 1)]
+    assert report.filter(pl.col("Outcome") == "failed")["File"].to_list() == ["MX900.csv"]
+    assert report["Test id"].drop_nulls().n_unique() == 40
+
+    lines = (mixed / "MX001.csv").read_bytes().splitlines(keepends=True)
+    (mixed / "MX900.csv").write_bytes(b"".join(lines[:-50]))
+    tab.get_by_role("button", name="Retry failed files").click()
+    facts.get_by_text("41 created").wait_for(timeout=60_000)
+    facts.get_by_text("completed", exact=True).wait_for(timeout=60_000)
+    assert tab.get_by_role("button", name="Retry failed files").count() == 0
+    tab.get_by_role("button", name="Roll back").click()
+    tab.get_by_text("41 tests that this import made will be removed").wait_for()
+    tab.get_by_role("button", name="Roll back").last.click()
+    facts.get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
+    tab.goto("/samples?text=MX")
+    tab.get_by_text(re.compile("^0 samples$")).wait_for()
+
+
 def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, share: Path) -> None:
     tab.goto("/watchers")
     settled(tab)
@@ -98,7 +148,12 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     tab.get_by_role("link", name=str(share)).click(timeout=30_000)
     tab.get_by_role("gridcell", name="broken.ndax").wait_for(timeout=30_000)
     tab.get_by_role("button", name=f"Stop watching {share}").click()
-    tab.locator("#watcher-facts").get_by_text("stopped", exact=True).wait_for(timeout=30_000)
+    facts = tab.locator("#watcher-facts")
+    facts.get_by_text("stopping", exact=True).wait_for(timeout=2_000)
+    facts.get_by_text("stopped", exact=True).wait_for(timeout=30_000)
+    facts.get_by_role("link", name="job").click()
+    tab.locator("#job-facts").get_by_text("stopped by a user").wait_for()
+    assert "cancelled" not in tab.locator("main").inner_text()
     tab.goto("/logs?level=warning")
     settled(tab)
     tab.get_by_role("row", name=re.compile("warning.*broken.ndax")).first.wait_for()
