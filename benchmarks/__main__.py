@@ -16,7 +16,7 @@ from benchmarks.measuring import Row, machine
 
 ALL = (
     *("read_formats", "import_large", "import_many", "import_grown", "watching"),
-    *("load_frame", "search", "analyses", "dashboard"),
+    *("load_frame", "search", "analyses", "dashboard", "beside_aurora"),
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEADING = "# Benchmark results\n\nMade by `make bench`.\n\n"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 Read = Callable[[str], Any]
 
-PEERS, PYPROBE = "peers", "pyprobe"
+PEERS, PYPROBE, AURORA = "peers", "pyprobe", "aurora"
 """Environments of packages that need other library versions, see ``benchmarks.peers``."""
 
 

@@ -54,7 +54,7 @@ def run() -> Iterator[Row]:
         cells = _cells(Path(name), store, settings)
         search._fill(store)
         frame: Any = load_frame(store, test_id, ["test_time_second", *SIGNALS], form="polars")
-        with _Served(settings) as served:
+        with Served(settings) as served:
             yield Row("start to first page", f"{served.seconds:.2f} s", "< 3 s", served.seconds < 3)
             reader = Reader(served.url)
             yield from _first_plot(reader, test_id)
@@ -93,15 +93,15 @@ def _cells(folder: Path, store: Store, settings: Settings) -> list[str]:
     return names
 
 
-class _Served:
+class Served:
     """``python -m dashboard`` as a process, for a ``with`` block."""
 
     def __init__(self, settings: Settings) -> None:
-        words = ("-m", "dashboard", "--no-browser", "--port", str(_free_port()), "--log-level", "error")
+        words = ("-m", "dashboard", "--no-browser", "--port", str(free_port()), "--log-level", "error")
         self._command = [sys.executable, *words]
         self._data_dir = settings.data_dir
 
-    def __enter__(self) -> _Served:
+    def __enter__(self) -> Served:
         """Start it and wait for the first page with all that is drawn on it."""
         began = time.perf_counter()
         self._process = subprocess.Popen(
@@ -129,7 +129,8 @@ class _Served:
         return held["VmRSS"], held["VmHWM"]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as tried:
         tried.bind(("127.0.0.1", 0))
         return int(tried.getsockname()[1])
@@ -213,7 +214,7 @@ def _compare(reader: Reader, cells: Sequence[str]) -> Iterator[Row]:
     yield Row(f"compare {len(cells)} cells of 1,000 cycles", said, "< 500 ms", middle < 500)
 
 
-def _people(served: _Served, test_id: str, end: float) -> Iterator[Row]:
+def _people(served: Served, test_id: str, end: float) -> Iterator[Row]:
     answers: list[Answer] = []
     errors: list[str] = []
     before, _ = served.megabytes()

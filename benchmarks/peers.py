@@ -14,9 +14,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from benchmarks.contenders import PEERS, PYPROBE
+from benchmarks.contenders import AURORA, PEERS, PYPROBE
 
-ENVIRONMENTS = (PEERS, PYPROBE)
+ENVIRONMENTS = (PEERS, PYPROBE, AURORA)
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+_FORMS = {"f4": "f", "f8": "d"}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -27,8 +29,8 @@ class Answer:
         """Yield smallest and largest value of each line of the figure that came."""
         for outputs in json.loads(self.body)["response"].values():
             for trace in outputs.get("figure", {}).get("data", ()):
-                packed = base64.b64decode(trace["y"]["bdata"])
-                values = struct.unpack(f"<{len(packed) // 8}d", packed)
+                packed, form = base64.b64decode(trace["y"]["bdata"]), _FORMS[trace["y"]["dtype"]]
+                values = struct.unpack(f"<{len(packed) // struct.calcsize(form)}{form}", packed)
                 yield min(values), max(values)
 
 
@@ -38,17 +40,21 @@ class Reader:
     def __init__(self, url: str) -> None:
         """Learn which callbacks there are."""
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-        self._callbacks = json.loads(self._get("/_dash-dependencies").body)
+        self._callbacks = json.loads(self.get("/_dash-dependencies").body)
 
     def has(self, page: str) -> bool:
         """Say whether there are callbacks with controls of a page."""
         return any(f'"page":"{page}"' in given["id"] for each in self._callbacks for given in each["inputs"])
 
+    def get(self, address: str) -> Answer:
+        """Ask for what lies at an address."""
+        return self._ask("GET", address)
+
     def open(self, address: str) -> Answer:
         """Open a page by its address: its document and, drawn by the server, its content."""
         path, _, query = address.partition("?")
         began = time.perf_counter()
-        document = self._get(address)
+        document = self.get(address)
         route = {"path": path, "search": f"?{query}" if query else ""}
         callback = next(each for each in self._callbacks if "page.children" in each["output"])
         content = self._call(callback, {"data": route})
@@ -60,7 +66,7 @@ class Reader:
         Args:
             page: Word of the page, in the ids of its controls or figure.
             wanted: Property that the callback gives.
-            values: Of its inputs and states, by the name in the query, or by the property; others are empty.
+            values: Of its inputs and states, by the name in the query, by the id, or by the property; others are empty.
         """
         for callback in self._callbacks:
             first = callback["output"].strip(".").split("...")[0]
@@ -79,9 +85,6 @@ class Reader:
             "changedPropIds": [f"{callback['inputs'][0]['id']}.{callback['inputs'][0]['property']}"],
         }
         return self._ask("POST", "/_dash-update-component", json.dumps(question))
-
-    def _get(self, address: str) -> Answer:
-        return self._ask("GET", address)
 
     def _ask(self, method: str, address: str, body: str | None = None) -> Answer:
         headers = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
@@ -103,7 +106,7 @@ def _target(output: str) -> dict[str, Any]:
 def _filled(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     identity = _identity(given["id"])
     name = identity.get("query") if isinstance(identity, dict) else None
-    value = values.get(name) if name else values.get(given["property"])
+    value = values.get(name) if name else values.get(given["id"], values.get(given["property"]))
     return {"id": identity, "property": given["property"], "value": value}
 
 

@@ -71,15 +71,22 @@ def series_figure(strips: Sequence[Strip], view: View) -> go.Figure:
         **({"type": "date"} if view.is_date else {}),
     }
     first = strips[0]
-    layout = axes | {"xaxis": time, "hovermode": "x unified", "hoversubplots": "axis", "dragmode": "zoom"}
-    drawn = figures.figure(traces, x=view.axis, y=axis_title(first.title, first.unit), height=height, **layout)
     several = len({name for strip in strips for name, _, _ in strip.curves}) > 1
     tilted = any(len(text) > _SHORT for _, text in view.marks)
     above = (_TILTED_PIXELS if tilted else _LABEL_PIXELS) if view.marks else 0
-    return drawn.update_layout(
+    return figures.figure(
+        traces,
+        x=view.axis,
+        y=axis_title(first.title, first.unit),
+        height=height,
+        **axes,
+        xaxis=time,
+        hovermode="x unified",
+        hoversubplots="axis",
+        dragmode="zoom",
         showlegend=several,
-        legend_y=1 + (above + 4) / height,
-        margin_t=12 + above + 28 * several,
+        legend={"y": 1 + (above + 4) / height},
+        margin={"t": 12 + above + 28 * several},
         **_marks(view.marks, tilted=tilted),
     )
 
@@ -123,7 +130,7 @@ def _traces(strips: Sequence[Strip]) -> Any:
                     "shape": "hv" if strip.counted else "linear",
                 },
                 "x": places,
-                "y": values,
+                "y": figures.narrow(values),
                 "xaxis": "x",
                 "yaxis": _axis(number),
                 "name": name if len(tests) > 1 else strip.title,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import battery_analysis as ba
-from benchmarks import analyses, analysts, compare, exports, import_grown, import_many, watching
+from benchmarks import analyses, analysts, beside_aurora, compare, exports, import_grown, import_many, watching
 from benchmarks.contenders import CONTENDERS, PANDAS_CSV, POLARS_CSV, READER_AND_CONFORM, loaded
 from benchmarks.measuring import Row
 from benchmarks.one_reader import Cost, costs
@@ -129,11 +129,29 @@ def test_an_import_is_measured_to_its_end(run: Callable[[], Iterator[Row]], rows
     assert len(list(run())) == rows
 
 
-def test_an_answer_of_the_dashboard_tells_the_extremes_of_its_lines() -> None:
-    values = base64.b64encode(struct.pack("<3d", 3.5, 4.2, 2.8)).decode()
-    lines = [{"y": {"dtype": "f8", "bdata": values}}]
+@pytest.mark.parametrize(("dtype", "form"), [("f8", "<3d"), ("f4", "<3f")])
+def test_an_answer_of_the_dashboard_tells_the_extremes_of_its_lines(dtype: str, form: str) -> None:
+    values = base64.b64encode(struct.pack(form, 3.5, 4.25, 2.75)).decode()
+    lines = [{"y": {"dtype": dtype, "bdata": values}}]
     body = json.dumps({"response": {"plot": {"figure": {"data": lines}}, "note": {"children": []}}}).encode()
-    assert list(Answer(0.1, len(body), body).extremes()) == [(2.8, 4.2)]
+    assert list(Answer(0.1, len(body), body).extremes()) == [(2.75, 4.25)]
+
+
+def test_a_plot_costs_all_that_it_waits_for() -> None:
+    plot = beside_aurora.Plot([Answer(0.5, 100, b"a" * 1000), Answer(0.25, 30, b"")])
+    assert (plot.seconds, plot.size) == (0.75, 130)
+    assert plot.compressed < 100
+
+
+def test_the_app_beside_the_dashboard_is_named_where_it_is_absent() -> None:
+    (row,) = beside_aurora.run(1, 1_000, peers=lambda _: None)
+    assert (row.value, row.holds) == ("not installed", None)
+
+
+def test_a_component_is_found_anywhere_in_a_layout() -> None:
+    plot = {"props": {"id": "time-graph", "figure": {"data": []}}}
+    assert beside_aurora._found({"props": {"children": [{"props": {}}, "text", plot]}}, "time-graph") == plot["props"]
+    assert beside_aurora._found({"props": {"children": None}}, "time-graph") == {}
 
 
 def test_callbacks_are_asked_as_dash_names_them() -> None:
@@ -144,6 +162,8 @@ def test_callbacks_are_asked_as_dash_names_them() -> None:
     assert _target("url.search@4a5b") == {"id": "url", "property": "search"}
     control = {"id": '{"page":"series","query":"from"}', "property": "value"}
     assert _filled(control, {"from": "1.5"})["value"] == "1.5"
+    by_id = {"samples-time-x": "From start", "value": "other"}
+    assert _filled({"id": "samples-time-x", "property": "value"}, by_id)["value"] == "From start"
     assert _filled({"id": "tests", "property": "getRowsRequest"}, {"getRowsRequest": {"startRow": 0}})["value"] == {
         "startRow": 0
     }

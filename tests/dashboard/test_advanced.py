@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -18,7 +15,7 @@ from battery_analysis.analysis.protocol import protocol
 from battery_analysis.settings import Settings
 from battery_analysis.store import attachments, open_store, samples
 from dashboard.pages import advanced_models
-from tests.dashboard.conftest import ROOT, Lab
+from tests.dashboard.conftest import Lab, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -26,12 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.thorough
 
 LONG = 40_000
-
-
-def command(lab: Lab, *words: str) -> Any:
-    """Return what a command says on the same store."""
-    asked = [sys.executable, "-m", "cli.main", *words, *lab.options, "--json"]
-    return json.loads(subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
 def stat(tab: Tab, label: str) -> str:

@@ -41,6 +41,27 @@ def test_the_first_colours_differ_also_without_red_or_green(theme: figures.Theme
         assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 0.15
 
 
+def test_a_property_that_plotly_does_not_know_fails_the_tests() -> None:
+    with pytest.raises(ValueError, match="heigth"):
+        figures.figure([], x="Cycle", y="Capacity", heigth=300)
+
+
+def test_titles_and_legend_are_those_of_the_axes_and_traces() -> None:
+    line = {"type": "scatter", "x": [1], "y": [2]}
+    drawn = figures.figure([line, line], x="Cycle", y="Capacity / Ah", yaxis={"type": "log"}, legend_y=1.2)
+    assert (drawn.layout.xaxis.title.text, drawn.layout.yaxis.title.text) == ("Cycle", "Capacity / Ah")
+    assert (drawn.layout.yaxis.type, drawn.layout.showlegend, drawn.layout.legend.y) == ("log", True, 1.2)
+    assert figures.figure([line], x="Cycle", y="Capacity", showlegend=True).layout.showlegend is True
+    assert figures.figure([line], x="Cycle", y="Capacity").layout.showlegend is False
+
+
+@pytest.mark.parametrize("values", [[3.5, np.nan, -0.25], [0.1, 4.2], [1e300, 1.0], [16_777_217.0, 1.0]])
+def test_numbers_are_sent_in_single_precision_only_where_that_changes_none(values: list[float]) -> None:
+    sent = figures.narrow(np.array(values))
+    assert (sent.dtype == np.float32) == (values[0] == 3.5)
+    np.testing.assert_array_equal(sent.astype(float), values)
+
+
 def test_the_numbers_of_a_figure_come_back_also_where_plotly_packed_them() -> None:
     overview = pl.DataFrame(
         {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled
+from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled, watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -66,7 +66,9 @@ def tab(browser: Browser, url: str) -> Iterator[Tab]:
     """A tab of a new reader."""
     context = browser.new_context(base_url=url)
     context.set_default_timeout(WAIT_MILLISECONDS)
-    yield context.new_page()
+    opened = context.new_page()
+    watch(opened)
+    yield opened
     context.close()
 
 
