@@ -34,7 +34,7 @@ def control(tab: Tab, name: str) -> Locator:
 
 def names(tab: Tab) -> list[str]:
     """What the table shows in its first column, once it has come to rest."""
-    tab.wait_for_load_state("networkidle")
+    settled(tab)
     return tab.locator("#samples .ag-cell[col-id=name]").all_inner_texts()
 
 
