@@ -20,8 +20,6 @@ from tests.dashboard.conftest import settled
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 
 def life(**known: Any) -> Life:
     """Three cycles of a cell that fades by a tenth each, and one that is not complete."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.dashboard.conftest import Lab, run_command, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 Visit = Callable[[str], "Tab"]
 
