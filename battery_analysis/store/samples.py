@@ -362,7 +362,9 @@ def _as_read(sample: Sample, fields: Iterable[str]) -> dict[str, Any]:
     stored = sample.to_mongo()
     entries, plain = stored.get("metadata", {}), [name for name in fields if not name.startswith("metadata.")]
     keys = [name.removeprefix("metadata.") for name in fields if name.startswith("metadata.")]
-    return {name: stored.get(name) for name in plain} | {f"metadata.{key}": entries.get(key) for key in keys}
+    held = {name: stored.get(name) for name in plain} | {f"metadata.{key}": entries.get(key) for key in keys}
+    # A list that was emptied is not stored at all, one that was never filled is stored empty.
+    return {name: {"$in": [[], None]} if value == [] else value for name, value in held.items()}
 
 
 def _set_field(sample: Sample, key: str, value: Any) -> None:

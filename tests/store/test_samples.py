@@ -94,6 +94,16 @@ def test_who_changes_the_same_field_at_the_same_time_is_refused(store: Store, mo
     assert samples.by_name("AB12").project == "P2"
 
 
+def test_what_was_emptied_can_be_filled_again(store: Store) -> None:
+    samples.set_fields(store, "CD34", {})
+    samples.set_fields(store, "AB12", {})
+    for field, value in (("tags", "dry"), ("metadata.rig", "7"), ("anode", "CD34"), ("area_cm2", "1.53")):
+        for before, after in (("", value), (value, ""), ("", value)):
+            samples.set_fields(store, "AB12", {field: after}, seen={field: before})
+    stored = samples.by_name("AB12")
+    assert (stored.tags, stored.metadata, stored.anode.name, stored.area_cm2) == (["dry"], {"rig": "7"}, "CD34", 1.53)
+
+
 def test_a_name_that_is_taken_is_refused(store: Store) -> None:
     samples.set_fields(store, "AB12", {})
     samples.set_fields(store, "CD34", {})
