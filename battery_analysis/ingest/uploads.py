@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -212,8 +213,12 @@ class Uploads:
         """
         shutil.rmtree(self.batch(identity).folder)
 
-    def take_in(self, identity: str) -> Taken:
+    def take_in(self, identity: str, *, is_starting: bool = False) -> Taken:
         """Put the files of a batch where imports take them from.
+
+        Args:
+            identity: Of the batch.
+            is_starting: Whether an import was started that the store may not know of yet.
 
         Raises:
             NotFoundError: There is none.
@@ -226,12 +231,14 @@ class Uploads:
             )
         paths = [each.path for each in batch.files]
         there = [path for path in paths if (self.files / path).exists()]
-        if there and self.is_being_imported():
+        if there and (is_starting or self.is_being_imported()):
             raise IngestError(f"{there[0]}: a file of this name is being imported; import this one afterwards")
         with spool_errors(self.folder, _UNKEPT):
             for path in paths:
                 target = self.files / path
                 target.parent.mkdir(parents=True, exist_ok=True)
+                # An import of another file of this name, since this one came, was not about this one.
+                os.utime(batch.place / path)
                 (batch.place / path).replace(target)
             shutil.rmtree(batch.folder)
         return Taken(self.files, tuple(paths))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 from battery_analysis.ingest import sample_rules
-from battery_analysis.ingest.uploads import Announced, Batch, Uploads
+from battery_analysis.ingest.uploads import Announced, Batch, Taken, Uploads
 from dashboard.data import asked, processes, settings
 from dashboard.data.requests import Asked
 
 __all__ = ["Batch", "begin", "confirm", "spool", "tidy", "under_way"]
+
+_confirming = Lock()
+"""Of two people who confirm files of the same name, the second finds the import of the first."""
 
 
 @functools.cache
@@ -59,9 +63,16 @@ def confirm(batch_id: str, how: Asked, samples: Mapping[str, str]) -> list[proce
 
     Raises:
         NotFoundError: There is no such batch any more.
-        IngestError: It is not complete, or a file of the same name is being imported.
+        IngestError: It is not complete, what is said of its files cannot be stored, or a file of the same name is
+            being imported.
     """
-    taken = spool().take_in(batch_id)
+    how.request(str(spool().files)).options(settings())  # what is wrong with what was asked shows while all is here
+    with _confirming:
+        is_starting = any(each.kind == "import" and each.is_running for each in processes.recent())
+        return _import(batch_id, spool().take_in(batch_id, is_starting=is_starting), how, samples)
+
+
+def _import(batch_id: str, taken: Taken, how: Asked, samples: Mapping[str, str]) -> list[processes.Started]:
     started = []
     if taken.plain:
         chosen = {path: samples[path] for path in taken.plain if samples.get(path) and not how.sample}

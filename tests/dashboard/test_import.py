@@ -15,6 +15,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from battery_analysis.errors import IngestError
+from battery_analysis.ingest.uploads import Announced
+from battery_analysis.settings import Settings
+from battery_analysis.store import Store
+from dashboard import data
+from dashboard.data import incoming
+from dashboard.data.requests import Asked
 from tests.dashboard.conftest import Lab, settled
 
 if TYPE_CHECKING:
@@ -151,6 +158,18 @@ def test_unsafe_and_oversized_files_are_refused_with_the_reason(lab: Lab, path: 
     status, said = announced(lab, {"path": path, "size": size})
     assert status == 400
     assert reason in said
+
+
+def test_what_cannot_be_stored_is_said_before_the_upload_leaves_its_place(store: Store, settings: Settings) -> None:
+    data.use(store, settings)
+    incoming.spool.cache_clear()
+    try:
+        batch = incoming.spool().begin([Announced("empty.csv", 0)])
+        with pytest.raises(IngestError, match="tags: "):
+            incoming.confirm(batch.id, Asked(tags=("x" * 101,)), {})
+        assert incoming.under_way() == [batch]
+    finally:
+        incoming.spool.cache_clear()
 
 
 def test_other_sites_cannot_upload(lab: Lab) -> None:

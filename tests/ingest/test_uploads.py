@@ -127,6 +127,29 @@ def test_what_was_imported_goes_at_once_and_everything_else_after_a_day(store: S
     assert spool.under_way() == []
 
 
+def test_a_file_that_waited_is_not_taken_for_its_namesake_that_was_imported_meanwhile(
+    store: Store, spool: Uploads
+) -> None:
+    waiting = received(spool, a=b"2")
+    age(waiting.folder, 60)
+    job = ImportJob(root=str(spool.files), state="completed").save()
+    moment = now() - timedelta(seconds=5)
+    ImportedFile(job=job.id, path=str(spool.files / "a.csv"), outcome="created", updated_at=moment).save()
+    spool.take_in(waiting.id)
+    spool.tidy()
+    assert (spool.files / "a.csv").read_bytes() == b"2"
+
+
+def test_a_file_whose_import_has_only_begun_to_start_is_not_replaced(store: Store, spool: Uploads) -> None:
+    spool.take_in(received(spool, a=b"1").id)
+    other, again = received(spool, b=b"2"), received(spool, a=b"2")
+    with pytest.raises(IngestError, match="a file of this name is being imported"):
+        spool.take_in(again.id, is_starting=True)
+    assert (spool.files / "a.csv").read_bytes() == b"1"
+    assert spool.under_way() == [again, other]
+    assert spool.take_in(other.id, is_starting=True).paths == ("b.csv",)
+
+
 def test_files_of_an_import_under_way_stay_and_are_not_replaced(store: Store, spool: Uploads) -> None:
     spool.take_in(received(spool, a=b"1").id)
     job = ImportJob(root=str(spool.files), state="running", host="elsewhere", heartbeat_at=now()).save()
