@@ -54,10 +54,11 @@ def finished_today(now: datetime) -> list[TestResult]:
 
 @asked
 def failed_files(now: datetime, days: int = 7, most: int = 20) -> tuple[list[ImportedFile], int]:
-    """Return the files that failed in imports of the last days, newest first, and how many there are."""
-    since = visible(ImportJob).filter(started_at__gte=now - timedelta(days=days)).scalar("id")
-    failed = visible(ImportedFile).filter(job__in=list(since), outcome="failed")
-    return list(failed.order_by("-created_at").limit(most)), int(failed.count())
+    """Return the files that failed in the last days, newest first, and how many there are."""
+    since = now - timedelta(days=days)
+    alive = visible(ImportJob).filter(heartbeat_at__gte=since).scalar("id")  # a watcher's job began weeks ago
+    failed = visible(ImportedFile).filter(job__in=list(alive), outcome="failed", updated_at__gte=since)
+    return list(failed.order_by("-updated_at").limit(most)), int(failed.count())
 
 
 @asked

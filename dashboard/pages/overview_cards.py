@@ -50,7 +50,7 @@ def failed(files: Sequence[lab.File], total: int) -> Component:
         {
             "file": html.Span(each.path.rsplit("/", 1)[-1], title=each.path),
             "reason": each.reason or parts.UNKNOWN,
-            "when": parts.moment(each.created_at),
+            "when": parts.moment(each.updated_at),
         }
         for each in files
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from battery_analysis.models import ImportedFile, ImportJob
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store
 from dashboard import data
@@ -53,6 +54,19 @@ def test_what_has_a_recent_record_runs_what_is_silent_is_stalled(store: Store, s
     assert [test.name for test in state.running(now)] == ["runs"]
     assert [test.name for test in state.stalled(now)] == ["silent"]
     assert {test.name for test in state.finished_today(now)} <= {"ended"}
+
+
+def test_a_file_fails_when_it_does_not_when_its_watcher_was_started(store: Store, settings: Settings) -> None:
+    now = datetime.now(UTC)
+    days = {"today": 0.1, "long ago": 20}
+    job = ImportJob(root="/data", started_at=now - timedelta(days=30), heartbeat_at=now).save()
+    for name, ago in days.items():
+        ImportedFile(job=job.id, path=name, outcome="failed", updated_at=now - timedelta(days=ago)).save()
+    ended = ImportJob(root="/data", heartbeat_at=now - timedelta(days=8)).save()
+    ImportedFile(job=ended.id, path="before", outcome="failed", updated_at=now - timedelta(days=8)).save()
+    data.use(store, settings)
+    files, count = state.failed_files(now)
+    assert ([each.path for each in files], count) == (["today"], 1)
 
 
 def test_imports_are_stacked_by_what_became_of_the_files() -> None:
