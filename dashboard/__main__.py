@@ -6,7 +6,6 @@ Exit status: 0 stopped by Ctrl-C or SIGTERM, 2 could not start.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import logging
 import os
 import signal
@@ -101,22 +100,17 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def announce(host: str, port: int, where: str, *, open_browser: bool) -> None:
     """Say where the dashboard is, and what it means if others can reach it."""
-    shown = "localhost" if _is_loopback(host) else socket.gethostname()
+    from dashboard.security import is_loopback
+
+    shown = "localhost" if is_loopback(host) else socket.gethostname()
     url = f"http://{shown}:{port}/"
     print(f"database:  {where}\ndashboard: {url}  (Ctrl-C stops it)", flush=True)
-    if not _is_loopback(host):
+    if not is_loopback(host):
         print(f"warning: listening on {host}: whoever reaches this computer can see and change all data", flush=True)
     if open_browser and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         import webbrowser
 
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, host: str, answer_headers: Mapping[str, str]) -> None:
         self._app = app
         self._names = own_names(host)
+        self._is_loopback = is_loopback(host)
         self._answer_headers = answer_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,21 +104,20 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if self._names is not None:
-            return name in self._names
-        return name in _machine_names() or _is_address(name)
+        return name in self._names or (not self._is_loopback and _is_address(name))
 
 
-def own_names(host: str) -> frozenset[str] | None:
-    """Return the names under which a server on this address is asked for; None: any that this computer has."""
-    if host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+def is_loopback(host: str) -> bool:
+    """Say whether a server on this address is reached from its own computer only."""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def own_names(host: str) -> frozenset[str]:
+    """Return the names under which a server on this address is asked for; it may look them up on the network."""
+    if is_loopback(host):
         return frozenset({"localhost", "127.0.0.1", "::1", host})
-    return None
-
-
-def _machine_names() -> frozenset[str]:
     name = socket.gethostname().lower()
-    return frozenset({"localhost", name, f"{name}.local", socket.getfqdn().lower()})
+    return frozenset({"localhost", host.lower(), name, f"{name}.local", socket.getfqdn().lower()})
 
 
 def _is_address(name: str) -> bool:

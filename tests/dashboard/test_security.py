@@ -82,6 +82,25 @@ def test_open_to_the_network_it_answers_to_addresses_and_its_own_name(name: str,
     assert asked("GET", "/", {"host": name}, host="0.0.0.0")[0] == status
 
 
+def test_a_request_looks_up_no_names_on_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object) -> str:
+        raise AssertionError("a name server was asked while a request waits")
+
+    guard = Guard(Unreached(), host="lab.example", answer_headers={})
+    monkeypatch.setattr("socket.getfqdn", slow)
+    assert guard._is_own("LAB.example:8050")
+    assert guard._is_own("10.1.2.3")
+    assert not guard._is_own("evil.example")
+
+
+class Unreached:
+    """An application that nobody asks."""
+
+    async def __call__(self, *_: Any) -> None:
+        """Fail."""
+        raise AssertionError
+
+
 def test_a_body_of_no_announced_length_is_cut_off() -> None:
     piece = b"x" * (CALLBACK_BYTES // 2)
     assert asked("POST", "/_dash-update-component", HERE, body=[piece, piece])[0] == 200
