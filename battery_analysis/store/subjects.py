@@ -38,6 +38,8 @@ class Subject:
     finished: bool = False
     continuation: bool = False
     sample: Sample | None = None
+    record_count: int = 0
+    """Of the stored test that it is, or has alone."""
 
     def half_cycles(self) -> HalfCycles:
         """Return its half cycles; what came before a test that goes on with another is not taken for its own.
@@ -63,6 +65,7 @@ def of_test(store: Store, identity: str) -> Subject:
         finished=bool(test.finished),
         continuation=bool(test.continuation),
         sample=test.sample,
+        record_count=test.record_count,
     )
 
 

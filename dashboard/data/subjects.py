@@ -11,7 +11,7 @@ from battery_analysis.errors import AnalysisError
 from battery_analysis.models import Sample, TestResult
 from battery_analysis.store import lives as stored
 from battery_analysis.store import normalised, subjects
-from battery_analysis.store.access import by_id, visible
+from battery_analysis.store.access import visible
 from battery_analysis.store.sample_search import metadata_keys
 from dashboard.data import asked, samples, store
 
@@ -53,16 +53,16 @@ def cycles(subject: Subject) -> pl.DataFrame:
 
 
 @asked
-def records(subject: Subject, test: str | None) -> pl.DataFrame:
+def records(subject: Subject) -> pl.DataFrame:
     """Return the records of a subject.
 
     Raises:
-        AnalysisError: It is a cell with several tests, or there are too many.
+        AnalysisError: It is a cell with several tests, or its records are too many.
     """
-    if test and (count := by_id(TestResult, test).record_count) > MOST_RECORDS:
+    if subject.record_count > MOST_RECORDS:
         raise AnalysisError(
-            f"{subject.name} has {count:,} records, more than the {MOST_RECORDS:,} that are analysed here; "
-            f"type: battery-analysis analyse"
+            f"{subject.name} has {subject.record_count:,} records, more than the {MOST_RECORDS:,} that are analysed "
+            "here; type: battery-analysis analyse"
         )
     return subject.frame()
 
@@ -77,7 +77,7 @@ def tests_with_records(cell: str | None, test: str | None) -> list[tuple[Subject
     """
     if test:
         alone = subjects.of_test(store(), test)
-        return [(alone, records(alone, test))]
+        return [(alone, records(alone))]
     found = visible(TestResult).filter(cell_code=cell, cycle_count__gt=0).order_by("started_at", "id")
     tests = list(found.only("id", "record_count"))
     if not tests:

@@ -49,7 +49,7 @@ def _fade(
 ) -> Work:
     from battery_analysis.analysis import answers as analyses
 
-    chosen, _ = subject(cell, test)
+    chosen = subject(cell, test)
     options = {
         "threshold": (_SHARE if threshold is None else threshold) / 100,
         "law": law or None,
@@ -100,7 +100,7 @@ def _wide(*children: Component) -> Component:
 def _efficiency(cell: str | None, test: str | None) -> Work:
     from battery_analysis.analysis import answers as analyses
 
-    chosen, _ = subject(cell, test)
+    chosen = subject(cell, test)
     task = functools.partial(analyses.efficiency, nominal_capacity_ah=chosen.nominal_capacity_ah)
     return Work(f"Efficiencies of {chosen.name}", [(task, (subjects.cycles(chosen),))], _draw_efficiency)
 
@@ -120,7 +120,7 @@ def _draw_efficiency(results: list[Any]) -> Component:
 def _roles(cell: str | None, test: str | None) -> Work:
     from battery_analysis.analysis import answers as analyses
 
-    chosen, _ = subject(cell, test)
+    chosen = subject(cell, test)
     task = functools.partial(analyses.roles, nominal_capacity_ah=chosen.nominal_capacity_ah)
     return Work(f"Roles of the cycles of {chosen.name}", [(task, (subjects.cycles(chosen),))], _draw_roles)
 
@@ -151,7 +151,7 @@ def _draw_roles(results: list[Any]) -> Component:
 def _anomalies(cell: str | None, test: str | None, all_cycles: bool | None) -> Work:
     from battery_analysis.analysis import answers as analyses
 
-    chosen, _ = subject(cell, test)
+    chosen = subject(cell, test)
     task = functools.partial(analyses.anomalies, all_cycles=bool(all_cycles))
     return Work(f"Anomalies of {chosen.name}", [(task, (subjects.cycles(chosen),))], _draw_anomalies)
 

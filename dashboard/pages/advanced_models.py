@@ -76,10 +76,10 @@ def _ocv(
 
     if not positive or not negative:
         return _no_curves()
-    chosen, own = subject(cell, test)
-    halves = [_halves(chosen, own)]
+    chosen = subject(cell, test)
+    halves = [_halves(chosen)]
     if aged:
-        halves.append(_halves(subjects.chosen(None, aged), aged))
+        halves.append(_halves(subjects.chosen(None, aged)))
     electrodes = half_cells.curve(positive, "positive"), half_cells.curve(negative, "negative")
     options = {
         "direction": links.choice(way, ("discharge", "charge")),
@@ -90,10 +90,10 @@ def _ocv(
     return Work(f"Half cells of {chosen.name}", [task], _draw_ocv)
 
 
-def _halves(chosen: subjects.Subject, own: str | None) -> HalfCycles:
+def _halves(chosen: subjects.Subject) -> HalfCycles:
     from battery_analysis.analysis.halves import half_cycles
 
-    frame = subjects.records(chosen, own)
+    frame = subjects.records(chosen)
     return half_cycles(frame, finished=chosen.finished, continuation=chosen.continuation)
 
 
@@ -213,7 +213,7 @@ def _simulate(
             "Type the name of a parameter set of PyBaMM that describes the cell.",
             "Chen2020 is of a 5 Ah cell of LG, Prada2013 of one of LFP; a wrong name lists all of them.",
         )
-    chosen, own = subject(cell, test)
+    chosen = subject(cell, test)
     options = {
         "model": links.choice(model, MODELS),
         "first_record": int(first or 0),
@@ -223,7 +223,7 @@ def _simulate(
     }
     task = (
         functools.partial(simulate, **cast("Any", options)),
-        (subjects.records(chosen, own), str(parameter_set).strip()),
+        (subjects.records(chosen), str(parameter_set).strip()),
     )
     return Work(f"{options['model']} beside {chosen.name}", [task], _draw_simulation)
 

@@ -43,14 +43,14 @@ def _rate_controls(query: Query) -> list[Component]:
 def _rate(cell: str | None, test: str | None, direction: str | None, nominal: float | None) -> Work:
     from battery_analysis.analysis import answers as analyses
 
-    chosen, own = subject(cell, test)
+    chosen = subject(cell, test)
     options = {
         "direction": links.choice(direction, ("discharge", "charge")),
         "nominal_capacity_ah": chosen.nominal_capacity_ah if nominal is None else nominal,
         "finished": chosen.finished,
         "continuation": chosen.continuation,
     }
-    task = functools.partial(analyses.rate, **cast("Any", options)), (subjects.records(chosen, own),)
+    task = functools.partial(analyses.rate, **cast("Any", options)), (subjects.records(chosen),)
     return Work(f"Rate capability of {chosen.name}", [task], _draw_rate)
 
 
@@ -85,13 +85,13 @@ def _pulse_controls(query: Query) -> list[Component]:
 def _pulses(cell: str | None, test: str | None, times: str | None, capacity: float | None, soc: float | None) -> Work:
     from battery_analysis.analysis import answers as analyses
 
-    chosen, own = subject(cell, test)
+    chosen = subject(cell, test)
     options = {
         "times_second": _numbers(times),
         "capacity_ah": capacity,
         "initial_soc": None if soc is None else soc / 100,
     }
-    task = functools.partial(analyses.pulses, **cast("Any", options)), (subjects.records(chosen, own),)
+    task = functools.partial(analyses.pulses, **cast("Any", options)), (subjects.records(chosen),)
     return Work(f"Pulses of {chosen.name}", [task], _draw_pulses)
 
 
@@ -128,9 +128,9 @@ def _gitt(cell: str | None, test: str | None, *sizes: float | None) -> Work:
     from battery_analysis.analysis import answers as analyses
     from battery_analysis.analysis.gitt import Geometry
 
-    chosen, own = subject(cell, test)
+    chosen = subject(cell, test)
     geometry = Geometry(**dict(zip(_GEOMETRY, sizes, strict=True)))
-    task = analyses.gitt, (subjects.records(chosen, own), geometry)
+    task = analyses.gitt, (subjects.records(chosen), geometry)
     return Work(f"Titrations of {chosen.name}", [task], _draw_gitt)
 
 

@@ -44,10 +44,9 @@ def id_of(name: str) -> dict[str, str]:
     return links.control(PAGE, name)
 
 
-def subject(cell: str | None, test: str | None) -> tuple[Subject, str | None]:
-    """Return what is analysed, and the id of the test if it is one.
+def subject(cell: str | None, test: str | None) -> Subject:
+    """Return what is analysed.
 
     A test of another cell, as it is still chosen at the moment when the cell changes, does not count.
     """
-    own = test if test in subjects.tests_of_cell(cell) else None
-    return subjects.chosen(cell, own), own
+    return subjects.chosen(cell, test if test in subjects.tests_of_cell(cell) else None)
