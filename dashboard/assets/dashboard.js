@@ -173,7 +173,7 @@
       }
     }
     const typing = key.target.closest("input, textarea, select, [contenteditable=true]");
-    if (key.key === "/" && !typing && isPlain({ button: 0, ...key })) {
+    if (key.key === "/" && !typing && !(key.metaKey || key.ctrlKey || key.altKey)) { // some keyboards need Shift for it
       key.preventDefault();
       document.getElementById("search")?.focus();
     }

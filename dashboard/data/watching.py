@@ -85,8 +85,7 @@ def _is_open(root: str) -> bool:
 @asked
 def beginning() -> list[processes.Started]:
     """Return watchers that were started here and have not told of themselves yet, or could not start."""
-    known = {(each.pid, each.host) for each in watch_record.everyone()}
-    pids = {pid for pid, _ in known}
+    pids = {each.pid for each in watch_record.everyone()}
     return [each for each in _own() if each.pid not in pids and (each.is_running or each.problem)]
 
 

@@ -228,7 +228,7 @@ def send_table(
     columns, rows = retention_table(found, group or EACH, at, None if reference is None else int(reference))
     rows = [*rows, *group_means(columns, rows)]
     form = ctx.triggered_id["form"]
-    chosen = {"cell": cells, "test": tests, "reference": reference}
+    chosen = {"cell": cells, "test": tests, "group": group, "reference": reference, "at": at}
     headings = {column.field: column.heading for column in columns}
     ratios = [column.field for column in columns if column.kind == "percent"]
     in_percent = [{**row, **{name: 100 * row[name] for name in ratios if row.get(name) is not None}} for row in rows]

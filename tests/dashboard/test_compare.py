@@ -101,6 +101,14 @@ def test_along_time_a_mean_is_taken_between_points_and_never_beyond_them() -> No
     assert (first["mean"], first["high"]) == (1.0, pytest.approx(1 + 2**0.5))
 
 
+def test_a_mean_along_dates_does_not_depend_on_the_order_of_tests() -> None:
+    one = pl.DataFrame({"x": [5.0, 10.0, 0.0], "y": [5.0, 10.0, 0.0]})
+    other = pl.DataFrame({"x": [0.0, 10.0], "y": [0.0, 10.0]})
+    found = mean_with_spread([one, other], "range", counts=False)
+    assert found["n"].unique().to_list() == [2]
+    assert found["mean"].to_list() == pytest.approx(found["x"].to_list())
+
+
 def test_a_life_without_the_number_is_named_not_filled_in() -> None:
     drawn, without = boxes(LIVES, Looks(LIVES, comparing.ALL, ""), "cycle_life")
     assert sorted(drawn.data[0].y) == [2, 4]  # C1 falls below 80 % at once, A1 later
