@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 import pytest
+from plotly.io.json import to_json_plotly
 
-from dashboard import figures
+from battery_analysis.errors import BatteryAnalysisError
+from dashboard import figures, shell
 from dashboard.adhoc_scripts import fastest_fade
 from dashboard.data import tests
 from dashboard.figures_series import Strip, View, series_figure
@@ -80,3 +83,16 @@ def test_an_address_that_chooses_what_is_not_there_leads_to_the_page_without_it(
     tab.get_by_role("link", name="Cycles without this choice").click()
     tab.locator("main h1", has_text="Cycles").wait_for()
     tab.locator("main .js-plotly-plot").first.wait_for()
+
+
+def test_a_message_in_the_corner_goes_when_it_is_closed_or_left(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: dict[str, Any] = {}
+    monkeypatch.setattr(shell, "set_props", lambda _, props: said.update(props))
+    shell.report(BatteryAnalysisError("no answer from the database"))
+    tab = visit("/samples")
+    message = tab.locator("#messages", has_text="no answer from the database")
+    for leave in (tab.get_by_role("button", name="Close"), tab.locator(".side-bar").get_by_role("link", name="Logs")):
+        tab.evaluate("(props) => dash_clientside.set_props('messages', props)", json.loads(to_json_plotly(said)))
+        message.wait_for()
+        leave.click()
+        message.wait_for(state="detached")
