@@ -1,4 +1,4 @@
-"""Photographs and documents of samples, as streams to and from the browser."""
+"""Photographs and documents of samples and tests, as streams to and from the browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from battery_analysis.errors import BatteryAnalysisError, NotFoundError, one_line
-from dashboard.data import samples
+from dashboard.data import attached
 
 MOST_BYTES = 256 * 2**20
 """The largest photograph or document."""
@@ -31,8 +31,9 @@ def register_callbacks(app: Dash) -> None:
     app.server.add_api_route("/attachments/{attachment_id}", show, include_in_schema=False)
 
 
-async def receive(request: Request, sample: str, name: str, author: str = "") -> Response:
-    """Attach the bytes of a request to a sample."""
+async def receive(request: Request, name: str, sample: str = "", test: str = "", author: str = "") -> Response:
+    """Attach the bytes of a request to a sample or a test."""
+    kind: attached.Kind = "test" if test else "sample"
     filename = re.split(r"[/\\]", name)[-1].strip() or "file"
     with tempfile.NamedTemporaryFile(prefix="battery-attachment-") as file:
         size = 0
@@ -43,7 +44,7 @@ async def receive(request: Request, sample: str, name: str, author: str = "") ->
             await run_in_threadpool(file.write, chunk)
         file.flush()
         try:
-            await run_in_threadpool(samples.attach, sample, Path(file.name), filename, author.strip())
+            await run_in_threadpool(attached.add, kind, test or sample, Path(file.name), filename, author.strip())
         except BatteryAnalysisError as exc:
             return PlainTextResponse(one_line(str(exc)), 404 if isinstance(exc, NotFoundError) else 400)
     return PlainTextResponse("attached")
@@ -52,11 +53,11 @@ async def receive(request: Request, sample: str, name: str, author: str = "") ->
 def show(attachment_id: str) -> Response:
     """Return an attachment; only images and PDFs are shown, everything else is saved, so that no script of it runs."""
     try:
-        found, chunks = samples.attachment(attachment_id)
+        found, chunks = attached.opened(attachment_id)
         head = next(chunks, b"")
     except BatteryAnalysisError as exc:
         return PlainTextResponse(one_line(str(exc)), 404)
-    kind = "application/pdf" if head.startswith(_PDF) else samples.image_type_of(head)
+    kind = "application/pdf" if head.startswith(_PDF) else attached.image_type_of(head)
     placed = "inline" if kind else "attachment"
     headers = {
         "Content-Disposition": f"{placed}; filename*=UTF-8''{quote(found.name, safe='')}",

@@ -196,6 +196,16 @@ def figure_card(
     return parts.card(title, shown, actions=[parts.menu("Export", *buttons)], wide=wide)
 
 
+def open_on_click(app: Dash, id: str) -> None:
+    """Make a click on a point of a figure open the address in its ``customdata[1]``, or in its trace's ``meta[1]``."""
+    app.clientside_callback(
+        ClientsideFunction("dashboard", "openPoint"),
+        Output(graph(id), "clickData"),
+        Input(graph(id), "clickData"),
+        prevent_initial_call=True,
+    )
+
+
 def _export(what: str, figure_id: Any) -> dict[str, Any]:
     return {"type": f"figure-{what}", "figure": figure_id}
 

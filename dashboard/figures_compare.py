@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from battery_analysis.analysis.correlations import FEWEST
+from dashboard import links
 from dashboard.comparing import EACH, FEATURES, drawn, grouped, in_order, mean_with_spread, shown, summed_up
 from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
 from dashboard.quantities import AXES, Choice, Scale, readable
@@ -36,8 +37,13 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False)
 
 
+def opened(life: Life) -> str:
+    """Return the address that a click on a life leads to."""
+    return links.cell(life.id) if life.of == "cell" else links.test(life.id)
+
+
 class Looks:
-    """Colours and dashes of lives, by group and by another trait; the same in all figures of a comparison."""
+    """Colours, dashes and symbols of lives, by group and by another trait; the same in all figures of a comparison."""
 
     def __init__(self, lives: Sequence[Life], group_by: str, line_by: str) -> None:
         self.groups = grouped(lives, group_by)
@@ -67,6 +73,12 @@ class Looks:
             return DASHES[self.line_names.index(self.lines[place]) % len(DASHES)]
         turn = 0 if self._are_many else self.names.index(self.groups[place]) // len(PALETTES["light"])
         return DASHES[turn % len(DASHES)]
+
+    def symbol(self, place: int) -> str:
+        """Return the symbol of a life: by its trait, else by its group."""
+        if self.lines is not None:
+            return _SYMBOLS[self.line_names.index(self.lines[place]) % len(_SYMBOLS)]
+        return _SYMBOLS[self.names.index(self.groups[place]) % len(_SYMBOLS)]
 
     def dash_of_half(self, place: int, direction: str) -> str:
         """Return the dash of a life, or, where no trait has a say, of charges beside discharges."""
@@ -125,7 +137,7 @@ def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, choice: Choi
         "mode": "lines+markers" if few else "lines",
         "name": looks.named(place),
         "legendgroup": looks.named(place),
-        "x": part["x"].to_numpy(),
+        "x": choice.along(part["x"]),
         "y": part["y"].cast(float).to_numpy().astype(np.float32),
         "line": {
             "color": looks.colour(looks.groups[place]),
@@ -133,7 +145,7 @@ def _line(life: Life, place: int, looks: Looks, part: pl.DataFrame, choice: Choi
             "width": 1.5,
         },
         "marker": {"size": 4},
-        "meta": [plain(life.name)],
+        "meta": [plain(life.name), opened(life)],
         "hovertemplate": f"%{{meta[0]}}{half}<br>{scale.place(choice)}: %{{y:.6g}} {scale.unit}<extra></extra>",
     }
 
@@ -154,7 +166,7 @@ def _means(
         name, group, direction = key
         mean = mean_with_spread(parts, spread, counts=choice.against in ("cycle", "half"))
         colour, label = looks.colour(group), f"{name}, {direction}" if direction else name
-        common = {"type": "scatter", "mode": "lines", "name": label, "legendgroup": label, "x": mean["x"].to_numpy()}
+        common = {"type": "scatter", "mode": "lines", "name": label, "legendgroup": label, "x": choice.along(mean["x"])}
         edge = {**common, "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         if len(parts) > 1:
             traces.append({**edge, "y": mean["high"].to_numpy()})
@@ -220,7 +232,7 @@ def boxes(lives: Sequence[Life], looks: Looks, feature: str) -> tuple[go.Figure,
                 "name": plain(group),
                 "x": [plain(group)] * len(own),
                 "y": [factor * (values[place] or 0.0) for place in own],
-                "customdata": [[plain(lives[place].name)] for place in own],
+                "customdata": [[plain(lives[place].name), opened(lives[place])] for place in own],
                 "boxpoints": "all",
                 "pointpos": 0,
                 "jitter": 0.4,
@@ -251,7 +263,7 @@ def correlation_matrix(names: Sequence[str], square: Sequence[Sequence[float | N
         "zmin": -1,
         "zmax": 1,
         "colorscale": [[0, ink[1]], [0.5, middle], [1, ink[0]]],
-        "colorbar": {"title": {"text": measure}, "thickness": 12},
+        "colorbar": {"title": {"text": measure, "side": "right"}, "thickness": 12, "outlinewidth": 0},
         "xgap": 1,
         "ygap": 1,
         "hovertemplate": f"%{{x}}<br>%{{y}}<br>{measure} %{{z:.3f}}<extra></extra>",
@@ -273,30 +285,30 @@ def scatter(lives: Sequence[Life], looks: Looks, table: pl.DataFrame, x: str, y:
 
     Args:
         lives: What is compared.
-        looks: Their colours.
+        looks: Their colours and symbols.
         table: Of ``comparing.table_of_numbers``.
         x: Name of a column.
         y: The same.
     """
-    traces = []
-    for number, group in enumerate(looks.names):
-        own = [
-            place
-            for place, name in enumerate(looks.groups)
-            if name == group and None not in (table[x][place], table[y][place])
-        ]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": plain(group),
-                "x": [table[x][place] for place in own],
-                "y": [table[y][place] for place in own],
-                "customdata": [[plain(lives[place].name)] for place in own],
-                "marker": {"color": looks.colour(group), "size": 9, "symbol": _SYMBOLS[number % len(_SYMBOLS)]},
-                "hovertemplate": "%{customdata[0]}<br>%{x:.6g}<br>%{y:.6g}<extra></extra>",
-            }
-        )
-    drawn = figure([trace for trace in traces if trace["x"]], x=plain(x), y=plain(y), height=360)
+    known = [place for place in range(len(lives)) if None not in (table[x][place], table[y][place])]
+    together: dict[str, list[int]] = {}
+    for group in looks.names:
+        for place in known:
+            if looks.groups[place] == group:
+                together.setdefault(looks.named(place), []).append(place)
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [table[x][place] for place in own],
+            "y": [table[y][place] for place in own],
+            "customdata": [[plain(lives[place].name), opened(lives[place])] for place in own],
+            "marker": {"color": looks.colour(looks.groups[own[0]]), "size": 9, "symbol": looks.symbol(own[0])},
+            "hovertemplate": "%{customdata[0]}<br>%{x:.6g}<br>%{y:.6g}<extra></extra>",
+        }
+        for name, own in together.items()
+    ]
+    drawn = figure(traces, x=plain(x), y=plain(y), height=360)
     drawn.update_layout(showlegend=1 < len(drawn.data) <= MOST_NAMED)
     return drawn

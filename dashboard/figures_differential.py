@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from battery_analysis.analysis.differential import DQDV, DifferentialCurves
 from dashboard import figures
 from dashboard.figures import axis_title
+from dashboard.quantities import readable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,7 +31,7 @@ _ARROWS = {"charge": "triangle-up", "discharge": "triangle-down"}
 
 @dataclass(frozen=True)
 class Units:
-    """What stands on the axes of dQ/dV or dV/dQ."""
+    """What stands on the axes of dQ/dV or dV/dQ; of small cells charge is in mAh, ``per_ah`` to an Ah."""
 
     x_title: str
     x: str
@@ -39,6 +40,22 @@ class Units:
     area: str
     x_column: str
     y_column: str
+    per_ah: float = 1.0
+
+    @property
+    def x_by(self) -> float:
+        """Return what values along the axis, in V or Ah, are multiplied by."""
+        return 1.0 if self.x == "V" else self.per_ah
+
+    @property
+    def y_by(self) -> float:
+        """Return what values upwards, in Ah/V or V/Ah, are multiplied by."""
+        return self.per_ah if self.x == "V" else 1 / self.per_ah
+
+    def by(self, what: Property) -> float:
+        """Return what a property of peaks is multiplied by."""
+        area = self.per_ah if self.x == "V" else 1.0
+        return {"position": self.x_by, "width": self.x_by, "height": self.y_by, "area": area}[what]
 
     def of(self, what: Property) -> str:
         """Return the unit of a property of peaks."""
@@ -59,9 +76,21 @@ class Units:
 
 def units_of(curves: DifferentialCurves) -> Units:
     """Return what stands on the axes of these curves."""
+    by, ah = readable("Ah", _largest_charge(curves))
     if curves.y == DQDV:
-        return Units("Voltage", "V", "dQ/dV", "Ah/V", "Ah", curves.x, curves.y)
-    return Units("Charge moved", "Ah", "dV/dQ", "V/Ah", "V", curves.x, curves.y)
+        return Units("Voltage", "V", "dQ/dV", f"{ah}/V", ah, curves.x, curves.y, by)
+    return Units("Charge moved", ah, "dV/dQ", f"V/{ah}", "V", curves.x, curves.y, by)
+
+
+def _largest_charge(curves: DifferentialCurves) -> float:
+    """Return the most that a half cycle moved, in Ah: the area below its dQ/dV, or where its dV/dQ ends."""
+    import polars as pl
+
+    if curves.y == DQDV:
+        moved = curves.curves.group_by("half_cycle").agg(pl.col(curves.y).sum())
+        return max((abs(each) * curves.step for each in moved[curves.y]), default=0.0)
+    furthest: Any = curves.curves[curves.x].max()
+    return float(furthest or 0.0)
 
 
 def curves_figure(curves: DifferentialCurves, peaks: pl.DataFrame, colours: Mapping[int, str]) -> go.Figure:
@@ -84,8 +113,8 @@ def curves_figure(curves: DifferentialCurves, peaks: pl.DataFrame, colours: Mapp
                 "name": f"peaks of cycle {cycle}",
                 "legendgroup": str(cycle),
                 "showlegend": False,
-                "x": own[position].to_numpy(),
-                "y": sign * own[height].to_numpy(),
+                "x": units.x_by * own[position].to_numpy(),
+                "y": sign * units.y_by * own[height].to_numpy(),
                 "marker": {"symbol": _ARROWS[direction], "size": 8, "color": colours[cycle]},
                 "customdata": own["peak"].to_list(),
                 "hovertemplate": f"cycle {cycle}, {direction}, peak %{{customdata}}<br>%{{x:.5g}} {units.x}, "
@@ -121,13 +150,17 @@ def tracks_figure(peaks: pl.DataFrame, units: Units, what: Property) -> go.Figur
             "mode": "lines+markers",
             "name": f"{direction}, peak {peak}",
             "x": own["cycle_count"].to_list(),
-            "y": own[units.column(what)].to_numpy(),
+            "y": units.by(what) * own[units.column(what)].to_numpy(),
             "marker": {"symbol": _ARROWS[direction], "size": 8, "color": palette[number % len(palette)]},
             "line": {"color": palette[number % len(palette)], "dash": "solid" if direction == "charge" else "dash"},
             "hovertemplate": f"cycle %{{x}}: %{{y:.5g}} {units.of(what)}",
         }
         if error:
-            trace["error_y"] = {"type": "data", "array": own[error].fill_null(0.0).to_numpy(), "thickness": 1}
+            trace["error_y"] = {
+                "type": "data",
+                "array": units.by(what) * own[error].fill_null(0.0).to_numpy(),
+                "thickness": 1,
+            }
         traces.append(trace)
     y = axis_title(f"{PROPERTIES[what]} of the peak", units.of(what))
     drawn = figures.figure(traces, x=axis_title("Cycle"), y=y, height=HEIGHT)
@@ -147,8 +180,8 @@ def _lines(table: pl.DataFrame, units: Units, values: str, colours: Mapping[int,
             "mode": "lines",
             "name": f"cycle {cycle}",
             "legendgroup": str(cycle),
-            "x": own[units.x_column].to_numpy(),
-            "y": _sign(direction) * own[values].to_numpy(),
+            "x": units.x_by * own[units.x_column].to_numpy(),
+            "y": _sign(direction) * units.y_by * own[values].to_numpy(),
             "line": {"color": colours[cycle], "width": 1.5},
             "hovertemplate": f"cycle {cycle}, {direction}<br>%{{x:.5g}} {units.x}, %{{y:.4g}} {units.y}<extra></extra>",
         }

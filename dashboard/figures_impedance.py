@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FREQUENCY = axis_title("Frequency", "Hz")
 _SMALL_OHM, _LARGE_OHM = 0.5, 2e4
-_DECADES: Mapping[str, Any] = {"type": "log", "exponentformat": "power", "dtick": 1}
+DECADES: Mapping[str, Any] = {"type": "log", "exponentformat": "power", "dtick": 1}
 
 
 def nyquist(shown: Sequence[Measured], *, per_area: bool = False, height: int = 460) -> go.Figure:
@@ -35,12 +35,12 @@ def nyquist(shown: Sequence[Measured], *, per_area: bool = False, height: int = 
         | _hover(each.spectrum, "Re %{x:.5g}, −Im %{y:.5g} " + unit)
         for each, by, color in zip(shown, factors, colours(len(shown)), strict=True)
     ]
-    return _plane(traces, unit, height)
+    return plane(traces, unit, height)
 
 
 def fitted(spectrum: Spectrum, fits: Sequence[CircuitFit], height: int = 420) -> go.Figure:
     """Draw a spectrum and circuits that were fitted to it in the complex plane."""
-    by, unit = _unit(_largest([spectrum]))
+    by, unit = readable_ohm(largest_ohm([spectrum]))
     palette = PALETTES[theme()]
     measured = _line("measured", muted(), x=spectrum.impedance.real * by, y=-spectrum.impedance.imag * by)
     traces = [measured | {"mode": "markers"} | _hover(spectrum, "Re %{x:.5g}, −Im %{y:.5g} " + unit)]
@@ -58,7 +58,7 @@ def fitted(spectrum: Spectrum, fits: Sequence[CircuitFit], height: int = 420) ->
                 "hovertemplate": "%{customdata:.3~s}Hz<br>Re %{x:.5g}, −Im %{y:.5g} " + unit,
             }
         )
-    return _plane(traces, unit, height)
+    return plane(traces, unit, height)
 
 
 def bode(shown: Sequence[Measured], *, per_area: bool = False, height: int = 460) -> go.Figure:
@@ -88,7 +88,7 @@ def bode(shown: Sequence[Measured], *, per_area: bool = False, height: int = 460
         x=FREQUENCY,
         y=axis_title("|Z|", unit),
         height=height,
-        xaxis={**_DECADES, "anchor": "y2"},
+        xaxis={**DECADES, "anchor": "y2"},
         yaxis=upper,
         yaxis2=lower,
         showlegend=len(shown) > 1,
@@ -113,7 +113,7 @@ def residuals(tables: Mapping[str, pl.DataFrame], limit: float | None = None, he
                 | {"marker": {"symbol": symbol, "size": 6, "color": color}, "hovertemplate": "%{x:.3~s}Hz: %{y:.3g} %"}
             )
     drawn = figure(
-        traces, x=FREQUENCY, y=axis_title("Residual / |Z|", "%"), height=height, xaxis=dict(_DECADES), showlegend=True
+        traces, x=FREQUENCY, y=axis_title("Residual / |Z|", "%"), height=height, xaxis=dict(DECADES), showlegend=True
     )
     for edge in () if limit is None else (-limit, limit):
         drawn.add_hline(y=edge * 100, line={"width": 1, "dash": "dot", "color": muted()})
@@ -131,7 +131,7 @@ def relaxation(
         single: Whether the distribution holds single time constants, each with its resistance.
         height: In pixels.
     """
-    by, unit = _unit(float(distribution["gamma_ohm"].abs().max() or 0.0))  # type: ignore[arg-type]
+    by, unit = readable_ohm(float(distribution["gamma_ohm"].abs().max() or 0.0))  # type: ignore[arg-type]
     color, second = PALETTES[theme()][:2]
     traces: list[dict[str, Any]] = []
     if distribution["gamma_error_ohm"].null_count() < distribution.height:
@@ -182,7 +182,7 @@ def relaxation(
         }
     )
     y = axis_title("Resistance" if single else "γ(ln τ)", unit)
-    return figure(traces, x=axis_title("Relaxation time", "s"), y=y, height=height, xaxis=dict(_DECADES))
+    return figure(traces, x=axis_title("Relaxation time", "s"), y=y, height=height, xaxis=dict(DECADES))
 
 
 def colours(count: int) -> list[str]:
@@ -212,7 +212,8 @@ def _hover(spectrum: Spectrum, rest: str) -> dict[str, Any]:
     return {"customdata": spectrum.frequency.tolist(), "hovertemplate": f"%{{customdata:.3~s}}Hz<br>{rest}"}
 
 
-def _plane(traces: Sequence[Mapping[str, Any]], unit: str, height: int) -> go.Figure:
+def plane(traces: Sequence[Mapping[str, Any]], unit: str, height: int) -> go.Figure:
+    """Draw traces into the complex plane, with axes of one scale."""
     return figure(
         traces,
         x=axis_title("Re Z", unit),
@@ -226,17 +227,19 @@ def _plane(traces: Sequence[Mapping[str, Any]], unit: str, height: int) -> go.Fi
 def _scaled(shown: Sequence[Measured], *, per_area: bool) -> tuple[list[Measured], list[float], str]:
     """Return what can be drawn, what each is multiplied by, and the unit."""
     if not per_area:
-        by, unit = _unit(_largest([each.spectrum for each in shown]))
+        by, unit = readable_ohm(largest_ohm([each.spectrum for each in shown]))
         return list(shown), [by] * len(shown), unit
     known = [each for each in shown if each.area_cm2]
     return known, [each.area_cm2 or 1.0 for each in known], "Ω cm²"
 
 
-def _largest(spectra: Sequence[Spectrum]) -> float:
+def largest_ohm(spectra: Sequence[Spectrum]) -> float:
+    """Return the largest modulus of spectra in ohm."""
     return max((float(abs(each.impedance).max()) for each in spectra), default=1.0)
 
 
-def _unit(largest_ohm: float) -> tuple[float, str]:
-    if largest_ohm < _SMALL_OHM:
+def readable_ohm(largest: float) -> tuple[float, str]:
+    """Return the factor and the unit in which impedances up to so many ohm are read best."""
+    if largest < _SMALL_OHM:
         return 1e3, "mΩ"
-    return (1e-3, "kΩ") if largest_ohm > _LARGE_OHM else (1.0, "Ω")
+    return (1e-3, "kΩ") if largest > _LARGE_OHM else (1.0, "Ω")

@@ -62,7 +62,7 @@ def per_cycle(
         axis = {"yaxis": "y2"} if right else {}
         traces += [_points(part, choice, scale, right=right) | axis for part in scaled.partition_by("direction")]
         if chosen and not right:
-            traces.append(_rings(scaled, chosen))
+            traces.append(_rings(scaled, chosen, choice))
     if len(titles) > 1:
         ticks = {"overlaying": "y", "side": "right", "tickmode": "auto", "showgrid": False, "zeroline": False}
         layout["yaxis2"] = {**ticks, "title": {"text": titles[1]}, "automargin": True}
@@ -100,7 +100,7 @@ def _points(table: pl.DataFrame, choice: Choice, scale: Scale, *, right: bool) -
         "type": "scatter",
         "mode": "markers",
         "name": f"{choice.of.title}, {direction}" if several else choice.of.title,
-        "x": shown["x"].to_numpy(),
+        "x": choice.along(shown["x"]),
         "y": shown["y"].to_numpy(),
         "customdata": said.rows(),
         "marker": {"size": 5, "symbol": symbols},
@@ -108,7 +108,7 @@ def _points(table: pl.DataFrame, choice: Choice, scale: Scale, *, right: bool) -
     }
 
 
-def _rings(table: pl.DataFrame, chosen: Mapping[int, str]) -> dict[str, Any]:
+def _rings(table: pl.DataFrame, chosen: Mapping[int, str], choice: Choice) -> dict[str, Any]:
     """Return rings around the points of chosen cycles."""
     import polars as pl
 
@@ -117,7 +117,7 @@ def _rings(table: pl.DataFrame, chosen: Mapping[int, str]) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "name": "chosen cycles",
-        "x": marked["x"].to_numpy(),
+        "x": choice.along(marked["x"]),
         "y": marked["y"].to_numpy(),
         "marker": {
             "size": 13,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -106,10 +106,12 @@ AXES: Mapping[str, str] = {
     "time": "Running time",
     "throughput": "Charge throughput",
     "full_cycles": "Equivalent full cycles",
+    "date": "Date",
 }
-"""What quantities are drawn against. A full cycle is a throughput of twice the nominal capacity."""
+"""What quantities are drawn against. A full cycle is a throughput of twice the nominal capacity; the date of a cycle is
+when it ended: when its test began, and the test time since."""
 
-_AXIS_UNITS = {"time": "s", "throughput": "Ah"}
+_AXIS_UNITS = {"time": "s", "throughput": "Ah", "date": "UTC"}
 
 AS_MEASURED = "As measured"
 
@@ -171,6 +173,12 @@ class Choice:
         """Return whether the divisor has an effect on the quantity."""
         return self.by in ("", "first") or self.unit != self.of.unit
 
+    def along(self, places: pl.Series) -> Any:
+        """Return places along the axis, the ``x`` of ``points``, as plotly takes them."""
+        if self.against != "date":
+            return places.to_numpy()
+        return places.round().cast(pl.Int64).cast(pl.Datetime("ms")).to_numpy()
+
 
 def _written(unit: str) -> str:
     """Return a unit with the signs that people write."""
@@ -189,7 +197,8 @@ def points(life: Life, choice: Choice, *, incomplete: bool = True) -> pl.DataFra
 
     Returns:
         ``direction`` (empty where it is about a whole cycle), ``x``, ``y``, ``cycle_count``, ``test_cycle_count``,
-        ``test_id``, ``role`` and ``complete``; units are those of ``choice.unit`` and ``choice.axis_unit``.
+        ``test_id``, ``role`` and ``complete``; units are those of ``choice.unit`` and ``choice.axis_unit``, dates are
+        in ms since 1970.
 
     Raises:
         AnalysisError: What it is to be divided by is not known, or nothing has been measured; the message says what.
@@ -220,13 +229,18 @@ def points(life: Life, choice: Choice, *, incomplete: bool = True) -> pl.DataFra
     return found
 
 
+def undated_cycles(life: Life) -> int:
+    """Return how many cycles of a life are of tests whose files say no date."""
+    return life.cycles.filter(~pl.col("test_id").is_in(list(life.starts))).height
+
+
 def incomplete_cycles(life: Life) -> int:
     """Return how many cycles of a life are not complete."""
     return life.cycles.height - int(life.cycles["complete"].fill_null(False).sum())
 
 
 def _nothing(choice: Choice) -> str:
-    against = {"throughput": "charge throughput", "time": "running time"}.get(choice.against)
+    against = {"throughput": "charge throughput", "time": "running time", "date": "a date"}.get(choice.against)
     return f"no cycle has {choice.of.title[0].lower()}{choice.of.title[1:]}" + (f" and {against}" if against else "")
 
 
@@ -281,6 +295,10 @@ def _across(life: Life, against: str) -> pl.Expr:
             return pl.col("running_throughput_ah")
         case "full_cycles":
             return pl.col("running_throughput_ah") / (2 * _nominal(life))
+        case "date":
+            began = {test: start.timestamp() * 1e3 for test, start in life.starts.items()}
+            start = pl.col("test_id").replace_strict(began, default=None, return_dtype=pl.Float64)
+            return start + pl.col("end_time_second") * 1e3
         case _:
             return pl.col("cycle_count")
 
@@ -359,7 +377,12 @@ class Scale:
 
     def place(self, choice: Choice) -> str:
         """Return what a label says of the place along the axis, as plotly's templates do."""
-        counted = {"cycle": "cycle %{x}", "half": "half cycle %{x}", "full_cycles": "%{x:.6g} full cycles"}
+        counted = {
+            "cycle": "cycle %{x}",
+            "half": "half cycle %{x}",
+            "full_cycles": "%{x:.6g} full cycles",
+            "date": "%{x|%Y-%m-%d %H:%M}",
+        }
         return counted.get(choice.against, f"%{{x:.6g}} {self.along_unit}")
 
 

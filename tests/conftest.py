@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("project")
 
+_ROOM_BYTES = 4 << 30
 _SETTINGS = ("MONGO_", "USE_MONGO_", "BATTERY_")
 
 
@@ -47,12 +48,21 @@ def server_uri() -> Iterator[str]:
     """Connection string of one embedded MongoDB for the whole session of this test process."""
     from battery_analysis.store import server
 
-    data_dir = Path(tempfile.mkdtemp(prefix="ba-"))
+    data_dir = Path(tempfile.mkdtemp(prefix="ba-", dir=_memory()))
     try:
         yield server.ensure_running(data_dir)
         server.stop(data_dir)
     finally:
         shutil.rmtree(data_dir)
+
+
+def _memory() -> str | None:
+    """Where files need no disk, if there is such a place with room for every worker's database.
+
+    A database of a test's own is dozens of new files, each of which the server waits for to be on the disk.
+    """
+    place = "/dev/shm"
+    return place if os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM_BYTES else None
 
 
 @pytest.fixture

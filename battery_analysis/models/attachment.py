@@ -56,6 +56,7 @@ class Attachment(StoredDocument):
             "sources.path",
             "test_results",
             "sample",
+            "owner",
             "import_job",
         ],
     }

@@ -1,6 +1,6 @@
 """Settings and logs that lie beside data: kept once, and attached to the tests they belong to in any order of arrival.
 
-Photographs and documents that people attach to a sample are kept here, too.
+Photographs and documents that people attach to a sample or a test are kept here, too.
 
 Whoever stores a file writes it first and looks for its counterpart then: of settings and data that arrive at the same
 time, at least one finds the other.
@@ -97,14 +97,16 @@ def of_test(test_id: ObjectId) -> list[Attachment]:
     return list(visible(Attachment).filter(test_results=test_id).order_by("name", "created_at"))
 
 
-def add_by_hand(store: Store, path: Path, name: str, sample: Sample, author: str | None = None) -> Attachment:
-    """Attach a file to a sample and return it; bytes that are attached to it already stay under their first name.
+def add_by_hand(
+    store: Store, path: Path, name: str, owner: Sample | TestResult, author: str | None = None
+) -> Attachment:
+    """Attach a file to a sample or a test and return it; bytes that are attached already stay under their first name.
 
     Args:
         store: Where it is kept.
         path: The bytes.
         name: What the file was called.
-        sample: What it shows or describes.
+        owner: What it shows or describes.
         author: Who attached it.
 
     Raises:
@@ -119,24 +121,34 @@ def add_by_hand(store: Store, path: Path, name: str, sample: Sample, author: str
         sha256=extent.sha256,
         size=extent.length,
         extent=extent,
-        sample=sample.id,
-        owner=sample.id,
+        sample=owner.sample.id if isinstance(owner, TestResult) else owner.id,
+        owner=owner.id,
         created_by=author,
     )
     try:
         checked(attachment).save(force_insert=True, validate=False)
     except NotUniqueError:
         _drop(store, extent)
-        return cast(Attachment, visible(Attachment).filter(sha256=extent.sha256, owner=sample.id).get())
+        return cast(Attachment, visible(Attachment).filter(sha256=extent.sha256, owner=owner.id).get())
     except (BSONError, UnicodeError, InvalidDocumentError) as exc:
         _drop(store, extent)
         raise InvalidDocumentError(f"{name!r}: cannot be stored: {exc}") from exc
     return attachment
 
 
-def of_owner(owner: ObjectId) -> list[Attachment]:
-    """Return what people attached to a sample, by name."""
-    return list(visible(Attachment).filter(owner=owner).order_by("name", "created_at"))
+def of_owners(owners: Iterable[ObjectId]) -> list[Attachment]:
+    """Return what people attached to samples and tests, by name."""
+    return list(visible(Attachment).filter(owner__in=list(owners)).order_by("name", "created_at"))
+
+
+def hand_over(store: Store, test_id: ObjectId, sample: ObjectId) -> None:
+    """Give what people attached to a test that is gone to its sample: nobody but people can make it again."""
+    for attachment in of_owners([test_id]):
+        try:
+            attachment.modify(owner=sample, sample=sample, updated_at=now())
+        except NotUniqueError:  # the sample has the same file
+            attachment.delete()
+            _drop(store, attachment.extent)
 
 
 def remove_by_hand(store: Store, identity: str) -> Attachment:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
@@ -61,6 +62,8 @@ class Life:
     properties: Properties = field(default_factory=Properties)
     nominal_capacity_ah: float | None = None
     traits: Mapping[str, Trait] = field(default_factory=dict)
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    """When the test time of each of its tests was 0, by id; tests whose files say no date are left out."""
 
 
 def load_lives(
@@ -94,10 +97,14 @@ def load_lives(
     lives = []
     for each in chosen:
         code = each["cell_code"]
-        lives.append(_life("cell", code, code, of_cells[each["_id"]], mains.get(longest[code]), samples))
+        life = _life("cell", code, code, of_cells[each["_id"]], mains.get(longest[code]), samples)
+        began = ((test["test"], test.get("started_at"), test.get("first_time_second")) for test in each["tests"])
+        lives.append(replace(life, starts=_starts(began)))
     for identity in dict.fromkeys(tests):
         if test := known.get(identity):
-            lives.append(_life("test", identity, test["name"], of_tests[_revision(test)], test, samples))
+            life = _life("test", identity, test["name"], of_tests[_revision(test)], test, samples)
+            first = next((each.get("first_time_second") for each in test.get("segments", ())), None)
+            lives.append(replace(life, starts=_starts([(test["_id"], test.get("started_at"), first)])))
     return lives, absent
 
 
@@ -122,6 +129,15 @@ def cell_codes(containing: str = "", most: int = 50) -> list[str]:
     wanted = containing.casefold()
     found = [code for code in datasets.cell_codes() if wanted in code.casefold()]
     return sorted(found, key=lambda code: not code.casefold().startswith(wanted))[:most]
+
+
+def _starts(tests: Iterable[tuple[ObjectId, datetime | None, float | None]]) -> dict[str, datetime]:
+    """Return when clocks of tests showed 0, from the moment and the test time of their first records."""
+    return {
+        str(identity): started_at - timedelta(seconds=first)
+        for identity, started_at, first in tests
+        if started_at is not None and first is not None
+    }
 
 
 def _cycle_of_cell(store: Store, code: str, cycle: int) -> pl.DataFrame:
@@ -161,7 +177,8 @@ def _newest_datasets(store: Store, codes: Sequence[str]) -> list[dict[str, Any]]
         except NotFoundError:
             continue
         found[code] = datasets.version_of(code).id
-    shown = ("cell_code", "blocks", "seams", "tests.test", "tests.cycles", "tests.blocks")
+    told = ("test", "cycles", "blocks", "started_at", "first_time_second")
+    shown = ("cell_code", "blocks", "seams", *(f"tests.{name}" for name in told))
     return list(visible(CellDataset).filter(id__in=list(found.values())).only(*shown).as_pymongo())
 
 
@@ -184,6 +201,8 @@ def _tests(ids: Sequence[ObjectId]) -> list[dict[str, Any]]:
         "active_mass_gram",
         "tags",
         "cycle_blocks",
+        "started_at",
+        "segments.first_time_second",
         *_OF_TEST,
     )
     return list(visible(TestResult).filter(id__in=list(ids)).only(*shown).as_pymongo()) if ids else []

@@ -1,4 +1,4 @@
-"""Find raw files by name, digest, test, operator and import job."""
+"""Find raw files by name, digest, test, sample, operator and import job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bson.errors import InvalidId
 from mongoengine import QuerySet
 
 from battery_analysis.errors import InvalidDocumentError
-from battery_analysis.models import RawDataFile, TestResult
+from battery_analysis.models import RawDataFile, Sample, TestResult
 from battery_analysis.store.access import visible
 
 SORTS = {
@@ -38,7 +38,7 @@ class RawQuery:
     """What to look for; filters that are left out let everything pass.
 
     ``name`` is any part of the file's name, in any case. ``sha256`` is the beginning of the digest of any version.
-    ``test`` is the id of a test, or any part of its name.
+    ``test`` is the id of a test, or any part of its name; ``sample`` is the name of one.
     """
 
     name: str | None = None
@@ -47,6 +47,7 @@ class RawQuery:
     operator: str | None = None
     file_type: str | None = None
     job: str | None = None
+    sample: str | None = None
     sort: str = "-kept"
     skip: int = 0
     limit: int | None = None
@@ -114,6 +115,8 @@ def matching_raw(query: RawQuery) -> QuerySet:
         wanted["operator"] = query.operator
     if query.file_type:
         wanted["file_type"] = query.file_type
+    if query.sample:
+        wanted["sample"] = {"$in": list(visible(Sample).filter(name=query.sample).scalar("id"))}
     if query.job:
         wanted["import_job"] = {"$in": _identities(query.job)}
     return visible(RawDataFile).filter(__raw__=wanted)

@@ -25,6 +25,7 @@ def delete_test(
     """Remove a test with its data and the raw files that belong to no other, and return all of them.
 
     Raw files that another job than ``brought_by`` kept, if one is given, stay; then they were read by no one yet.
+    What people attached to it goes over to its sample.
     Its sample and the dataset of its cell no longer count it, unless whoever removes several will ``refresh`` them.
 
     Raises:
@@ -39,6 +40,7 @@ def delete_test(
     frames.drop(store.database, frames.CYCLE_BLOCKS, [block.id for block in test.cycle_blocks])
     frames.drop(store.database, frames.OVERVIEWS, [test.overview] if test.overview else [])
     attachments.detach(test.id)
+    attachments.hand_over(store, test.id, test.sample.id)
     flags.forget(test.id)
     raws = delete_raw_files(store, [part.raw_file for part in test.raw_files], brought_by)
     if refresh:
@@ -87,7 +89,7 @@ def why_kept(sample: Sample) -> str | None:
     if count := tests.count():
         shown = ", ".join(str(test.id) for test in tests.only("id").limit(SHOWN))
         return f"has {count} {'test' if count == 1 else 'tests'} ({shown}{', …' if count > SHOWN else ''})"
-    if attached := attachments.of_owner(sample.id):
+    if attached := attachments.of_owners([sample.id]):
         return f"has {attached[0].name!r} attached to it"
     for role in ("parent", *COMPONENTS):
         other: Sample | None = visible(Sample).filter(**{role: sample.id}).only("name").first()

@@ -120,6 +120,18 @@
     return same.no_update;
   };
 
+  // Open what a point of a figure, or its line, says it is of.
+  same.dashboard.openPoint = (click) => {
+    const point = click && click.points && click.points[0];
+    if (!point) return same.no_update;
+    const { figure } = same.callback_context.triggered_id;
+    const plot = document.getElementById(JSON.stringify({ figure, type: "figure" })).querySelector(".js-plotly-plot");
+    const trace = plot.data[point.curveNumber];
+    const href = (point.customdata && point.customdata[1]) || (trace && trace.meta && trace.meta[1]);
+    if (typeof href === "string" && /^\/[a-z]/.test(href)) go(href);
+    return null;
+  };
+
   document.addEventListener("click", (click) => {
     const link = click.target.closest("a[data-link]");
     if (link && isPlain(click)) {

@@ -3,7 +3,7 @@
   "use strict";
   const clientside = window.dash_clientside = window.dash_clientside || {};
 
-  // A box with data-upload="/attachments" and data-sample takes files by its button or dropped on it; its status says
+  // A box with data-upload="/attachments", data-kind (sample or test) and data-key takes files by its button or dropped on it; its status says
   // how far they are, and the store that data-done names is told when something has arrived.
   async function send(box, files) {
     const status = box.querySelector("[role=status]");
@@ -12,7 +12,7 @@
     let done = 0;
     for (const file of files) {
       status.textContent = `Sending ${file.name} …`;
-      const query = new URLSearchParams({ sample: box.dataset.sample, name: file.name, author });
+      const query = new URLSearchParams({ [box.dataset.kind]: box.dataset.key, name: file.name, author });
       try {
         const answer = await fetch(`${box.dataset.upload}?${query}`, { method: "POST", body: file });
         if (answer.ok) done += 1;

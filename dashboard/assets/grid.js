@@ -27,6 +27,7 @@
   components.Link = (cell) => {
     if (!cell.data || cell.value === null || cell.value === undefined || cell.value === "") return cell.data ? UNKNOWN : "";
     const key = cell.data[cell.field];
+    if (key === null || key === undefined) return String(cell.value);
     return element("a", { href: cell.path + encodeURIComponent(key), "data-link": "" }, String(cell.value));
   };
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from battery_analysis.errors import NotFoundError
-from battery_analysis.models import Attachment, CellDataset, Sample, TestResult
+from battery_analysis.models import CellDataset, Sample, TestResult
 from battery_analysis.store import datasets, lives
 from battery_analysis.store.access import visible
 from dashboard.data import asked, store
@@ -76,13 +76,6 @@ def one(code: str) -> Cell:
 
 def _start(test: TestResult) -> tuple[bool, float, str]:
     return test.started_at is None, test.started_at.timestamp() if test.started_at else 0.0, test.name
-
-
-@asked
-def brought(cell: Cell) -> list[Attachment]:
-    """Return the settings and logs that imports found beside the tests of a cell, by name."""
-    tests = [test.id for test in cell.tests]
-    return list(visible(Attachment).filter(test_results__in=tests, owner=None).order_by("name", "created_at"))
 
 
 @asked

@@ -1,4 +1,7 @@
-"""What the dashboard, and the imports and watchers that it started, have said lately."""
+"""What the dashboard, and the imports and watchers that it started, have said lately, and the jobs of all commands.
+
+Commands in a terminal keep no log but what stands there; that they ran, and how it ended, stands in the store.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from battery_analysis.errors import one_line
-from dashboard.data import processes
+from battery_analysis.errors import BatteryAnalysisError, one_line
+from dashboard.data import jobs, processes
 
 LEVELS = ("debug", "info", "warning", "error")
 MOST = 300
 """Lines that are shown."""
+
+JOBS = "jobs"
+"""The source that is no file: when imports and watchers began and how they ended, wherever they were started."""
 
 FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _OWN = "dashboard.log"
 _OWN_BYTES = 4 << 20
 _READ_FILES = 20
+_READ_JOBS = 100
 _READ_BYTES = 128 << 10
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) ([\w.]+): (.*)")
 _ECHO = re.compile(r"(created|updated|unchanged|duplicate|failed|skipped) +\S")
@@ -38,6 +45,8 @@ class Line:
     """One of ``LEVELS``."""
     source: str
     text: str
+    job: str | None = None
+    """Id of the job that it is about."""
 
 
 class _OneLine(logging.Formatter):
@@ -62,27 +71,47 @@ def keep(data_dir: Path) -> None:
 
 def sources() -> dict[str, str]:
     """Return the logs that there are, the one written last first: their names for people, by file name."""
-    return {path.name: _spelled(path) for path in _files()}
+    return {JOBS: "jobs, wherever started", **{path.name: _spelled(path) for path in _files()}}
 
 
 def lines(source: str | None, level: str, text: str | None) -> list[Line]:
     """Return the newest lines, newest first.
 
     Args:
-        source: File name of one log; None: of all.
+        source: File name of one log, or ``JOBS``; None: of all.
         level: One of ``LEVELS``: the least that is shown.
         text: What lines must hold, in any case.
     """
     least = LEVELS.index(level)
     wanted = (text or "").casefold()
+    read = [line for path in _files()[:_READ_FILES] if source in (None, path.name) for line in _read(path)]
+    read += _of_jobs() if source in (None, JOBS) else []
     found = [
-        line
-        for path in _files()[:_READ_FILES]
-        if source is None or path.name == source
-        for line in _read(path)
-        if LEVELS.index(line.level) >= least and wanted in f"{line.source} {line.text}".casefold()
+        line for line in read if LEVELS.index(line.level) >= least and wanted in f"{line.source} {line.text}".casefold()
     ]
     return sorted(found, key=lambda line: line.at)[: -MOST - 1 : -1]
+
+
+def _of_jobs() -> list[Line]:
+    """Return when jobs began and how they ended; that the store does not answer is a line, too."""
+    try:
+        recent = jobs.recent(_READ_JOBS)
+    except BatteryAnalysisError as exc:
+        return [Line(datetime.now(UTC), "error", JOBS, one_line(str(exc)))]
+    return [line for each in recent for line in _of_job(each)]
+
+
+def _of_job(progress: jobs.Progress) -> list[Line]:
+    job, about, state = progress.job, one_line(progress.title), progress.state
+    began = Line(job.started_at, "info", JOBS, f"{about}: began, process {job.pid} on {job.host}", str(job.id))
+    if state == "running":
+        return [began]
+    failed = int(job.counts.get("failed", 0))
+    level = "error" if state == "failed" else "warning" if failed or state == "interrupted" else "info"
+    counts = ", ".join(f"{count:,} {name}" for name, count in sorted(job.counts.items()) if count) or "no files"
+    why = f" ({one_line(job.reason)})" if job.reason else ""
+    ended = f"{about}: {state.replace('_', ' ')}{why}: {counts}"
+    return [began, Line(job.finished_at or job.heartbeat_at, level, JOBS, ended, str(job.id))]
 
 
 def _files() -> list[Path]:

@@ -14,7 +14,7 @@ from dashboard import links
 from dashboard.data import asked, store
 
 RawFile = RawDataFile
-FILTERS = ("name", "sha256", "test", "operator", "file_type", "job")
+FILTERS = ("name", "sha256", "test", "sample", "operator", "file_type", "job")
 
 
 def query(chosen: Mapping[str, Any], sort: str | None = None) -> raw_search.RawQuery:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from battery_analysis.models import Attachment, Change, Sample, TestResult
+from battery_analysis.models import Change, Sample, TestResult
 from battery_analysis.models.sample import CELL_TYPES
-from battery_analysis.store import attachments, history, sample_search, samples
+from battery_analysis.store import history, sample_search, samples
 from battery_analysis.store.access import by_id, visible
-from battery_analysis.store.attachments import image_type_of
 from battery_analysis.store.sample_search import AGGREGATES, GROUPS, PROPERTIES, RELATIVES, SampleQuery
 from battery_analysis.store.units import spelled, unit_of
 from dashboard import links
@@ -25,11 +23,9 @@ __all__ = [
     "NUMBERS",
     "PROPERTIES",
     "RELATIVES",
-    "Attachment",
     "Change",
     "Sample",
     "SampleQuery",
-    "image_type_of",
 ]
 
 NUMBERS = samples.NUMBERS
@@ -135,6 +131,11 @@ class Around:
     part_of: list[tuple[str, str]]
     """Role and name."""
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Names of its newest tests by id."""
+        return {str(test.id): test.name for test in self.tests}
+
 
 @asked
 def around(sample: Sample) -> Around:
@@ -225,31 +226,6 @@ def add_note(name: str, text: str, author: str | None) -> Sample:
 def changes(sample: Sample) -> list[Change]:
     """Return what people changed of a sample, newest first."""
     return history.of(sample.id)
-
-
-@asked
-def attached(sample: Sample) -> list[Attachment]:
-    """Return the photographs and documents of a sample."""
-    return attachments.of_owner(sample.id)
-
-
-@asked
-def attach(name: str, path: Path, filename: str, author: str | None) -> Attachment:
-    """Attach a file to the sample of this name."""
-    return attachments.add_by_hand(store(), path, filename, samples.by_name(name), author or None)
-
-
-@asked
-def detach(attachment_id: str) -> Attachment:
-    """Remove a file that a person attached."""
-    return attachments.remove_by_hand(store(), attachment_id)
-
-
-@asked
-def attachment(attachment_id: str) -> tuple[Attachment, Iterator[bytes]]:
-    """Return an attachment with its bytes."""
-    found = by_id(Attachment, attachment_id)
-    return found, attachments.stream(store(), found)
 
 
 @asked

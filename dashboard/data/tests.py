@@ -7,12 +7,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import polars as pl
+from bson import ObjectId
 
 from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.ingest.sample_rules import rules_from
-from battery_analysis.models import Change, TestResult
+from battery_analysis.models import Change, ImportedFile, TestResult
 from battery_analysis.models.test_result import TEST_TYPES
-from battery_analysis.store import attachments, frames, history, samples, search
+from battery_analysis.store import frames, history, samples, search
 from battery_analysis.store import tests as stored
 from battery_analysis.store.access import by_id, visible
 from dashboard import links
@@ -32,7 +33,8 @@ def query(chosen: Mapping[str, Any], sort: str | None = None) -> search.Query:
 
     Args:
         chosen: By the names of the search: ``text``, ``sample``, ``cell``, ``tester``, ``type``, ``chemistry``,
-            ``project``, ``tags``, ``first``, ``last`` (days), ``min_cycles``, ``max_cycles``; empty ones let all pass.
+            ``project``, ``tags``, ``first``, ``last`` (days), ``min_cycles``, ``max_cycles``, ``job`` (of whose
+            files they are); empty ones let all pass.
         sort: One of ``search.SORTS``, with ``-`` before it for downwards; newest first without.
     """
     exact = ("text", "sample", "cell", "tester", "chemistry", "project")
@@ -45,8 +47,19 @@ def query(chosen: Mapping[str, Any], sort: str | None = None) -> search.Query:
         last_day=links.day(chosen.get("last")),
         min_cycles=_whole(chosen.get("min_cycles")),
         max_cycles=_whole(chosen.get("max_cycles")),
+        ids=_of_job(links.text(chosen.get("job"))),
         sort=sort or "-started",
     )
+
+
+@asked
+def _of_job(job: str | None) -> list[ObjectId] | None:
+    """Return the tests that the files of an import belong to, None where no import is named."""
+    if not job:
+        return None
+    if not ObjectId.is_valid(job):
+        return []
+    return list(visible(ImportedFile).filter(job=ObjectId(job), test_result__ne=None).distinct("test_result"))
 
 
 def _whole(given: Any) -> int | None:
@@ -91,12 +104,6 @@ def one(test_id: str) -> Test:
         NotFoundError: No such test.
     """
     return by_id(TestResult, test_id)
-
-
-@asked
-def attached(test: Test) -> Sequence[Any]:
-    """Return what is attached to a test, such as its settings."""
-    return attachments.of_test(test.id)
 
 
 @asked

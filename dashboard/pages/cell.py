@@ -8,7 +8,7 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import background, figures, history, links, parts, pickers
+from dashboard import attached_files, background, figures, history, links, parts, pickers
 from dashboard.data import cells, lives, samples
 from dashboard.figures_cell import capacity, efficiency, timeline, timeline_height
 from dashboard.links import Given
@@ -47,6 +47,7 @@ def body(code: str) -> list[Component]:
     dated = [each for each in shown.tests if each.started_at is not None]
     undated = len(shown.tests) - len(dated)
     said = parts.note(f"{parts.count(undated, 'test')} without a date cannot be drawn.") if undated else None
+    names = {str(test.id): test.name for test in shown.tests}
     line = None
     if dated:
         height = timeline_height(shown.tests)
@@ -69,14 +70,14 @@ def body(code: str) -> list[Component]:
                         cards.quality(shown) if shown.tests else None,
                         cards.dataset(shown),
                         cards.downloads(),
-                        cards.brought(shown),
+                        attached_files.brought(names),
                     ],
                     className="page",
                 ),
                 html.Div(
                     [
                         sample_cards.properties(sample),
-                        sample_cards.files_card(sample),
+                        attached_files.card("sample", sample.name, names),
                         sample_cards.notes_card(sample, *cards.notes_of_tests(shown)),
                         sample_cards.history_card(sample),
                         sample_cards.hidden(sample),

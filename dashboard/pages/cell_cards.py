@@ -178,23 +178,6 @@ def _offered(code: str, files: list[Path], folder: Path) -> Component:
     return html.Div([link], className="actions")
 
 
-def brought(cell: Cell) -> Component | None:
-    """Return the settings and logs that imports found beside its tests."""
-    found = cells.brought(cell)
-    if not found:
-        return None
-    columns = {"name": "File", "title": "What it is", "size": "Size →"}
-    rows = [
-        {
-            "name": html.A(each.name, href=f"/attachments/{each.id}", download=each.name) if each.extent else each.name,
-            "title": each.title or each.kind,
-            "size": parts.size(each.size),
-        }
-        for each in found
-    ]
-    return parts.card("Settings and logs of its tests", parts.table("Settings and logs", columns, rows))
-
-
 def notes_of_tests(cell: Cell) -> list[Component]:
     """Return what was noted of its tests."""
     noted = [(note, test) for test in cell.tests for note in test.notes_log]

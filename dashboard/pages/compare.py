@@ -14,13 +14,12 @@ from dash.development.base_component import Component
 
 from dashboard import comparing, figures, figures_compare, links, parts, pickers, tables, views
 from dashboard.comparing import ALL, EACH, FEATURES, SPREADS
-from dashboard.cycle_numbers import cycles_named
 from dashboard.data import lives
 from dashboard.data.lives import Life
 from dashboard.figures_compare import Looks
-from dashboard.grid import Column
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, incomplete_cycles
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, incomplete_cycles, undated_cycles
+from dashboard.retention import group_means, retention_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,6 +40,7 @@ ACROSS, UPWARDS = comparing.title_of("mean_coulombic_efficiency"), comparing.tit
 MEASURES = {"spearman_rho": "Spearman's rho", "pearson_r": "Pearson's r"}
 
 _ROW_HEIGHT, _HEAD_HEIGHT = 32, 56
+_GRID = {"rowHeight": _ROW_HEIGHT, "headerHeight": 36, "ensureDomOrder": True}
 _SUBJECT = ("cell", "test")
 _LOOKS = ("group", "line")
 
@@ -104,9 +104,13 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
                 columnDefs=[],
                 rowData=[],
                 defaultColDef={"resizable": True, "minWidth": 70},
-                dashGridOptions={"rowHeight": _ROW_HEIGHT, "headerHeight": 36, "ensureDomOrder": True},
+                dashGridOptions=_GRID,
             ),
             className="grid-box",
+        ),
+        html.P(
+            "Means are over those of a group that have the number; of cycles to 80 % only where all have come so far.",
+            className="hint",
         ),
         dcc.Download(id="compare-download"),
         actions=[parts.menu("Export", *exports)],
@@ -186,6 +190,8 @@ def draw(
     left_out = 0 if incomplete else sum(map(incomplete_cycles, found))
     if left_out:
         notes.append(parts.note(f"{parts.count(left_out, 'incomplete cycle')} not shown."))
+    if choice.against == "date" and (undated := sum(map(undated_cycles, found))):
+        notes.append(parts.note(f"{parts.count(undated, 'cycle')} of tests without a date not shown.", tone="warning"))
     if not choice.is_divided:
         notes.append(parts.note(f"{choice.of.title} is as measured: it is nothing that can be divided so."))
     groups, traits = _groups(found), comparing.trait_titles(found)
@@ -199,53 +205,14 @@ def _shortened(reasons: Sequence[str]) -> list[str]:
 
 def tabulate(
     cells: list[str] | None, tests: list[str] | None, group: str | None, reference: float | None, at: str | None
-) -> tuple[Any, Any, Any]:
-    """Return columns, rows and height of the table of what is left."""
+) -> tuple[Any, ...]:
+    """Return columns, rows, means of groups and height of the table of what is left."""
     found, _ = _found(cells, tests)
     columns, rows = retention_table(found, group or EACH, at, None if reference is None else int(reference))
-    height = f"{_HEAD_HEIGHT + _ROW_HEIGHT * min(max(len(rows), 1), MOST_ROWS)}px"
-    return [column.definition() for column in columns], rows, {"height": height}
-
-
-def retention_table(
-    found: Sequence[Life], group: str, at: str | None, reference: int | None
-) -> tuple[list[Column], list[dict[str, Any]]]:
-    """Return what is left of the capacity of each life at some cycles, and the numbers that sum it up."""
-    longest = max((int(life.cycles["cycle_count"].max() or 0) for life in found), default=0)  # type: ignore[arg-type]
-    cycles, _ = cycles_named(at, range(longest + 1))
-    columns = [
-        Column("cell", "Cell", sort="cell", link="/cycles?cell=", link_field="cell", width=110),
-        *(
-            [Column("test", "Test", sort="test", link="/test/", width=220)]
-            if any(each.of == "test" for each in found)
-            else []
-        ),
-        *([Column("group", "Group", sort="group", width=140)] if group not in (EACH, ALL) else []),
-        Column("cycles", "Cycles", kind="whole", sort="cycles"),
-        Column("initial_capacity_ah", "Initial", "Ah", kind="number", sort="initial"),
-        *(Column(f"at_{cycle}", f"At {cycle}", "%", kind="percent", sort=f"at_{cycle}") for cycle in cycles),
-        Column("capacity_retention", "Last", "%", kind="percent", sort="last"),
-        Column("cycle_life", "Cycles to 80 %", kind="whole", sort="life", width=150),
-        Column("fade", "Fade per cycle", "%", kind="number", sort="fade", width=150),
-        Column("mean_coulombic_efficiency", "Mean CE", "%", kind="percent", sort="ce"),
-        Column("mean_energy_efficiency", "Mean EE", "%", kind="percent", sort="ee"),
-    ]
-    rows = []
-    for life, of in zip(found, comparing.grouped(found, group), strict=True):
-        numbers = comparing.summed_up(life)
-        left = comparing.retention(life, cycles, reference)
-        rows.append(
-            {
-                "id": life.id,
-                "cell": life.traits.get("cell", life.name),
-                "test": life.name if life.of == "test" else None,
-                "group": of,
-                **numbers,
-                "fade": comparing.shown("fade_per_cycle", numbers["fade_per_cycle"]),
-                **{f"at_{cycle}": share for cycle, share in left.items()},
-            }
-        )
-    return columns, rows
+    means = group_means(columns, rows)
+    height = f"{_HEAD_HEIGHT + _ROW_HEIGHT * (min(max(len(rows), 1), MOST_ROWS) + min(len(means), MOST_ROWS))}px"
+    options = {**_GRID, "pinnedBottomRowData": means}
+    return [column.definition() for column in columns], rows, options, {"height": height}
 
 
 def send_table(
@@ -261,6 +228,7 @@ def send_table(
         return no_update
     found, _ = _found(cells, tests)
     columns, rows = retention_table(found, group or EACH, at, None if reference is None else int(reference))
+    rows = [*rows, *group_means(columns, rows)]
     form = ctx.triggered_id["form"]
     chosen = {"cell": cells, "test": tests, "reference": reference}
     headings = {column.field: column.heading for column in columns}
@@ -347,9 +315,12 @@ def register_callbacks(app: Dash) -> None:
         Output(_id("line"), "options"),
         *inputs(*_SUBJECT, *_LOOKS, "y", "x", "by", "reference", "spread", "incomplete"),
     )(draw)
+    for name in ("lines", "boxes", "pair"):
+        figures.open_on_click(app, f"compare-{name}")
     app.callback(
         Output("compare-table", "columnDefs"),
         Output("compare-table", "rowData"),
+        Output("compare-table", "dashGridOptions"),
         Output("compare-table", "style"),
         *inputs(*_SUBJECT, "group", "reference", "at"),
     )(tabulate)

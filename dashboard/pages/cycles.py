@@ -16,7 +16,7 @@ from dashboard.data.lives import Life
 from dashboard.figures_curves import DIRECTIONS, MOST_NAMED, SIGNALS
 from dashboard.figures_per_cycle import colours, per_cycle
 from dashboard.links import Given
-from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, incomplete_cycles
+from dashboard.quantities import AS_MEASURED, AXES, DIVISORS, QUANTITIES, Choice, incomplete_cycles, undated_cycles
 
 PATH = "/cycles"
 TITLE = "Cycles"
@@ -113,6 +113,8 @@ def draw(
     left_out = 0 if incomplete else incomplete_cycles(life)
     if left_out:
         said.append(parts.note(f"{parts.count(left_out, 'incomplete cycle')} not shown."))
+    if first.against == "date" and (undated := undated_cycles(life)):
+        said.append(parts.note(f"{parts.count(undated, 'cycle')} of tests without a date not shown.", tone="warning"))
     said += [
         parts.note(f"{each.of.title} is as measured: it is nothing that can be divided {_by(each)}.")
         for each in (first, second)

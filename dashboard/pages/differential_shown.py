@@ -15,6 +15,7 @@ from dashboard.figures_differential import (
     HEIGHT,
     PROPERTIES,
     Property,
+    Units,
     change_figure,
     curves_figure,
     tracks_figure,
@@ -87,7 +88,7 @@ class Shown:
     @property
     def about(self) -> str:
         """How the curves were made."""
-        unit = units_of(self.curves).x
+        unit = "V" if self._asked.kind == "dqdv" else "Ah"
         smoother, step = self.curves.smoother, self.curves.step
         grid = f"Grid of {step / _MILLI:.4g} m{unit}"
         if smoother.kind == "none":
@@ -132,7 +133,7 @@ class Shown:
                 "cycle": str(row["cycle_count"]),
                 "direction": row["direction"],
                 "peak": str(row["peak"]),
-                **{what: _with_error(row, units.column(what), units.error_column(what)) for what in PROPERTIES},
+                **{what: _with_error(row, what, units) for what in PROPERTIES},
             }
             for row in self.peaks.head(MOST_ROWS).iter_rows(named=True)
         ]
@@ -160,9 +161,10 @@ def _of_direction(curves: DifferentialCurves, half: str) -> DifferentialCurves:
     return own
 
 
-def _with_error(row: Mapping[str, Any], column: str, error: str | None) -> str:
-    value, spread = row[column], row[error] if error else None
-    return parts.quantity(value) + (f" ± {spread:.2g}" if spread else "")
+def _with_error(row: Mapping[str, Any], what: Property, units: Units) -> str:
+    error, by = units.error_column(what), units.by(what)
+    value, spread = row[units.column(what)], row[error] if error else None
+    return parts.quantity(None if value is None else value * by) + (f" ± {spread * by:.2g}" if spread else "")
 
 
 def property_of(given: str | None) -> Property:

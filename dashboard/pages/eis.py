@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
@@ -14,6 +14,7 @@ from dashboard import background, figures, links, parts
 from dashboard.data import spectra
 from dashboard.links import Given
 from dashboard.pages import eis_cards as cards
+from dashboard.pages import eis_several
 
 if TYPE_CHECKING:
     from battery_analysis.analysis.relaxation import Method
@@ -25,6 +26,10 @@ GROUP = "Look"
 
 MOST_DRAWN = 40
 MOST_CIRCUITS = 6
+EVERY = "all"
+"""In place of one spectrum: all that are drawn."""
+_EVERY = "All that are drawn"
+
 METHODS = {
     "tikhonov": "Tikhonov",
     "tr-nnls": "Tikhonov of the real part (pyimpspec)",
@@ -78,7 +83,7 @@ def layout(
             figures.figure_card("bode", "Bode plot", height=460),
         ),
         html.Div(id="eis-list"),
-        html.H2("One spectrum taken apart"),
+        html.H2("Taken apart"),
         second,
         background.place("eis"),
     )
@@ -116,14 +121,15 @@ def draw(tests: list[str] | None, numbers: str | None, per_area: bool | None, wa
     """Draw the spectra that were chosen, list them, and offer each to be taken apart."""
     from dashboard import figures_impedance
 
-    found, said = spectra.measured(tests or [])
-    chosen = among(found, numbers)
-    if len(chosen) > MOST_DRAWN:
-        said.append(f"{MOST_DRAWN} of {len(chosen)} spectra are drawn; choose fewer to see all of them")
-    shown = chosen[:: -(-len(chosen) // MOST_DRAWN)] if chosen else []
+    chosen, said = _chosen(tests, numbers)
+    shown = _drawn(chosen)
+    if len(shown) < len(chosen):
+        said.append(f"{len(shown)} of {len(chosen)} spectra are drawn; choose fewer to see all of them")
     if per_area and (lacking := sorted({each.test for each in shown if not each.area_cm2})):
         said.append(f"no area is known of the sample of {', '.join(lacking)}")
     keys = {each.key: each.label for each in chosen}
+    if len(shown) > 1:
+        keys = {EVERY: _EVERY} | keys
     key = wanted if wanted in keys else next(iter(keys), None)
     return (
         figures_impedance.nyquist(shown, per_area=bool(per_area)),
@@ -133,6 +139,16 @@ def draw(tests: list[str] | None, numbers: str | None, per_area: bool | None, wa
         _options(keys),
         key,
     )
+
+
+def _chosen(tests: list[str] | None, numbers: str | None) -> tuple[list[Measured], list[str]]:
+    found, said = spectra.measured(tests or [])
+    return among(found, numbers), said
+
+
+def _drawn(chosen: Sequence[Measured]) -> list[Measured]:
+    """Return as many of the chosen spectra as are drawn, evenly spread."""
+    return list(chosen[:: -(-len(chosen) // MOST_DRAWN)]) if chosen else []
 
 
 def among(found: Sequence[Measured], numbers: str | None) -> list[Measured]:
@@ -161,34 +177,58 @@ def _not_drawn(error: Exception) -> tuple[Any, ...]:
 
 
 def begin(
-    key: str | None, circuits: list[str] | None, own: str | None, method: str | None, strength: float | None
+    tests: list[str] | None,
+    numbers: str | None,
+    key: str | None,
+    circuits: list[str] | None,
+    own: str | None,
+    method: str | None,
+    strength: float | None,
 ) -> background.Work | Component:
-    """Say what is to be calculated for one spectrum."""
+    """Say what is to be calculated for one spectrum, or for all that are drawn."""
     from battery_analysis.analysis.circuit_fit import fit_circuit
     from battery_analysis.analysis.kramers_kronig import kramers_kronig
     from battery_analysis.analysis.relaxation import relaxation_times
 
     if not key:
         return parts.empty("Choose a spectrum.")
+    shown = _drawn(_chosen(tests, numbers)[0]) if key == EVERY else [_one(key)]
+    if not shown:
+        return parts.empty("No spectrum is chosen.", "Choose tests above.")
+    fitted = list(dict.fromkeys([*(circuits or []), *([own.strip()] if own and own.strip() else [])]))
+    if len(fitted) > MOST_CIRCUITS:
+        raise AnalysisError(f"at most {MOST_CIRCUITS} circuits are fitted at once, got {len(fitted)}")
+    kinds: list[Callable[..., Any]] = [kramers_kronig]
+    kinds += [functools.partial(fit_circuit, circuit=each) for each in fitted]
+    if method:
+        kinds.append(functools.partial(relaxation_times, method=_method(method), lambda_value=strength))
+    tasks = [(kind, (each.spectrum,)) for kind in kinds for each in shown]
+
+    def taken_apart(results: list[Any]) -> Component:
+        of_kinds = [results[place : place + len(shown)] for place in range(0, len(results), len(shown))]
+        fits = dict(zip(fitted, of_kinds[1:], strict=False))
+        times = of_kinds[-1] if method else None
+        if key == EVERY:
+            return eis_several.taken_apart(shown, of_kinds[0], fits, times)
+        of_one = {name: each[0] for name, each in fits.items()}
+        return cards.taken_apart(shown[0], of_kinds[0][0], of_one, times[0] if times else None)
+
+    title = parts.count(len(shown), "spectrum").replace("spectrums", "spectra") if key == EVERY else shown[0].label
+    return background.Work(title, tasks, taken_apart, tolerant=True)
+
+
+def _one(key: str) -> Measured:
+    """Return a spectrum by its test and number.
+
+    Raises:
+        AnalysisError: It is not there.
+    """
     test_id, _, number = key.partition(".")
     of_test, said = spectra.measured([test_id])
     measured = next((each for each in of_test if str(each.number) == number), None)
     if measured is None:
         raise AnalysisError(said[0] if said else f"the test has no spectrum {number}")
-    fitted = list(dict.fromkeys([*(circuits or []), *([own.strip()] if own and own.strip() else [])]))
-    if len(fitted) > MOST_CIRCUITS:
-        raise AnalysisError(f"at most {MOST_CIRCUITS} circuits are fitted at once, got {len(fitted)}")
-    spectrum = measured.spectrum
-    tasks: list[background.Task] = [(kramers_kronig, (spectrum,))]
-    tasks += [(fit_circuit, (spectrum, each)) for each in fitted]
-    if method:
-        tasks.append((functools.partial(relaxation_times, method=_method(method), lambda_value=strength), (spectrum,)))
-
-    def taken_apart(results: list[Any]) -> Component:
-        fits = dict(zip(fitted, results[1:], strict=False))
-        return cards.taken_apart(measured, results[0], fits, results[-1] if method else None)
-
-    return background.Work(measured.label, tasks, taken_apart, tolerant=True)
+    return measured
 
 
 def _method(name: str) -> Method:
@@ -213,5 +253,5 @@ def register_callbacks(app: Dash) -> None:
         State(spectrum, "value"),
         on_error=_not_drawn,
     )(draw)
-    names = ("spectrum", "circuit", "own", "drt", "strength")
+    names = ("test", "numbers", "spectrum", "circuit", "own", "drt", "strength")
     background.register(app, "eis", [Input(_id(name), "value") for name in names], begin)

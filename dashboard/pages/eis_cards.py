@@ -146,7 +146,7 @@ def _fit(name: str, fit: CircuitFit | AnalysisError) -> Component:
             "value": f"{row['value']:.4g}",
             "error": row["reason"] or parts.quantity(row["error"], digits=2),
             "share": _percent(row["error"] / row["value"] if row["error"] is not None and row["value"] else None),
-            "unit": _unit(row["unit"]),
+            "unit": unit_written(row["unit"]),
         }
         for row in fit.parameters.to_dicts()
     ]
@@ -206,10 +206,10 @@ def _relaxation(found: Relaxation | AnalysisError) -> list[Component]:
     ]
 
 
-def _unit(written: str) -> str:
+def unit_written(written: str) -> str:
     """Write a unit of impedance.py as elsewhere.
 
-    >>> _unit("Ohm^-1 sec^a")
+    >>> unit_written("Ohm^-1 sec^a")
     'Ω⁻¹ sᵃ'
     """
     plain = {"Ohm": "Ω", "sec": "s", "^-1/2": "⁻¹ᐟ²", "-1/2": "⁻¹ᐟ²", "^-1": "⁻¹", "^a": "ᵃ"}

@@ -158,6 +158,7 @@ def card(progress: jobs.Progress, outcome: str | None, text: str | None, query: 
         parts.text_input(links.control("import", "text"), "File or reason", text),
     )
     back = dcc.Link("All imports", href="/import", className="button plain")
+    tests = dcc.Link("Its tests", href=links.href("/tests", job=str(job.id)), className="button plain")
     raw = dcc.Link("Its raw files", href=links.href("/raw-files", job=str(job.id)), className="button plain")
     return parts.card(
         progress.title,
@@ -171,6 +172,6 @@ def card(progress: jobs.Progress, outcome: str | None, text: str | None, query: 
             ],
             className="stack",
         ),
-        actions=[raw, back],
+        actions=[tests, raw, back],
         wide=True,
     )

@@ -1,4 +1,4 @@
-"""What the dashboard, its imports and its watchers have said lately."""
+"""What the dashboard, its imports and its watchers have said lately, and the jobs of all commands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,14 @@ def layout(source: Given = None, level: Given = None, text: Given = None, **_: G
         parts.card(None, html.Div(shown, id="logs-lines"), wide=True),
         dcc.Interval(id="logs-tick", interval=REFRESH_MILLISECONDS),
         dcc.Store(id="logs-seen"),
-        subtitle="of this dashboard and what it started, newest first; commands in a terminal say it there",
+        subtitle=[
+            "What this dashboard and the commands that it started said, and when jobs of all commands began and ended. "
+            "What else commands in a terminal say, they say there; what became of their files stands with each ",
+            dcc.Link("import", href="/import"),
+            " and ",
+            dcc.Link("watcher", href="/watchers"),
+            ".",
+        ],
     )
 
 
@@ -57,7 +64,7 @@ def draw(source: str | None, level: str, text: str | None) -> Component:
             "at": html.Time(f"{line.at:%Y-%m-%d %H:%M:%S}", dateTime=line.at.isoformat(), className="no-wrap"),
             "level": parts.badge(line.level, tone=_TONES.get(line.level, "plain")),
             "source": html.Span(line.source, className="no-wrap"),
-            "text": _text(line.text),
+            "text": _text(line),
         }
         for line in found
     ]
@@ -65,8 +72,10 @@ def draw(source: str | None, level: str, text: str | None) -> Component:
     return html.Div([parts.table("Log lines", columns, rows), more], className="stack")
 
 
-def _text(text: str) -> Component:
-    first, _, rest = text.partition("\n")
+def _text(line: logs.Line) -> Component:
+    if line.job:
+        return html.Div(parts.job_link(line.job, line.text), className="said")
+    first, _, rest = line.text.partition("\n")
     if not rest:
         return html.Div(first, className="said")
     return html.Details([html.Summary(first), html.Pre(rest)], className="more said")

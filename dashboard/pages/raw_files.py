@@ -43,6 +43,7 @@ def layout(id: Given = None, **query: Given) -> Component:
         parts.text_input(here("name"), "Name", text(query.get("name")), placeholder="any part of it"),
         parts.text_input(here("sha256"), "SHA-256", text(query.get("sha256")), placeholder="its first digits"),
         parts.text_input(here("test"), "Test", text(query.get("test")), placeholder="name or id"),
+        parts.text_input(here("sample"), "Sample", text(query.get("sample")), placeholder="its name"),
         parts.select(
             here("operator"), "Operator", values["operator"], text(query.get("operator")), every="All operators"
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dash import Dash, dcc, html
 from dash.development.base_component import Component
 
-from dashboard import history, links, parts
+from dashboard import attached_files, history, links, parts
 from dashboard.data import samples
 from dashboard.links import Given
 from dashboard.pages import sample_cards as cards
@@ -24,13 +24,13 @@ def layout(sample: Given = None, **_: Given) -> Component:
     shown = samples.one(name)
     around = samples.around(shown)
     cells = [each for code in around.cells for each in (", ", parts.cell_link(code))][1:]
+    attached = attached_files.card("sample", shown.name, around.names)
+    left = [cards.properties(shown), _relatives(around), cards.history_card(shown)]
+    right = [cards.tests(shown, around), attached, cards.notes_card(shown)]
     return parts.page(
         shown.name,
         _numbers(shown),
-        parts.grid(
-            html.Div([cards.properties(shown), _relatives(around), cards.history_card(shown)], className="page"),
-            html.Div([cards.tests(shown, around), cards.files_card(shown), cards.notes_card(shown)], className="page"),
-        ),
+        parts.grid(html.Div(left, className="page"), html.Div(right, className="page")),
         cards.hidden(shown),
         subtitle=["Cell ", *cells] if cells else "No test of it yet",
         actions=[history.author()],
@@ -64,3 +64,4 @@ def _relatives(around: samples.Around) -> Component | None:
 def register_callbacks(app: Dash) -> None:
     """Wire the cards, which the page of a cell shows, too."""
     cards.register_callbacks(app)
+    attached_files.register_callbacks(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
@@ -24,7 +24,6 @@ def hidden(sample: Sample) -> Component:
         [
             dcc.Store(id="sample-name", data=sample.name),
             dcc.Store(id="sample-loaded", data=samples.values(sample)),
-            dcc.Store(id="sample-files-stale"),
         ]
     )
 
@@ -53,6 +52,7 @@ def known(sample: Sample) -> Component:
         facts[samples.title(role)[0]] = parts.sample_link(other.name) if other else None
     facts["Tags"] = parts.badges(sample.tags) if sample.tags else None
     facts |= {str(key): samples.written(value) for key, value in sample.metadata.items()}
+    facts["Found by"] = parts.job_link(sample.created_in, "an import") if sample.created_in else None
     if not any(value not in (None, "") for value in facts.values()):
         return parts.empty("Nothing is known of this sample yet.", "Edit tells the store what it is.")
     return parts.facts(facts)
@@ -170,69 +170,6 @@ def add_note(_: int, text: str | None, who: str | None, name: str) -> tuple[Any,
     return notes(samples.add_note(name, text or "", who)), None, ""
 
 
-# Photographs and documents
-
-
-def files_card(sample: Sample) -> Component:
-    """Return photographs and documents, and where to add some."""
-    drop = html.Div(
-        [
-            html.Button("Choose files", type="button", className="button plain", **{"data-action": "choose-files"}),
-            html.Span("or drop them here", className="hint"),
-            html.Span(role="status"),
-        ],
-        className="file-drop",
-        **{"data-upload": "/attachments", "data-sample": sample.name, "data-done": "sample-files-stale"},
-    )
-    shown = html.Div(files(sample), id="sample-files")
-    said = html.Div(id="sample-files-said", role="status")
-    return parts.card("Photographs and documents", html.Div([shown, said, drop], className="stack"))
-
-
-def files(sample: Sample) -> Component:
-    """Return photographs, then documents."""
-    attached = samples.attached(sample)
-    if not attached:
-        return html.P("Nothing is attached yet.", className="hint")
-    photographs = [_photograph(each) for each in attached if each.kind == "photograph"]
-    documents = [_file_line(each) for each in attached if each.kind != "photograph"]
-    return html.Div(
-        [
-            html.Div(photographs, className="photographs") if photographs else None,
-            html.Div(documents, className="files") if documents else None,
-        ],
-        className="stack",
-    )
-
-
-def _photograph(each: samples.Attachment) -> Component:
-    address = f"/attachments/{each.id}"
-    picture = html.A(html.Img(src=address, alt=each.name), href=address, target="_blank")
-    return html.Div([picture, _file_line(each)], className="photograph")
-
-
-def _file_line(each: samples.Attachment) -> Component:
-    link = html.A(each.name, href=f"/attachments/{each.id}", target="_blank")
-    said = " · ".join(filter(None, (parts.size(each.size), f"{each.created_at:%Y-%m-%d}", each.created_by)))
-    remove = html.Button("×", type="button", className="icon-button", **{"aria-label": f"Remove {each.name}"})
-    asked = dcc.ConfirmDialogProvider(
-        remove, id={"type": "remove-attachment", "id": str(each.id)}, message=f"Remove {each.name} for good?"
-    )
-    return html.Div([html.Span([link, html.Span(f" {said}", className="hint")]), asked], className="file-line")
-
-
-def refresh_files(_: int | None, __: list[int | None], name: str) -> tuple[Any, Any]:
-    """Draw the files anew after one arrived, or remove the one that the reader wants gone."""
-    said = None
-    pressed = ctx.triggered_id
-    if isinstance(pressed, Mapping):
-        if not any(each["value"] for each in ctx.triggered):
-            return no_update, no_update
-        gone = samples.detach(pressed["id"])
-        said = parts.note(f"{gone.name} was removed.")
-    return files(samples.one(name)), said
-
-
 def tests(sample: Sample, around: samples.Around) -> Component:
     """Return the newest tests of a sample."""
     if not around.tests:
@@ -249,11 +186,12 @@ def tests(sample: Sample, around: samples.Around) -> Component:
         for each in around.tests
     ]
     every = dcc.Link("All tests", href=links.href("/tests", sample=sample.name), className="button plain")
-    return parts.card("Tests", parts.table(f"Newest tests of {sample.name}", columns, rows), actions=[every])
+    raw = dcc.Link("Raw files", href=links.href("/raw-files", sample=sample.name), className="button plain")
+    return parts.card("Tests", parts.table(f"Newest tests of {sample.name}", columns, rows), actions=[raw, every])
 
 
 def register_callbacks(app: Dash) -> None:
-    """Wire form, notes and files."""
+    """Wire form and notes."""
     name, who = State("sample-name", "data"), State("author", "value")
     app.callback(
         Output("sample-properties", "children"),
@@ -280,11 +218,3 @@ def register_callbacks(app: Dash) -> None:
         name,
         prevent_initial_call=True,
     )(add_note)
-    app.callback(
-        Output("sample-files", "children"),
-        Output("sample-files-said", "children"),
-        Input("sample-files-stale", "data"),
-        Input({"type": "remove-attachment", "id": ALL}, "submit_n_clicks"),
-        name,
-        prevent_initial_call=True,
-    )(refresh_files)

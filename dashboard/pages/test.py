@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import figures, flagging, grid, history, parts
+from dashboard import attached_files, figures, flagging, grid, history, parts
 from dashboard.data import tests
 from dashboard.figures_cycles import capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
@@ -48,12 +48,13 @@ def layout(test_id: str, **query: Given) -> Component:
     if cycles.height:
         drawn.append(figures.figure_card("capacity", "Capacity by cycle", capacity_by_cycle(cycles), height=320))
     table = grid.server_grid("test-cycles", CYCLES, query, height="420px") if cycles.height else None
+    files = [attached_files.card("test", test_id), attached_files.brought([test.id])]
     return parts.page(
         test.name,
         cards.numbers(test),
         parts.grid(*drawn) if drawn else None,
         parts.grid(
-            cards.facts(test),
+            html.Div([cards.facts(test), *files], className="page"),
             html.Div([cards.quality(test), cards.people(test)], className="page"),
         ),
         parts.card("Cycles", table) if table else None,

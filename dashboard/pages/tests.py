@@ -52,6 +52,7 @@ FILTERS = (
     "max_cycles",
     "cell",
     "sample",
+    "job",
 )
 
 
@@ -80,6 +81,7 @@ def layout(**query: Given) -> Component:
         parts.number_input(id("max_cycles"), "Cycles to", links.whole(query.get("max_cycles")), step=1, least=0),
         parts.text_input(id("cell"), "Cell code", text(query.get("cell"))),
         parts.text_input(id("sample"), "Sample", text(query.get("sample"))),
+        html.Div(parts.text_input(id("job"), "Import job", text(query.get("job"))), hidden=not query.get("job")),
         parts.select(
             id("group"), "Group by", _headings(tests.GROUPS), text(query.get("group")) or "", every="No groups"
         ),

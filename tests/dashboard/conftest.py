@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
+from weakref import WeakKeyDictionary
 
 import pytest
 
 from dashboard.pages import PAGES, Page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Request
     from playwright.sync_api import Page as Tab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +36,7 @@ CHROMIUM = next(
     Path("/usr/bin/chromium"),
 )
 WAIT_MILLISECONDS = 15_000
+SCREEN = {"width": 1440, "height": 900}
 
 FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -142,6 +147,22 @@ class serving:  # noqa: N801 - reads as what it does
         self.process.stdout.close()
 
 
+def command(lab: Lab, *words: str) -> Any:
+    """Return what a command says on the same store."""
+    return json.loads(run_command(lab, *words, "--json"))
+
+
+def run_command(lab: Lab, *words: str) -> str:
+    """Give a command on the same store, as in a terminal but in this process; return what it prints."""
+    from cli.main import main
+
+    said = io.StringIO()
+    with redirect_stdout(said):
+        status = main([*words, *lab.options])
+    assert status == 0, (words, said.getvalue())
+    return said.getvalue()
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as tried:
@@ -163,12 +184,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """One reader's profile for all tests, so that scripts are fetched once; each clears what it left."""
-    made = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
-    made.set_default_timeout(WAIT_MILLISECONDS)
-    yield made
-    made.close()
+def window(browser: Browser) -> Iterator[Tab]:
+    """One tab for all tests: a new one would read and compile every script again, which is most of a visit."""
+    context = browser.new_context(viewport=SCREEN, color_scheme="light")
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture
@@ -178,8 +199,8 @@ def faults() -> list[str]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, lab: Lab, faults: list[str]) -> Iterator[Tab]:
-    """A tab of a new reader; errors in its console and requests to other hosts fail the test."""
+def page(window: Tab, lab: Lab, faults: list[str]) -> Iterator[Tab]:
+    """The tab of a new reader; errors in its console and requests to other hosts fail the test."""
 
     def heard(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -189,16 +210,43 @@ def page(context: BrowserContext, lab: Lab, faults: list[str]) -> Iterator[Tab]:
         if not request.url.startswith((lab.url, "data:", "blob:")):
             faults.append(f"request to {request.url}")
 
-    tab = context.new_page()
-    tab.on("console", heard)
-    tab.on("pageerror", lambda error: faults.append(f"exception: {error}"))
-    tab.on("request", asked)
-    yield tab
-    if tab.url.startswith(lab.url):
-        tab.evaluate("localStorage.clear()")
-    tab.close()
-    context.clear_cookies()
+    with listeners_taken_back(window):
+        window.on("console", heard)
+        window.on("pageerror", lambda error: faults.append(f"exception: {error}"))
+        window.on("request", asked)
+        watch(window)
+        yield window
+    leave(window, lab.url)
     assert faults == []
+
+
+@contextmanager
+def listeners_taken_back(tab: Tab) -> Iterator[None]:
+    """Whatever begins to listen to a tab within a ``with`` block ends with it."""
+    added: list[tuple[Any, Any]] = []
+    listen = tab.on
+
+    def on(event: Any, listener: Any) -> None:
+        added.append((event, listener))
+        listen(event, listener)
+
+    tab.on = on  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del tab.on
+        for event, listener in added:
+            tab.remove_listener(event, listener)
+
+
+def leave(tab: Tab, url: str) -> None:
+    """Leave the tab as a reader finds it who was never there."""
+    tab.goto(f"{url}/assets/icon.svg")  # without scripts, and of the same origin
+    tab.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    tab.context.clear_cookies()
+    tab.emulate_media(color_scheme="light")
+    tab.set_viewport_size(SCREEN)
+    tab.mouse.move(0, 0)
 
 
 @pytest.fixture
@@ -213,10 +261,61 @@ def visit(page: Tab, lab: Lab) -> Callable[[str], Tab]:
     return go
 
 
+@dataclass
+class Traffic:
+    """The requests of a tab."""
+
+    under_way: set[Request] = field(default_factory=set)
+    begun: int = 0
+
+    def begin(self, request: Request) -> None:
+        """Note a request; what is no question to a server, such as ``data:``, has no end that is told."""
+        if request.url.startswith("http"):
+            self.begun += 1
+            self.under_way.add(request)
+
+    def end(self, request: Request) -> None:
+        """Note that a request was answered, or will never be."""
+        self.under_way.discard(request)
+
+
+_traffic: WeakKeyDictionary[Tab, Traffic] = WeakKeyDictionary()
+
+
+def watch(tab: Tab) -> None:
+    """Count the requests of a tab from now on, so that ``settled`` knows of them."""
+    traffic = _traffic[tab] = Traffic()
+    tab.on("request", traffic.begin)
+    tab.on("requestfinished", traffic.end)
+    tab.on("requestfailed", traffic.end)
+
+
+AT_REST = """() => window.dash_stores?.length && window.dash_stores.every(store => !store.getState().isLoading)
+    && !document.querySelector("[data-dash-is-loading], ._dash-loading, .dash-graph--pending")"""
+
+# What came last is drawn, and what follows from it has begun.
+A_MOMENT = """async () => {
+    for (let turn = 0; turn < 3; turn++) {
+        await new Promise(requestAnimationFrame);
+        await new Promise(done => requestIdleCallback(done, { timeout: 1000 }));
+        await new Promise(done => setTimeout(done, 20));
+    }
+}"""
+
+
 def settled(tab: Tab) -> None:
-    """Wait until the page has its heading and nothing is under way."""
+    """Wait until the page has its heading and nothing is under way: no request, no callback, nothing to be drawn.
+
+    Playwright's ``networkidle`` would be late by half a second, and yet too early for a page at work without requests.
+    """
     tab.locator("main h1").wait_for()
-    tab.wait_for_load_state("networkidle", timeout=4 * WAIT_MILLISECONDS)
+    traffic, deadline = _traffic[tab], time.monotonic() + 4 * WAIT_MILLISECONDS / 1000
+    begun = -1
+    while traffic.under_way or traffic.begun != begun:
+        begun = traffic.begun
+        assert time.monotonic() < deadline, f"under way: {[request.url for request in traffic.under_way]}"
+        tab.wait_for_function(AT_REST)
+        tab.evaluate(A_MOMENT)
 
 
 def run_beside(coroutine: Coroutine[Any, Any, None]) -> None:

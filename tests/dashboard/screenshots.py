@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from battery_analysis.store import server
 from dashboard.pages import PAGES
-from tests.dashboard.conftest import CHROMIUM, FLAGS, ROOT, Lab, lab_in, settled
+from tests.dashboard.conftest import CHROMIUM, FLAGS, ROOT, Lab, lab_in, settled, watch
 
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 COLOURS = 128
@@ -47,6 +47,7 @@ def _photograph(browser: Browser, lab: Lab, folder: Path, theme: str, size: str)
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
     tab = context.new_page()
+    watch(tab)
     for page in PAGES:
         tab.goto(lab.url + lab.address(page))
         settled(tab)

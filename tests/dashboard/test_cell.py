@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import polars as pl
 import pytest
 
+import battery_analysis as ba
 from battery_analysis.analysis.dataset import DATASET_SCHEMA
 from battery_analysis.models import TestResult
 from battery_analysis.settings import Settings
@@ -18,12 +24,10 @@ from battery_analysis.store import tests as stored_tests
 from dashboard import figures_cell
 from dashboard.data import cells
 from tests.builders import cycling_frame, read_result, save
-from tests.dashboard.conftest import Lab
+from tests.dashboard.conftest import Lab, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 Visit = Callable[[str], "Tab"]
 
@@ -67,16 +71,70 @@ def test_an_older_version_of_the_dataset_comes_back_as_a_new_one(visit: Visit, l
     tab.get_by_text("Version 5 is new.").wait_for()
 
 
-def test_a_report_is_prepared_in_the_background_and_saved(visit: Visit, lab: Lab) -> None:
-    tab = visit("/cell?cell=ZN032")
-    tab.locator("#cell-form").select_option("report-html")
+def saved(tab: Tab, form: str, folder: Path) -> Path:
+    """Choose a form, let the page prepare it, and save what it offers."""
+    tab.locator("#cell-form").select_option(form)
     tab.get_by_role("button", name="Prepare").click()
-    link = tab.get_by_role("link", name="Save ZN032.html")
-    link.wait_for(timeout=60_000)
-    answer = tab.request.get(f"{lab.url}{link.get_attribute('href')}")
-    assert b"Cell ZN032" in answer.body()
+    link = tab.locator("a.primary", has_text="Save").and_(tab.locator(f"a[download$='{SUFFIXES[form]}']"))
+    link.wait_for(timeout=90_000)
+    with tab.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == link.get_attribute("download")
+    target = folder / download.value.suggested_filename
+    download.value.save_as(target)
+    return target
+
+
+SUFFIXES = {
+    "report-html": ".html",
+    "report-pdf": ".pdf",
+    "bdf-csv": ".bdf.csv",
+    "bdf-parquet": ".bdf.parquet",
+    "batteryarchive": ".zip",
+    "hdf5": ".h5",
+    "excel": ".xlsx",
+    "json": ".json",
+    "crate": ".crate.zip",
+}
+
+
+def test_reports_of_a_cell_are_prepared_in_the_background_and_saved(visit: Visit, lab: Lab, tmp_path: Path) -> None:
+    tab = visit("/cell?cell=ZN032")
+    page = saved(tab, "report-html", tmp_path).read_text(encoding="utf-8")
+    assert "Cell ZN032" in page
+    assert "coulombic" in page
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
+    sheets = saved(tab, "report-pdf", tmp_path).read_bytes()
+    assert sheets.startswith(b"%PDF-")
+    assert sheets.rstrip().endswith(b"%%EOF")
+    assert sheets.count(b"/Type /Page\n") >= 2
+    answer = tab.request.get(f"{lab.url}{tab.get_by_role('link', name='Save ZN032.pdf').get_attribute('href')}")
     assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.body() == sheets
     assert tab.request.get(f"{lab.url}/prepared/guessed").status == 404
+
+
+def test_all_records_and_cycles_of_a_cell_are_saved_in_every_form(visit: Visit, lab: Lab, tmp_path: Path) -> None:
+    (test,) = command(lab, "search", "--cell", "GR041")
+    tab = visit("/cell?cell=GR041")
+    offered = tab.locator("#cell-form option").evaluate_all("options => options.map(option => option.value)")
+    files = {form: saved(tab, form, tmp_path) for form in offered if form in SUFFIXES and "report" not in form}
+    assert set(files) == set(SUFFIXES) - {"report-html", "report-pdf"}
+    for form in ("bdf-csv", "bdf-parquet"):
+        again = ba.read(files[form])
+        assert (again.frame.height, again.cycles.height) == (test["records"], test["cycles"])
+        assert again.cycles["discharge_capacity_ah"][0] == pytest.approx(test["initial_capacity_ah"])
+    with zipfile.ZipFile(files["batteryarchive"]) as archive:
+        lines = {name: archive.read(name).count(b"\n") for name in archive.namelist()}
+    assert lines == {"GR041_timeseries.csv": test["records"] + 1, "GR041_cycle_data.csv": test["cycles"] + 1}
+    sheets = openpyxl.load_workbook(files["excel"], read_only=True)
+    assert [sheets[name].max_row - 1 for name in ("Cycles", "Records")] == [test["cycles"], test["records"]]
+    assert files["hdf5"].read_bytes().startswith(b"\x89HDF")
+    assert json.loads(files["json"].read_text())["columns"]["voltage_volt"] == "V"
+    with zipfile.ZipFile(files["crate"]) as crate:
+        digests = {hashlib.sha256(crate.read(name)).hexdigest() for name in crate.namelist()}
+        assert "ro-crate-metadata.json" in crate.namelist()
+    assert test["sha256"] in digests
 
 
 def test_a_cell_is_written_in_every_form(settings: Settings, store: Store, tmp_path: Path) -> None:

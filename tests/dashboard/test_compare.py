@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,14 +17,12 @@ from battery_analysis.analysis.dataset import DATASET_SCHEMA
 from battery_analysis.store.lives import Life
 from dashboard import comparing
 from dashboard.comparing import mean_with_spread
-from dashboard.figures_compare import Looks, boxes, overlay
-from dashboard.pages.compare import retention_table
-from dashboard.quantities import Choice
+from dashboard.figures_compare import Looks, boxes, overlay, scatter
+from dashboard.quantities import Choice, undated_cycles
+from dashboard.retention import group_means, retention_table
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 PLOT = "document.querySelectorAll('.js-plotly-plot')"
 
@@ -121,6 +122,43 @@ def test_the_table_says_what_is_left_at_the_cycles_asked_for() -> None:
     assert rows[0]["cycle_life"] == 4
 
 
+def test_groups_have_their_means_over_the_lives_that_have_the_number() -> None:
+    columns, rows = retention_table(LIVES, "binder", "2, 5", None)
+    (mean,) = group_means(columns, rows)  # the other groups are of one life each
+    assert (mean["cell"], mean["group"], mean["cycles"]) == ("Mean of 2", "PVDF", 4)
+    assert mean["at_2"] == pytest.approx((1.9 / 2.0 + 2.1 / 2.2) / 2)
+    assert mean["at_5"] == pytest.approx(0.7)  # one of them has not come so far
+    assert "cycle_life" not in mean
+    assert group_means(*retention_table(LIVES, comparing.EACH, "2", None)) == []
+
+
+def test_a_cycle_has_the_date_at_which_it_ended() -> None:
+    start = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    cycles = LIVES[0].cycles.with_columns(
+        pl.Series("test_id", ["a", "a", "a", "b", "b"]), end_time_second=pl.col("running_time_second")
+    )
+    dated = replace(LIVES[0], cycles=cycles, starts={"a": start})
+    for spread in ("", "range"):
+        drawn, _ = overlay([dated], Looks([dated], comparing.ALL, ""), Choice(against="date"), spread=spread)
+        assert drawn.layout.xaxis.title.text == "Date / UTC"
+        ends = np.array(drawn.data[-1].x, dtype="datetime64[s]")
+        assert ends[0] == np.datetime64("2026-03-02T10:00:00")
+        assert ends[-1] == np.datetime64("2026-03-02T14:00:00")
+    assert undated_cycles(dated) == 2
+    _, missing = overlay(LIVES[:1], Looks(LIVES[:1], "", ""), Choice(against="date"))
+    assert missing == ["A1: no cycle has discharge capacity and a date"]
+
+
+def test_in_a_scatter_symbols_are_of_the_second_property() -> None:
+    looks = Looks(LIVES[:3], "binder", "temperature")
+    drawn = scatter(LIVES[:3], looks, comparing.table_of_numbers(LIVES[:3]), "Cycles", "Initial capacity / Ah")
+    assert [(trace.name, trace.marker.symbol) for trace in drawn.data] == [
+        ("CMC, 45", "diamond"),
+        ("PVDF, 25", "circle"),
+    ]
+    assert [row[1] for row in drawn.data[1].customdata] == ["/cell?cell=A1", "/cell?cell=A2"]
+
+
 def test_numbers_that_too_few_have_go_with_nothing() -> None:
     table = comparing.table_of_numbers(LIVES)
     assert table["Temperature"].to_list() == [25.0, 25.0, 45.0, None]
@@ -176,6 +214,26 @@ def test_a_click_on_a_correlation_shows_the_two_numbers(visit: Callable[[str], T
     tab.wait_for_function(f"() => {upwards} === 'Initial capacity / Ah'")
     assert tab.evaluate(f"{PLOT}[2]?.layout?.xaxis?.title?.text") == "Cycles"
     tab.get_by_text("Pearson's r").last.wait_for()
+
+
+def test_a_click_on_a_line_opens_its_cell_and_dates_are_an_axis(visit: Callable[[str], Tab]) -> None:
+    tab = visit("/compare?cell=LG012&cell=LG013&x=date&group=chemistry&at=20")
+    tab.wait_for_function(f"() => {PLOT}[0]?._fullLayout?.xaxis?.type === 'date'")
+    assert tab.evaluate(f"{PLOT}[0].data[0].x[0]").startswith("2026-03-0")
+    tab.get_by_role("gridcell", name="Mean of 2").wait_for()
+    assert tab.get_by_role("link", name="Mean of 2").count() == 0
+    plot = tab.locator(".js-plotly-plot").first
+    plot.scroll_into_view_if_needed()
+    middle = tab.evaluate(
+        f"(() => {{ const plot = {PLOT}[0], trace = plot._fullData[1], full = plot._fullLayout;"
+        " const at = Math.floor(trace.x.length / 2);"
+        " return {x: full.xaxis.d2p(trace.x[at]), y: full.yaxis.d2p(trace.y[at])}; })()"
+    )
+    plot.locator(".nsewdrag").first.hover(position=middle)
+    tab.locator(".hoverlayer .hovertext").first.wait_for()
+    plot.locator(".nsewdrag").first.click(position=middle)
+    tab.wait_for_url("**/cell?cell=LG013")
+    tab.locator("#cell-numbers").wait_for()
 
 
 def test_a_view_is_kept_found_again_and_removed(visit: Callable[[str], Tab]) -> None:

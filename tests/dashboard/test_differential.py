@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,6 @@ from dashboard.pages.differential_shown import Asked, Shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 
@@ -77,6 +76,19 @@ def test_curves_say_how_they_were_made() -> None:
     assert units_of(inverse.curves).column("position") == "position_ah"
 
 
+def test_of_small_cells_charge_is_in_milliampere_hours() -> None:
+    large = aged()
+    small = replace(
+        large, moved=large.moved / 1000, table=large.table.with_columns(pl.col("capacity_ah", "current_ampere") / 1000)
+    )
+    for kind, unit in (("dqdv", "mAh/V"), ("dvdq", "V/mAh")):
+        curves, tracks, change = Shown(small, Asked(kind)).figures({1: "#000", 9: "#111"}, 1, "height")
+        whole, _, _ = Shown(large, Asked(kind)).figures({1: "#000", 9: "#111"}, 1, "height")
+        assert {each.layout.yaxis.title.text.rpartition(" / ")[2] for each in (curves, tracks, change)} == {unit}
+        assert curves.data[0].y == pytest.approx(whole.data[0].y, rel=1e-6)
+        assert curves.data[0].x == pytest.approx(whole.data[0].x, rel=1e-6)
+
+
 def test_what_cannot_be_calculated_is_said() -> None:
     with pytest.raises(AnalysisError, match="step_volt must be above 0"):
         Shown(aged(), Asked("dqdv", step=0.0))
@@ -93,10 +105,10 @@ def test_cycles_are_chosen_at_first_and_controls_change_the_curves(visit: Callab
     tab.wait_for_function(f"() => new Set({PLOTS}[2].data.map(trace => trace.name)).size === 1")
     assert tab.get_by_role("cell", name="100", exact=True).count() > 0
     tab.locator("label", has_text="Curve").locator("select").select_option("dV/dQ over charge")
-    tab.wait_for_function(f"() => {PLOTS}[0].layout.xaxis.title.text === 'Charge moved / Ah'")
+    tab.wait_for_function(f"() => {PLOTS}[0].layout.xaxis.title.text === 'Charge moved / mAh'")
     tab.get_by_text("Step / mAh").wait_for()
     tab.get_by_label("Property").select_option("Height")
-    tab.wait_for_function(f"() => {PLOTS}[1].layout.yaxis.title.text === 'Height of the peak / V/Ah'")
+    tab.wait_for_function(f"() => {PLOTS}[1].layout.yaxis.title.text === 'Height of the peak / V/mAh'")
 
 
 def test_a_link_brings_back_smoother_reference_and_halves(visit: Callable[[str], Tab]) -> None:

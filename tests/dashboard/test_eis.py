@@ -6,17 +6,18 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
+from battery_analysis.analysis.circuit_fit import CircuitFit
 from battery_analysis.analysis.impedance import Spectrum
 from battery_analysis.errors import AnalysisError
 from dashboard.data.spectra import Measured
+from dashboard.figures_spectra import parameters_of_spectra
 from dashboard.pages.eis import among
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 NYQUIST = "document.querySelector('[aria-label=\"Nyquist plot\"] .js-plotly-plot')"
 
@@ -70,6 +71,45 @@ def test_spectra_of_a_test_are_chosen_in_the_address(visit: Callable[[str], Tab]
     assert "2 of 2" in tab.get_by_role("region", name="Spectra").inner_text()
     tab.get_by_label("Spectra of each test").fill("two")
     tab.get_by_text("numbers such as 1, 3-5 wanted, got 'two'").wait_for(timeout=30_000)
+
+
+def test_several_spectra_are_taken_apart_side_by_side(visit: Callable[[str], Tab]) -> None:
+    tab = visit("/eis")
+    tab.locator("label", has_text="Tests with spectra").locator("button.dash-dropdown").click()
+    tab.get_by_role("option", name="NC051_01_PEIS", exact=False).click()
+    tab.keyboard.press("Escape")
+    tab.wait_for_function(f"() => {NYQUIST}?.data.length === 3", timeout=30_000)
+    tab.locator("select[id*='\"spectrum\"']").select_option("All that are drawn")
+    tab.get_by_text("3 of 3 tested spectra passed").wait_for(timeout=30_000)
+    residuals = "document.querySelector('[aria-label=\"Kramers–Kronig residuals\"] .js-plotly-plot')"
+    assert tab.evaluate(f"{residuals}.data.length") == 6
+    tab.get_by_label("Own circuit").fill("R0-p(R1,CPE1)")
+    table = tab.get_by_role("region", name="Circuit R0-p(R1,CPE1): parameters with standard errors")
+    table.wait_for(timeout=60_000)
+    assert table.locator("tbody tr").count() == 3
+    assert "± R1 / Ω" in table.inner_text()
+    tab.get_by_label("Relaxation times (DRT)").select_option("Tikhonov")
+    tab.get_by_role("region", name="Relaxations").wait_for(timeout=60_000)
+    tab.get_by_label("Spectra of each test").fill("1")
+    tab.get_by_text("2 of 2 tested spectra passed").wait_for(timeout=60_000)
+    assert "spectrum=all" in tab.url
+
+
+def test_only_parameters_that_every_spectrum_determines_are_followed() -> None:
+    def fit(values: dict[str, tuple[float, float | None]]) -> CircuitFit:
+        rows = [
+            {"parameter": name, "value": value, "error": error, "unit": "Ohm", "reason": None}
+            for name, (value, error) in values.items()
+        ]
+        return CircuitFit("R0-L0", pl.DataFrame(rows), pl.DataFrame(), pl.DataFrame(), 0.0, 0.0, 0.0, "modulus")
+
+    fits = [
+        fit({"R0": (2.0, 0.1), "L0": (1e-30, 1.0), "R1": (3.0, 0.1)}),
+        fit({"R0": (1.0, 0.1), "L0": (1e-6, 1e-8), "R1": (3.0, None)}),
+    ]
+    drawn = parameters_of_spectra(list(zip(spectra(1, 2), fits, strict=True)))
+    assert [(trace.name, list(trace.y)) for trace in drawn.data] == [("R0", [100.0, 50.0])]
+    assert list(drawn.data[0].error_y.array) == [5.0, 5.0]
 
 
 def test_a_long_calculation_is_cancelled_and_begun_again(visit: Callable[[str], Tab]) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dashboard.conftest import ROOT, Lab
+from tests.dashboard.conftest import Lab, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 
 def shown(lab: Lab) -> dict[str, Any]:
     """Return what the command says of the same test."""
-    words = [sys.executable, "-m", "cli.main", "test", "show", lab.named["test_id"], "--json", *lab.options]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    return dict(command(lab, "test", "show", lab.named["test_id"]))
 
 
 @pytest.fixture
@@ -69,16 +64,52 @@ def test_tags_are_saved_and_a_refused_one_says_why_where_it_was_typed(tab: Tab, 
     assert shown(lab)["tags"] == ["example", "to publish"]
 
 
-@pytest.mark.parametrize(("form", "begins"), [("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("HTML", b"<!doctype html>")])
-def test_a_figure_is_exported(tab: Tab, form: str, begins: bytes) -> None:
-    from pathlib import Path
+def test_a_photograph_stays_with_the_test_and_shows_on_the_page_of_its_cell(
+    tab: Tab, lab: Lab, visit: Callable[[str], Tab], tmp_path: Path
+) -> None:
+    (tmp_path / "rig <i>.gif").write_bytes(b"GIF89a\x01\0\x01\0\0\0\0;")
+    tab.get_by_label("Your name").fill("Ada")
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Choose files").click()
+    chooser.value.set_files([tmp_path / "rig <i>.gif"])
+    picture = tab.get_by_role("img", name="rig <i>.gif")
+    picture.wait_for()
+    assert "Ada" in tab.locator("#attached-files").inner_text()
+    tab = visit(f"/cell?cell={shown(lab)['cell_code']}")
+    tab.get_by_role("heading", name="Of its tests").first.wait_for()
+    assert tab.locator("#attached-files").get_by_role("link", name=shown(lab)["name"]).count() == 1
+    tab.on("dialog", lambda dialog: dialog.accept())
+    tab.get_by_role("button", name="Remove rig <i>.gif").click()
+    tab.get_by_text("rig <i>.gif was removed.").wait_for()
+    assert picture.count() == 0
 
+
+def test_test_sample_raw_file_and_import_lead_to_each_other(tab: Tab, lab: Lab) -> None:
+    name, sample = shown(lab)["name"], shown(lab)["sample"]
+    heading = tab.get_by_role("heading", level=1)
+    tab.locator(".subtitle").get_by_role("link", name=sample).first.click()
+    tab.locator("main").get_by_role("link", name="Raw files").click()
+    tab.wait_for_url("**/raw-files?sample=*")
+    tab.locator("#raw-files").get_by_role("link", name=name).first.click()
+    tab.get_by_role("link", name="job", exact=True).click()
+    tab.get_by_role("link", name="Its tests").click()
+    tab.get_by_text(re.compile("^13 tests$")).wait_for()
+    tab.locator("#tests").get_by_role("link", name=name).click()
+    tab.get_by_role("heading", name="Photographs and documents").wait_for()
+    assert heading.inner_text() == name
+    tab.goto(f"{lab.url}/tests?job=nonsense")
+    tab.get_by_text(re.compile("^0 tests$")).wait_for()
+
+
+def test_a_figure_is_exported_in_every_form(tab: Tab) -> None:
     card = tab.locator("section", has=tab.get_by_role("heading", name="Capacity by cycle"))
-    card.locator("summary", has_text="Export").click()
-    with tab.expect_download() as waiting:
-        card.get_by_role("button", name=form, exact=True).click()
-    assert waiting.value.suggested_filename == f"Capacity by cycle.{form.lower()}"
-    assert Path(waiting.value.path()).read_bytes().startswith(begins)
+    for form, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("HTML", b"<!doctype html>")):
+        card.locator("details", has_text="Export").evaluate("menu => { menu.open = false; }")
+        card.locator("summary", has_text="Export").click()
+        with tab.expect_download() as waiting:
+            card.get_by_role("button", name=form, exact=True).click()
+        assert waiting.value.suggested_filename == f"Capacity by cycle.{form.lower()}"
+        assert Path(waiting.value.path()).read_bytes().startswith(begins)
 
 
 def test_the_numbers_behind_a_figure_are_exported_under_the_titles_of_its_axes(tab: Tab, lab: Lab) -> None:

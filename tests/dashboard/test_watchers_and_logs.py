@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled
+from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled, watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +64,9 @@ def tab(browser: Browser, url: str) -> Iterator[Tab]:
     """A tab of a new reader."""
     context = browser.new_context(base_url=url)
     context.set_default_timeout(WAIT_MILLISECONDS)
-    yield context.new_page()
+    opened = context.new_page()
+    watch(opened)
+    yield opened
     context.close()
 
 
@@ -155,6 +155,12 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     tab.goto("/logs?level=warning")
     settled(tab)
     tab.get_by_role("row", name=re.compile("warning.*broken.ndax")).first.wait_for()
+    tab.goto("/logs?source=jobs")  # the example lab was imported by a command in a terminal
+    settled(tab)
+    tab.get_by_role("row", name=re.compile("example-lab: completed: 13 created")).get_by_role("link").click()
+    tab.locator("#job-facts").get_by_text("completed", exact=True).wait_for()
+    tab.go_back()
+    settled(tab)
     tab.get_by_label("Words").fill("no line holds this")
     tab.get_by_text("No line fits.").wait_for()
     assert "text=no+line+holds+this" in tab.url
