@@ -263,7 +263,7 @@ def correlation_matrix(names: Sequence[str], square: Sequence[Sequence[float | N
         "zmin": -1,
         "zmax": 1,
         "colorscale": [[0, ink[1]], [0.5, middle], [1, ink[0]]],
-        "colorbar": {"title": {"text": measure}, "thickness": 12},
+        "colorbar": {"title": {"text": measure, "side": "right"}, "thickness": 12, "outlinewidth": 0},
         "xgap": 1,
         "ygap": 1,
         "hovertemplate": f"%{{x}}<br>%{{y}}<br>{measure} %{{z:.3f}}<extra></extra>",

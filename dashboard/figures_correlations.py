@@ -37,7 +37,7 @@ def correlated(table: pl.DataFrame, height: int = 460) -> go.Figure:
         "zmin": -1,
         "zmax": 1,
         "colorscale": [[0, ink[1]], [0.5, middle], [1, ink[0]]],
-        "colorbar": {"title": {"text": "Spearman's rho"}, "thickness": 12},
+        "colorbar": {"title": {"text": "Spearman's rho", "side": "right"}, "thickness": 12, "outlinewidth": 0},
         "xgap": 1,
         "ygap": 1,
         "hovertemplate": "%{x}<br>%{y}<br>rho %{z:.3f} of %{customdata} cells<extra></extra>",

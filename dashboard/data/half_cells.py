@@ -1,10 +1,10 @@
-"""Half-cell curves: tables of lithiation and voltage that people attached to samples."""
+"""Half-cell curves: tables of lithiation and voltage that people attached to samples and tests."""
 
 from __future__ import annotations
 
 from battery_analysis.analysis.ocv import HalfCell
 from battery_analysis.errors import AnalysisError
-from battery_analysis.models import Attachment, Sample
+from battery_analysis.models import Attachment, Sample, TestResult
 from battery_analysis.store import attachments
 from battery_analysis.store.access import by_id, visible
 from dashboard.data import asked, store
@@ -17,10 +17,12 @@ MOST_LISTED = 500
 
 @asked
 def listed() -> dict[str, str]:
-    """Return the CSV files that people attached to samples, newest first: sample and name by id."""
+    """Return the CSV files that people attached, newest first: name of the sample or test, and of the file, by id."""
     found = visible(Attachment).filter(owner__ne=None, name__iendswith=".csv", size__lte=MOST_BYTES)
     files = list(found.order_by("-created_at").only("id", "name", "owner").limit(MOST_LISTED))
-    names = dict(visible(Sample).filter(id__in=[each.owner for each in files]).scalar("id", "name"))
+    owners = [each.owner for each in files]
+    names = dict(visible(Sample).filter(id__in=owners).scalar("id", "name"))
+    names |= dict(visible(TestResult).filter(id__in=owners).scalar("id", "name"))
     return {str(each.id): f"{names[each.owner]}: {each.name}" for each in files if each.owner in names}
 
 

@@ -103,8 +103,10 @@ def _no_curves() -> Component:
         html.Code("lithiation"),
         " (0, empty, to 1, full) and ",
         html.Code("voltage_volt"),
-        " (against lithium). Attach it to a sample, best to the electrode: open it in ",
+        " (against lithium). Attach it to a sample, such as the electrode, or to a test: open it in ",
         dcc.Link("Samples", href="/samples"),
+        " or ",
+        dcc.Link("Tests", href="/tests"),
         ", then choose it here.",
     ]
     if half_cells.listed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,8 +149,18 @@ class serving:  # noqa: N801 - reads as what it does
 
 def command(lab: Lab, *words: str) -> Any:
     """Return what a command says on the same store."""
-    asked = [sys.executable, "-m", "cli.main", *words, *lab.options, "--json"]
-    return json.loads(subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return json.loads(run_command(lab, *words, "--json"))
+
+
+def run_command(lab: Lab, *words: str) -> str:
+    """Give a command on the same store, as in a terminal but in this process; return what it prints."""
+    from cli.main import main
+
+    said = io.StringIO()
+    with redirect_stdout(said):
+        status = main([*words, *lab.options])
+    assert status == 0, (words, said.getvalue())
+    return said.getvalue()
 
 
 def free_port() -> int:

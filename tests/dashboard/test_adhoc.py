@@ -18,8 +18,6 @@ from tests.dashboard.conftest import Lab, serving, settled
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 GOOD = "from dash import html\n\nTITLE = 'Good one'\n\ndef layout():\n    return html.P('all is well')\n"
 
 

@@ -12,15 +12,15 @@ import pytest
 
 from battery_analysis.analysis import answers
 from battery_analysis.analysis.protocol import protocol
+from battery_analysis.models import TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import attachments, open_store, samples
+from battery_analysis.store.access import by_id
 from dashboard.pages import advanced_models
 from tests.dashboard.conftest import Lab, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 LONG = 40_000
 
@@ -121,12 +121,12 @@ def test_half_cell_curves_come_from_what_is_attached_to_samples(
     tab.get_by_text("No half-cell curve is here yet.").wait_for(timeout=LONG)
     settings = Settings.load(environ={}, db_uri=lab.db_uri, db_name=lab.db_name, data_dir=lab.data_dir)
     with open_store(settings) as store:
-        for path in (positive, negative):
-            attachments.add_by_hand(store, path, path.name, samples.by_name("LG013"))
+        attachments.add_by_hand(store, positive, positive.name, samples.by_name("LG013"))
+        attachments.add_by_hand(store, negative, negative.name, by_id(TestResult, tests[0]["id"]))
     tab.reload()
     tab.get_by_label("Positive electrode").select_option("LG013: oxide.csv")
     tab.get_by_text("Choose the half-cell curves of both electrodes above.").wait_for(timeout=LONG)
-    tab.get_by_label("Negative electrode").select_option("LG013: graphite.CSV")
+    tab.get_by_label("Negative electrode").select_option(f"{tests[0]['name']}: graphite.CSV")
     tab.get_by_label("Its cycle, else the slowest").fill("2")
     table = tab.get_by_role("region", name="Electrodes")
     table.wait_for(timeout=LONG)

@@ -15,11 +15,10 @@ from battery_analysis.store.lives import Life
 from dashboard.cycle_numbers import cycles_named
 from dashboard.figures_per_cycle import per_cycle
 from dashboard.quantities import Choice, points
+from tests.dashboard.conftest import settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 
 def life(**known: Any) -> Life:
@@ -164,7 +163,7 @@ def test_a_link_draws_the_page_once_although_the_controls_complete_the_address(
     page.on("request", lambda request: drawn.append("once") if drawing in (request.post_data or "") else None)
     tab = visit("/cycles?cell=NC052")
     tab.wait_for_url("**/cycles?cell=NC052&y=discharge_capacity*")
-    tab.wait_for_load_state("networkidle")
+    settled(tab)
     assert drawn == ["once"]
 
 

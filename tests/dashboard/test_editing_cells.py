@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from tests.dashboard.conftest import ROOT, Lab, settled
+from tests.dashboard.conftest import Lab, run_command, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 Visit = Callable[[str], "Tab"]
-
-
-def command(lab: Lab, *words: str) -> None:
-    """Do something to the same store from a terminal."""
-    subprocess.run([sys.executable, "-m", "cli.main", *words, *lab.options], cwd=ROOT, check=True, capture_output=True)
 
 
 def cell(tab: Tab, row: str, column: str) -> Locator:
@@ -60,7 +51,7 @@ def test_cells_of_samples_are_edited_and_refused_and_the_history_tells_by_whom(l
     assert area.inner_text() == before
     type_into(tab, cell(tab, "ZN031", "tags"), "dry, old, dry")
     cell(tab, "ZN031", "tags").locator(".tag", has_text="old").wait_for()
-    command(lab, "sample", "set", "ZN031", "manufacturer=Somebody else")
+    run_command(lab, "sample", "set", "ZN031", "manufacturer=Somebody else")
     type_into(tab, place, "Mine")
     tab.get_by_role("alert").get_by_text("manufacturer is 'Somebody else' by now").wait_for()
     assert place.inner_text() == "Somebody else"
@@ -97,7 +88,7 @@ def test_what_the_lab_has_added_is_a_column_that_is_edited_and_exported(kind: st
 def test_a_form_does_not_overwrite_what_somebody_else_has_changed_meanwhile(lab: Lab, visit: Visit) -> None:
     tab = visit("/sample?sample=ZN032")
     tab.locator("summary", has_text="Edit").click()
-    command(lab, "sample", "set", "ZN032", "manufacturer=Somebody else")
+    run_command(lab, "sample", "set", "ZN032", "manufacturer=Somebody else")
     tab.get_by_label("Manufacturer").fill("Mine")
     tab.get_by_role("button", name="Save", exact=True).click()
     tab.get_by_role("alert").get_by_text("manufacturer is 'Somebody else' by now").wait_for()
@@ -109,7 +100,7 @@ def test_tags_and_samples_of_tests_are_edited_in_the_table(lab: Lab, visit: Visi
     tags, sample = cell(tab, "ZN032_rate", "tags"), cell(tab, "ZN032_rate", "sample")
     known = [each for each in tags.inner_text().split("\n") if each]
     test_id = tab.locator(".ag-row", has_text="ZN032_rate").get_attribute("row-id")
-    command(lab, "test", "tag", str(test_id), "by a colleague")
+    run_command(lab, "test", "tag", str(test_id), "by a colleague")
     type_into(tab, tags, ", ".join([*known, "by me"]))
     tags.locator(".tag", has_text="by a colleague").wait_for()  # which the table had not shown yet
     assert "by me" in tags.inner_text()
@@ -129,7 +120,7 @@ def test_tags_typed_on_the_page_of_a_test_keep_those_that_a_colleague_adds_meanw
     tab = visit(f"/test/{lab.named['test_id']}")
     field = tab.get_by_label("Tags")
     before = field.input_value()
-    command(lab, "test", "tag", lab.named["test_id"], "meanwhile")
+    run_command(lab, "test", "tag", lab.named["test_id"], "meanwhile")
     field.fill(f"{before}, typed here")
     tab.get_by_role("button", name="Save tags").click()
     tab.locator("#test-tags").get_by_text("meanwhile").wait_for()

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.dashboard.conftest import Lab, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 
 def test_a_flag_of_a_check_is_resolved_only_with_a_note_which_is_kept(lab: Lab, visit: Callable[[str], Tab]) -> None:

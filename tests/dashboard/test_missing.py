@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 Visit = Callable[[str], "Tab"]
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 Visit = Callable[[str], "Tab"]
 
 PIXEL = bytes.fromhex(
@@ -34,7 +32,7 @@ def control(tab: Tab, name: str) -> Locator:
 
 def names(tab: Tab) -> list[str]:
     """What the table shows in its first column, once it has come to rest."""
-    tab.wait_for_load_state("networkidle")
+    settled(tab)
     return tab.locator("#samples .ag-cell[col-id=name]").all_inner_texts()
 
 

@@ -6,15 +6,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.dashboard.conftest import ROOT, Lab, serving, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 Visit = Callable[[str], "Tab"]
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 
 @pytest.fixture(scope="module")
 def share(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:

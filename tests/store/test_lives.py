@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -40,6 +41,17 @@ def test_lives_of_many_are_what_each_dataset_and_cycle_table_say(store: Store, t
     # Twenty records a minute apart in a cycle, at 1 A all the time.
     assert found[2].cycles["running_throughput_ah"].to_list() == pytest.approx([1 / 3, 2 / 3, 1.0])
     assert absent == ["cell 'EF56' has no tests", "there is no test 'nonsense'"]
+
+
+def test_a_life_knows_when_the_clocks_of_its_tests_began(store: Store, tmp_path: Path) -> None:
+    began = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    late = cycling_frame(3).with_columns(pl.col("test_time_second") + 60.0)
+    result = read_result(late, started_at=began)
+    dated = str(save(store, tmp_path, result, name="AB12.csv", sample="AB12").id)
+    add(store, tmp_path, "AB12", "_b", started_at=None)
+    datasets.rebuild(store, "AB12")
+    (cell, test), _ = load_lives(store, ["AB12"], [dated])
+    assert cell.starts == test.starts == {dated: began - timedelta(seconds=late["test_time_second"][0])}
 
 
 def test_kept_tables_are_used_again_and_a_new_version_is_seen(store: Store, tmp_path: Path) -> None:
