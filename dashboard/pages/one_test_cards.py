@@ -112,7 +112,7 @@ def people(test: Test) -> Component:
         ],
         className="stack",
     )
-    added = tests.added(test)
+    added = tests.further(test)
     lines = "\n".join(f"{key} = {value}" for key, value in added.items())
     further = html.Div(
         [
