@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, no_update
@@ -10,6 +10,42 @@ from dash.development.base_component import Component
 
 from dashboard import links, parts
 from dashboard.data import lives
+from dashboard.links import Given
+
+ALL_TESTS = "All tests of the cell"
+
+TestsOfCell = Callable[[str | None], dict[str, str]]
+"""Returns the tests of a cell that are offered: names by id."""
+
+
+def named_cell(query: Mapping[str, Given]) -> str | None:
+    """Return the cell of the test or the cell that the address names, else the one tested last; None without any."""
+    test = links.text(query.get("test"))
+    return lives.cell_of(test) if test else links.text(query.get("cell")) or lives.newest_cell()
+
+
+def nothing(title: str) -> Component:
+    """Return a page of cells while there are none."""
+    return parts.page(title, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER"))
+
+
+def test_of(page: str, cell: str, chosen: str | None, offered: TestsOfCell = lives.tests_of_cell) -> Component:
+    """Return a choice of one test of the chosen cell or of all, which the address of the page holds as ``?test=``."""
+    return parts.select(links.control(page, "test"), "Test", offered(cell), chosen, every=ALL_TESTS)
+
+
+def register_test_of(app: Dash, page: str, offered: TestsOfCell = lives.tests_of_cell) -> None:
+    """Let a page offer the tests of another cell once it is chosen."""
+
+    def offer(cell: str | None) -> tuple[Any, str]:
+        return _options({"": ALL_TESTS, **offered(cell)}), ""
+
+    app.callback(
+        Output(links.control(page, "test"), "options"),
+        Output(links.control(page, "test"), "value"),
+        Input(links.control(page, "cell"), "value"),
+        prevent_initial_call=True,
+    )(offer)
 
 
 def cell(page: str, chosen: str | None) -> Component:

@@ -6,13 +6,12 @@ The numbers are those of ``battery-analysis analyse …`` and ``battery-analysis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dash import Dash, Input, Output, State, html
 from dash.development.base_component import Component
 
 from dashboard import background, links, parts, pickers, views
-from dashboard.data import lives, subjects
+from dashboard.data import subjects
 from dashboard.links import Given
 from dashboard.pages.advanced_cells import CORRELATE, SIMILAR
 from dashboard.pages.advanced_cycles import ANOMALIES, EFFICIENCY, FADE, NORMALISED, ROLES
@@ -31,20 +30,16 @@ VIEWS: Mapping[str, View] = {
         *(OCV, SIMULATE, SIMILAR, CORRELATE),
     )
 }
-_WHOLE = "The whole cell"
 
 
 def layout(**query: Given) -> Component:
     """Return the page for what the address holds: ``?cell=``, ``?test=``, ``?view=`` and the options of that view."""
-    test = links.text(query.get("test"))
-    cell = lives.cell_of(test) if test else links.text(query.get("cell")) or lives.newest_cell()
+    cell = pickers.named_cell(query)
     if cell is None:
-        return parts.page(
-            TITLE, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER")
-        )
+        return pickers.nothing(TITLE)
     chosen = links.choice(query.get("view"), list(VIEWS))
     kinds = parts.segmented(id_of("view"), "Analysis", {name: view.title for name, view in VIEWS.items()}, chosen)
-    tests = parts.select(id_of("test"), "Test", subjects.tests_of_cell(cell), test, every=_WHOLE)
+    tests = pickers.test_of(PAGE, cell, links.text(query.get("test")), subjects.tests_of_cell)
     tests.className += " roomy"
     return parts.page(
         TITLE,
@@ -69,12 +64,6 @@ def show(view: str, search: str | None) -> tuple[list[Component], bool]:
     ].is_of_one
 
 
-def offer_tests(cell: str | None) -> tuple[Any, str]:
-    """Offer the tests of the chosen cell, the whole cell first."""
-    named = {"": _WHOLE, **subjects.tests_of_cell(cell)}
-    return [{"label": label, "value": value} for value, label in named.items()], ""
-
-
 def register_callbacks(app: Dash) -> None:
     """Wire the choice of the analysis and of its subject, and every analysis to its place."""
     pickers.register_callbacks(app, PAGE, "cell")
@@ -85,12 +74,7 @@ def register_callbacks(app: Dash) -> None:
         State("url", "search"),
         prevent_initial_call=True,
     )(show)
-    app.callback(
-        Output(id_of("test"), "options"),
-        Output(id_of("test"), "value"),
-        Input(id_of("cell"), "value"),
-        prevent_initial_call=True,
-    )(offer_tests)
+    pickers.register_test_of(app, PAGE, subjects.tests_of_cell)
     for name, view in VIEWS.items():
         wanted = [Input(id_of(each), "value") for each in (*view.about, *view.options)]
         background.register(app, f"{PAGE}-{name}", wanted, view.begin)

@@ -52,9 +52,7 @@ def _id(name: str) -> dict[str, str]:
 def layout(**query: Given) -> Component:
     """Return the page for what the address holds: ``?cell=…&test=…`` and how they are compared."""
     if lives.newest_cell() is None:
-        return parts.page(
-            TITLE, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER")
-        )
+        return pickers.nothing(TITLE)
     given = {name: links.text(each) for name, each in query.items()}
     cells, tests = links.texts(query.get("cell")), links.texts(query.get("test"))
     quantity = (

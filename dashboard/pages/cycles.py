@@ -26,7 +26,6 @@ MOST_CHOSEN = 24
 """Cycles whose records are loaded at once."""
 
 _TITLES = {name: each.title for name, each in QUANTITIES.items()}
-_ALL_TESTS = "All tests of the cell"
 
 
 def _id(name: str) -> dict[str, str]:
@@ -36,15 +35,12 @@ def _id(name: str) -> dict[str, str]:
 def layout(**query: Given) -> Component:
     """Return the page for what the address holds: ``?cell=``, ``?test=``, what is drawn, and the cycles chosen."""
     given = {name: links.text(each) for name, each in query.items()}
-    test = given.get("test")
-    cell = lives.cell_of(test) if test else given.get("cell") or lives.newest_cell()
+    cell = pickers.named_cell(query)
     if cell is None:
-        return parts.page(
-            TITLE, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER")
-        )
+        return pickers.nothing(TITLE)
     subject = (
         pickers.cell("cycles", cell),
-        parts.select(_id("test"), "Test", lives.tests_of_cell(cell), test, every=_ALL_TESTS),
+        pickers.test_of("cycles", cell, given.get("test")),
     )
     drawn = (
         parts.select(_id("y"), "Quantity", _TITLES, given.get("y")),
@@ -82,12 +78,6 @@ def layout(**query: Given) -> Component:
         ),
         actions=[views.menu(PATH)],
     )
-
-
-def offer_tests(cell: str | None) -> tuple[Any, str]:
-    """Offer the tests of the chosen cell, all of them first."""
-    named = {"": _ALL_TESTS, **lives.tests_of_cell(cell)}
-    return [{"label": label, "value": value} for value, label in named.items()], ""
 
 
 def draw(
@@ -219,12 +209,7 @@ def register_callbacks(app: Dash) -> None:
     """Wire the controls."""
     pickers.register_callbacks(app, "cycles", "cell")
     subject = Input(_id("cell"), "value"), Input(_id("test"), "value")
-    app.callback(
-        Output(_id("test"), "options"),
-        Output(_id("test"), "value"),
-        Input(_id("cell"), "value"),
-        prevent_initial_call=True,
-    )(offer_tests)
+    pickers.register_test_of(app, "cycles")
     app.callback(
         Output(figures.graph("per-cycle"), "figure"),
         Output("cycles-note", "children"),

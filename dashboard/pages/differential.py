@@ -28,7 +28,6 @@ MOST_CYCLES = 40
 SOME = 6
 MANY = 30
 
-_ALL_TESTS = "All tests of the cell"
 _STEP = {"dqdv": "Step / mV", "dvdq": "Step / mAh"}
 _WIDTH = {"dqdv": "Smoothed over / mV", "dvdq": "Smoothed over / mAh"}
 _SHIFT = {"dqdv": "Furthest shift of a peak / mV", "dvdq": "Furthest shift of a peak / mAh"}
@@ -42,17 +41,15 @@ def _id(name: str) -> dict[str, str]:
 def layout(**query: Given) -> Component:
     """Return the page for what the address holds."""
     given = {name: links.text(each) for name, each in query.items()}
-    test = given.get("test")
-    cell = lives.cell_of(test) if test else given.get("cell") or lives.newest_cell()
+    cell = pickers.named_cell(query)
     if cell is None:
-        step = ["Import a folder: ", html.Code("battery-analysis import FOLDER")]
-        return parts.page(TITLE, parts.empty("No test has cycles yet.", step))
+        return pickers.nothing(TITLE)
     kind = links.choice(query.get("kind"), tuple(KINDS))
     number = {name: links.number(query.get(name)) for name in ("step", "width", "shift", "prominence")}
     whole = {name: links.whole(query.get(name)) for name in ("order", "reference")}
     subject = parts.toolbar(
         pickers.cell("differential", cell),
-        parts.select(_id("test"), "Test", lives.tests_of_cell(cell), test, every=_ALL_TESTS),
+        pickers.test_of("differential", cell, given.get("test")),
         parts.text_input(_id("cycles"), "Cycles", given.get("cycles"), placeholder="1, 50, 100-200:20"),
         parts.button(f"{SOME} over life", "differential-some"),
         parts.button(f"{MANY} over life", "differential-many"),
@@ -96,12 +93,6 @@ def _number(name: str, label: str, value: float | None, usual: str = "usual", st
     """Return a field for a number; empty it shows what is usual. Its label may follow the kind of curve."""
     field = dcc.Input(id=_id(name), type="number", value=value, min=0, step=step, debounce=0.4, placeholder=usual)
     return parts.labelled(html.Span(label, id=f"differential-{name}-label"), field)
-
-
-def offer_tests(cell: str | None) -> tuple[Any, str]:
-    """Offer the tests of the chosen cell, all of them first."""
-    named = {"": _ALL_TESTS, **lives.tests_of_cell(cell)}
-    return [{"label": label, "value": value} for value, label in named.items()], ""
 
 
 def choose(_: int | None, __: int | None, cell: str | None, test: str | None, chosen: str | None) -> Any:
@@ -171,12 +162,7 @@ def _nothing(*said: str) -> tuple[Any, ...]:
 def register_callbacks(app: Dash) -> None:
     """Wire the controls."""
     pickers.register_callbacks(app, "differential", "cell")
-    app.callback(
-        Output(_id("test"), "options"),
-        Output(_id("test"), "value"),
-        Input(_id("cell"), "value"),
-        prevent_initial_call=True,
-    )(offer_tests)
+    pickers.register_test_of(app, "differential")
     app.callback(
         Output(_id("cycles"), "value"),
         Input("differential-some", "n_clicks"),
