@@ -12,7 +12,7 @@ are counted nowhere here. ``First time`` means that the server has not shown the
 the system's cache for both. Payload is what was sent; aurora's server does not compress, so it stands there compressed,
 too. In the browser: the page is opened anew for each cell, without what was chosen before; from the first request that
 the choice causes until plotly says that it has drawn. Chromium has no graphics card here, and aurora's plots are WebGL:
-a card draws them faster.
+a card draws them faster. Nothing is asked of other hosts.
 """
 
 from __future__ import annotations

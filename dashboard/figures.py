@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from typing import TYPE_CHECKING, Any, Literal
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -140,6 +141,20 @@ def narrow(values: Any) -> Any:
     return single if np.array_equal(single, values, equal_nan=True) else values
 
 
+def nothing(what: str) -> dict[str, Any]:
+    """Return the layout of a figure without traces, which says why there is nothing to see."""
+    said = {
+        "text": what,
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+        "font": {"size": 14},
+    }
+    return {"annotations": [said], "xaxis": {"visible": False}, "yaxis": {"visible": False}}
+
+
 def graph(id: str) -> dict[str, str]:
     """Return the id of the figure in ``figure_card(id, …)``, for the callback that draws it."""
     return {"type": "figure", "figure": id}
@@ -230,10 +245,10 @@ def _columns(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> Iterator[tu
     points = {name: values(trace[name]) for name in ("x", "y", "z") if trace.get(name) is not None}
     if not points:
         return
-    yield "trace", [trace.get("name") or ""] * max(len(each) for each in points.values())
+    yield "trace", [unescape(trace.get("name") or "")] * max(len(each) for each in points.values())
     for name, each in points.items():
         axis = layout.get(f"{name}axis{str(trace.get(f'{name}axis') or name)[1:]}", {})
-        yield (axis.get("title", {}).get("text") or name), each
+        yield unescape(axis.get("title", {}).get("text") or name), each
 
 
 def values(given: Any) -> list[Any]:

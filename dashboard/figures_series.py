@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dashboard import figures
@@ -77,7 +78,7 @@ def series_figure(strips: Sequence[Strip], view: View) -> go.Figure:
     return figures.figure(
         traces,
         x=view.axis,
-        y=axis_title(first.title, first.unit),
+        y=_plain(axis_title(first.title, first.unit)),
         height=height,
         **axes,
         xaxis=time,
@@ -101,7 +102,7 @@ def _value_axes(strips: Sequence[Strip], height: int) -> Mapping[str, Any]:
         axes[_axis(number, long=True)] = {
             "domain": [max(top - tall, 0), top],
             "anchor": "x",
-            "title": {"text": axis_title(strip.title, strip.unit)},
+            "title": {"text": _plain(axis_title(strip.title, strip.unit))},
             "uirevision": strip.name,
         }
     return axes
@@ -133,12 +134,17 @@ def _traces(strips: Sequence[Strip]) -> Any:
                 "y": figures.narrow(values),
                 "xaxis": "x",
                 "yaxis": _axis(number),
-                "name": name if len(tests) > 1 else strip.title,
+                "name": _plain(name if len(tests) > 1 else strip.title),
                 "legendgroup": name,
                 "showlegend": name not in named,
-                "hovertemplate": f"%{{y:.6~g}} {strip.unit}",
+                "hovertemplate": f"%{{y:.6~g}} {_plain(strip.unit)}",
             }
             named.add(name)
+
+
+def _plain(text: str) -> str:
+    """Return a text of a file so that plotly shows it as it is: it reads tags, and places for values in braces."""
+    return escape(text, quote=False).replace("%{", "%&#123;")
 
 
 def _marks(marks: Sequence[tuple[Any, str]], *, tilted: bool) -> Mapping[str, Any]:

@@ -25,6 +25,9 @@ Kind = Literal["text", "number", "whole", "percent", "moment", "tags", "flags"]
 BLOCK_ROWS = 100
 """How many rows the browser asks for at once."""
 
+ADDED = "metadata."
+"""With what the fields of rows begin that hold what the lab has added; exports have all of them."""
+
 _FORMATS = {
     "text": "text(params.value)",
     "number": "number(params.value, 5)",
@@ -115,6 +118,11 @@ class Rows:
 Fetch = Callable[[Wanted], Rows]
 
 
+def added_columns(keys: Sequence[str]) -> list[Column]:
+    """Return a column for each property that the lab has added, shown once chosen."""
+    return [Column(f"{ADDED}{key}", key, hidden=True, width=130, is_edited=True) for key in keys]
+
+
 def server_grid(
     id: str,
     columns: Sequence[Column],
@@ -154,6 +162,7 @@ def server_grid(
             "headerHeight": 36,
             "enableCellTextSelection": True,
             "ensureDomOrder": True,
+            "suppressFieldDotNotation": True,  # metadata.rig is the name of a field
             "suppressMultiSort": True,  # the server sorts by one column
             "rowSelection": {
                 "mode": "multiRow",
@@ -310,7 +319,10 @@ def _export(
     sort = _sort(request or {}, {column.field: column.sort for column in columns})
     found = fetch(Wanted(sort=sort, chosen=chosen))
     form = ctx.triggered_id["form"]
-    content = tables.written(form, f"{word}s", {column.field: column.heading for column in columns}, found.rows, chosen)
+    headings = {column.field: column.heading for column in columns}
+    added = sorted({key for row in found.rows for key in row if key.startswith(ADDED)})
+    headings |= {key: key for key in added}
+    content = tables.written(form, f"{word}s", headings, found.rows, chosen)
     return dcc.send_bytes(content, f"{word}s.{form}")
 
 

@@ -10,7 +10,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import ClientsideFunction, Dash, Input, Output, ctx, html
 from dash.development.base_component import Component
 
 from dashboard import links, parts
@@ -37,9 +37,12 @@ def show(route: dict[str, str]) -> tuple[Component, str]:
 
 
 def show_failure(error: Exception) -> tuple[Component, str]:
-    """Draw what went wrong in the page's own place."""
+    """Draw what went wrong in the page's own place, and offer the page without what the address chose."""
     parts.log(error, "a page could not be drawn")
-    return parts.page("This page could not be shown", parts.problem(error)), "Error"
+    route = ctx.inputs["route.data"]
+    found = find(route["path"]) if route["search"] else None
+    way_out = html.P(html.A(f"{found[0].TITLE} without this choice", href=route["path"])) if found else None
+    return parts.page("This page could not be shown", parts.problem(error), way_out), "Error"
 
 
 def register_callbacks(app: Dash) -> None:

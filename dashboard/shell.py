@@ -84,6 +84,7 @@ def _side_bar(pages: Sequence[Page]) -> Component:
 
 
 def report(error: Exception) -> Any:
-    """Say under the page that a callback failed; everything else stays as it is."""
+    """Say in the corner that a callback failed, until somebody closes it or goes elsewhere; all else stays as it is."""
     parts.log(error, "a callback failed")
-    set_props("messages", {"children": parts.problem(error)})
+    close = html.Button("Close", type="button", className="button plain", **{"data-action": "close-message"})
+    set_props("messages", {"children": html.Div([parts.problem(error), close], className="message")})

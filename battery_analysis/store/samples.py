@@ -373,6 +373,8 @@ def _set_field(sample: Sample, key: str, value: Any) -> None:
         entry = name.removeprefix("metadata.")
         if not entry:
             raise InvalidDocumentError(f"Sample {sample.name!r}: {key!r} names no entry; metadata.KEY is wanted")
+        if entry.startswith("$") or "." in entry or "\0" in entry:
+            raise InvalidDocumentError(f"Sample {sample.name!r}: metadata: no entry can be named {entry!r}")
         if value is None or value == "":
             sample.metadata.pop(entry, None)
         else:

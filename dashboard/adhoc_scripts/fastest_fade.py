@@ -42,8 +42,9 @@ def draw(least_cycles: float | None) -> go.Figure:
         "customdata": [row["cycles"] for row in known],
         "hovertemplate": "%{x:.1f} % after %{customdata} cycles<extra></extra>",
     }
-    axis = {"type": "category", "autorange": "reversed"}
-    return figures.figure([trace], x=figures.axis_title("Retention", "%"), y="Test", height=460, yaxis=axis)
+    axis = {"yaxis": {"type": "category", "autorange": "reversed"}}
+    looks = axis if known else figures.nothing("No test has so many cycles.")
+    return figures.figure([trace], x=figures.axis_title("Retention", "%"), y="Test", height=460, **looks)
 
 
 def register_callbacks(app: Dash) -> None:

@@ -30,6 +30,7 @@
       written = null;
       pending = here;
       setTimeout(() => { pending = null; }, 300);
+      if (!drawn) closeMessage();
       return drawn ? same.no_update : { path: pathname, search: search || "" };
     },
 
@@ -146,7 +147,11 @@
     go(text ? `/tests?${new URLSearchParams({ text })}` : "/tests");
   });
 
-  // -- side bar, menus, keys
+  // -- messages, side bar, menus, keys
+
+  function closeMessage() {
+    if (document.querySelector("#messages > *")) same.set_props("messages", { children: [] });
+  }
 
   function setNav(open) {
     html.toggleAttribute("data-nav-open", open);
@@ -158,6 +163,7 @@
     const action = click.target.closest("[data-action]")?.dataset.action;
     if (action === "toggle-nav") setNav(!html.hasAttribute("data-nav-open"));
     if (action === "close-nav") setNav(false);
+    if (action === "close-message") closeMessage();
     if (action === "toggle-theme") window.dashboardTheme.toggle();
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       if (!menu.contains(click.target)) menu.open = false;

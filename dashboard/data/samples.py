@@ -13,7 +13,7 @@ from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.sample_search import AGGREGATES, GROUPS, PROPERTIES, RELATIVES, SampleQuery
 from battery_analysis.store.units import spelled, unit_of
 from dashboard import links
-from dashboard.data import asked, store
+from dashboard.data import added, asked, store
 from dashboard.data.edits import Edit
 
 __all__ = [
@@ -176,6 +176,7 @@ def change(name: str, wanted: Mapping[str, Any], author: str | None, seen: Mappi
         InvalidDocumentError: A value does not fit its field.
         ConflictError: Somebody else has changed one of the fields since.
     """
+    added.forget()
     return samples.set_fields(store(), name, wanted, author or None, seen=seen)
 
 

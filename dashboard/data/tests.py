@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from battery_analysis.store import frames, history, samples, search
 from battery_analysis.store import tests as stored
 from battery_analysis.store.access import by_id, visible
 from dashboard import links
-from dashboard.data import asked, settings, store
+from dashboard.data import added, asked, settings, store
 from dashboard.data.edits import Edit
 
 MOST_COUNTED = 5_000
@@ -70,9 +70,21 @@ def _whole(given: Any) -> int | None:
 def listed(wanted: search.Query, first: int, last: int | None) -> tuple[list[dict[str, Any]], int, bool]:
     """Return the tests of a search from number ``first`` to before ``last``, how many fit, and whether even more do."""
     cut = replace(wanted, skip=first, limit=None if last is None else last - first)
-    found = [plain(each) for each in search.search(cut)]
+    found = _plain(search.search(cut))
     total, more = (len(found), False) if last is None else search.count(wanted, MOST_COUNTED)
     return found, total, more
+
+
+def _plain(found: Iterable[search.Found]) -> list[dict[str, Any]]:
+    """Return found tests as rows of a table, with what people added to each as ``metadata.KEY``."""
+    rows = [plain(each) for each in found]
+    shown = visible(TestResult).filter(id__in=[ObjectId(row["id"]) for row in rows]).only("metadata").as_pymongo()
+    known = {str(each["_id"]): each.get("metadata") or {} for each in shown}
+    return [{**row, **_named(known.get(row["id"], {}))} for row in rows]
+
+
+def _named(added: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"metadata.{key}": value if isinstance(value, int | float) else str(value) for key, value in added.items()}
 
 
 def plain(found: search.Found) -> dict[str, Any]:
@@ -135,17 +147,21 @@ def set_tags(test_id: str, wanted: Sequence[str], seen: Sequence[str], author: s
 
 @asked
 def edit(typed: Edit) -> None:
-    """Change the tags of a test, or the sample it belongs to, as somebody typed it into a cell of a table.
+    """Change what people added to a test, its tags or sample, as somebody typed it into a cell of a table.
 
     Raises:
         NotFoundError: No such test, or no such sample.
         InvalidDocumentError: A tag is too long, or no sample is named.
-        ConflictError: The test has been moved to another sample meanwhile.
+        ConflictError: Somebody else has changed it meanwhile.
     """
     if typed.field == "tags":
         set_tags(typed.row, list(dict.fromkeys(typed.value or ())), typed.seen or (), typed.author)
     elif typed.field == "sample":
         _move(typed.row, str(typed.value or "").strip(), typed.seen, typed.author)
+    elif typed.field.startswith("metadata."):
+        key = typed.field.removeprefix("metadata.")
+        seen = {key: history.written(typed.seen)}
+        set_metadata(typed.row, {key: str(typed.value or "").strip()}, seen, typed.author)
     else:
         raise InvalidDocumentError(f"tests: {typed.field} comes from the file or the sample")
 
@@ -169,7 +185,7 @@ def row(test_id: str) -> dict[str, Any]:
     Raises:
         NotFoundError: No such test.
     """
-    return plain(next(search.search(search.Query(ids=[by_id(TestResult, test_id).id]))))
+    return _plain(search.search(search.Query(ids=[by_id(TestResult, test_id).id])))[0]
 
 
 @asked
@@ -198,10 +214,13 @@ def set_metadata(test_id: str, wanted: Mapping[str, str], seen: Mapping[str, str
     test = by_id(TestResult, test_id)
     present = {key: test.metadata.get(key) for key in changed}
     history.refuse_changed(f"test {test.name}", present, changed, seen)
-    return stored.set_metadata(test_id, changed, author) if changed else test
+    if not changed:
+        return test
+    added.forget()
+    return stored.set_metadata(test_id, changed, author)
 
 
-def added(test: Test) -> dict[str, str]:
+def further(test: Test) -> dict[str, str]:
     """Return what people added to a test, as texts."""
     return {str(key): history.written(value) for key, value in (test.metadata or {}).items()}
 

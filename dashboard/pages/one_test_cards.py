@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from battery_analysis.columns import BY_NAME
 from dashboard import flagging, history, links, parts
 from dashboard.data import tests
+from dashboard.data.series import unit_of
 
 if TYPE_CHECKING:
     from dashboard.data.tests import Test
@@ -112,7 +112,7 @@ def people(test: Test) -> Component:
         ],
         className="stack",
     )
-    added = tests.added(test)
+    added = tests.further(test)
     lines = "\n".join(f"{key} = {value}" for key, value in added.items())
     further = html.Div(
         [
@@ -156,7 +156,7 @@ def columns(test: Test) -> Component:
     rows = [
         {
             "name": html.Code(name),
-            "unit": BY_NAME[name].unit if name in BY_NAME else fact.get("unit", ""),
+            "unit": unit_of(name, fact.get("unit", "")),
             "least": _plain(fact["minimum"]),
             "most": _plain(fact["maximum"]),
             "source": fact.get("source"),

@@ -79,9 +79,10 @@ def imports_figure(by_day: pl.DataFrame) -> go.Figure:
         if of_it.height:
             days = of_it["day"].cast(pl.String).to_list()
             traces.append(go.Bar(x=days, y=of_it["files"].to_list(), name=outcome, hovertemplate="%{x}: %{y}"))
-    axis = {"type": "category"}  # days without an import take no place
+    axis = {"xaxis": {"type": "category"}}  # days without an import take no place
+    looks = axis if traces else figures.nothing("No file was imported in the last 30 days.")
     x = "Day on which the import started (UTC)"
-    return figures.figure(traces, x=x, y="Files", height=_FIGURE_HEIGHT, barmode="stack", xaxis=axis, bargap=0.4)
+    return figures.figure(traces, x=x, y="Files", height=_FIGURE_HEIGHT, barmode="stack", bargap=0.4, **looks)
 
 
 def refresh(_: int, seen: str | None) -> Any:

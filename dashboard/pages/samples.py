@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
 from dashboard import grid, groups, links, parts, views
-from dashboard.data import samples
+from dashboard.data import added, samples
 from dashboard.grid import Column, Kind, Rows, Wanted
 from dashboard.grid_editing import Editing
 from dashboard.links import Given
@@ -79,6 +79,11 @@ COLUMNS = (
 )
 
 
+def columns() -> list[Column]:
+    """Return all columns, with those of what the lab has added."""
+    return [*COLUMNS, *grid.added_columns(added.keys("sample"))]
+
+
 def layout(**query: Given) -> Component:
     """Return the page with the filters and the grouping that the address holds."""
     new = parts.menu(
@@ -102,7 +107,7 @@ def layout(**query: Given) -> Component:
         TITLE,
         filters("samples", query, group, lacks),
         html.Div(id="samples-groups"),
-        grid.server_grid("samples", COLUMNS, query, height="calc(100vh - 320px)", is_edited=True),
+        grid.server_grid("samples", columns(), query, height="calc(100vh - 320px)", is_edited=True),
         actions=[views.menu(PATH), new],
     )
 

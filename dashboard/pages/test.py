@@ -102,7 +102,7 @@ def save_further(
         changed = tests.set_metadata(test_id, history.named_lines(text), seen, _name(author))
     except BatteryAnalysisError as exc:
         return no_update, no_update, parts.problem(exc)
-    return tests.added(changed), history.told(tests.changes(test_id)), parts.note("Saved.", tone="good")
+    return tests.further(changed), history.told(tests.changes(test_id)), parts.note("Saved.", tone="good")
 
 
 def add_note(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:

@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, html
 from dash.development.base_component import Component
 
 from dashboard import grid, groups, links, parts, views
-from dashboard.data import tests
+from dashboard.data import added, tests
 from dashboard.grid import Column, Rows, Wanted
 from dashboard.grid_editing import Editing
 from dashboard.links import Given
@@ -56,6 +56,11 @@ FILTERS = (
 )
 
 
+def columns() -> list[Column]:
+    """Return all columns, with those of what the lab has added."""
+    return [*COLUMNS, *grid.added_columns(added.keys("test"))]
+
+
 def layout(**query: Given) -> Component:
     """Return the page with the filters that the address holds."""
     values = tests.choices()
@@ -90,7 +95,7 @@ def layout(**query: Given) -> Component:
         TITLE,
         filters,
         html.Div(id="tests-groups"),
-        grid.server_grid("tests", COLUMNS, query, height="calc(100vh - 320px)", is_edited=True),
+        grid.server_grid("tests", columns(), query, height="calc(100vh - 320px)", is_edited=True),
         actions=[views.menu(PATH)],
     )
 

@@ -98,8 +98,8 @@ def _line(place: int, text: str) -> Component:
 
 def table(of: str, query: Mapping[str, Given]) -> Component:
     """Return the table of tests or of samples."""
-    id, columns, _ = _TABLES[of]
-    return grid.server_grid(id, columns, query, height="calc(100vh - 420px)", is_edited=True)
+    columns = tests.columns() if of == "tests" else samples.columns()
+    return grid.server_grid(_TABLES[of][0], columns, query, height="calc(100vh - 420px)", is_edited=True)
 
 
 def show_other(of: str) -> Component:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import polars as pl
+import pytest
+
 from tests.dashboard.conftest import Lab, run_command, settled
 
 if TYPE_CHECKING:
@@ -58,6 +61,28 @@ def test_cells_of_samples_are_edited_and_refused_and_the_history_tells_by_whom(l
     assert "Ada" in told
     assert "The <i>zinc</i> works → Somebody else" in told
     assert "Mine" not in told
+
+
+@pytest.mark.parametrize("kind", ["sample", "test"])
+def test_what_the_lab_has_added_is_a_column_that_is_edited_and_exported(kind: str, lab: Lab, visit: Visit) -> None:
+    tab = visit("/sample?sample=ZN031" if kind == "sample" else f"/test/{lab.named['test_id']}")
+    if kind == "sample":
+        tab.locator("summary", has_text="Edit").click()
+    tab.get_by_label("Further properties").fill("test rig = 7")
+    tab.get_by_role("button", name="Save" if kind == "sample" else "Save properties", exact=True).click()
+    tab.get_by_text("Saved").first.wait_for()
+    tab = visit(f"/{kind}s?columns=name,metadata.test rig")
+    edits(tab, "Ada")
+    column = ".ag-cell[col-id='metadata.test rig']"
+    row = tab.locator(".ag-row", has=tab.locator(column, has_text="7")).get_attribute("row-id")
+    place = tab.locator(f".ag-row[row-id='{row}'] {column}")
+    type_into(tab, place, "<b>8</b>")
+    place.get_by_text("<b>8</b>").wait_for()
+    tab.locator("summary", has_text="Export").click()
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name="CSV").click()
+    table = pl.read_csv(waiting.value.path(), comment_prefix="#")
+    assert table["metadata.test rig"].drop_nulls().to_list() == ["<b>8</b>"]
 
 
 def test_a_form_does_not_overwrite_what_somebody_else_has_changed_meanwhile(lab: Lab, visit: Visit) -> None:

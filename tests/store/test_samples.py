@@ -28,6 +28,7 @@ def test_an_empty_value_clears_a_field(store: Store) -> None:
         ({"area_cm2": "big"}, r"area_cm2: a number is wanted, got 'big'"),
         ({"area_cm2": "-1"}, r"area_cm2: must be above 0, got -1\.0"),
         ({"cell_type": "fuel"}, r"cell_type: .*got 'fuel'"),
+        ({"metadata.rig.no": "7"}, r"metadata: no entry can be named 'rig\.no'"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_field(store: Store, values: dict[str, str], message: str) -> None:
