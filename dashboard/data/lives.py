@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from battery_analysis.store import search
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.kept_tables import KeptTables
 from dashboard.data import asked, store
+from dashboard.data.names import told_apart
 
 Life = stored.Life
 
@@ -24,8 +26,10 @@ KEPT = KeptTables(most_rows=250_000)
 
 @asked
 def several(cells: Sequence[str], tests: Sequence[str]) -> tuple[list[Life], list[str]]:
-    """Return the lives of cells and tests, and a sentence for each that is not there."""
-    return stored.load_lives(store(), cells, tests, KEPT)
+    """Return the lives of cells and tests, each under a name of its own, and a sentence for each that is not there."""
+    found, absent = stored.load_lives(store(), cells, tests, KEPT)
+    told = told_apart((life.id, life.name, str(life.traits.get("cell", life.name))) for life in found)
+    return [replace(life, name=told[life.id]) if life.of == "test" else life for life in found], absent
 
 
 @asked

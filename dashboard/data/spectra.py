@@ -11,6 +11,7 @@ from battery_analysis.models import Sample, TestResult
 from battery_analysis.store import spectra as stored
 from battery_analysis.store.access import visible
 from dashboard.data import asked, store
+from dashboard.data.names import told_apart
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def names(ids: Sequence[str]) -> dict[str, str]:
 def measured(ids: Sequence[str]) -> tuple[list[Measured], list[str]]:
     """Return all spectra of tests, and a sentence for each test without any."""
     known = {str(each.id): each for each in stored.named(ids)}
+    told = told_apart((id, test.name, test.cell_code) for id, test in known.items())
     areas = dict(visible(Sample).filter(id__in=[each.sample.id for each in known.values()]).scalar("id", "area_cm2"))
     found: list[Measured] = []
     said = [f"there is no test {each!r}" for each in ids if each not in known]
@@ -59,8 +61,9 @@ def measured(ids: Sequence[str]) -> tuple[list[Measured], list[str]]:
         except (AnalysisError, NotFoundError) as exc:  # one test of several
             said.append(f"{test.name}: {exc}")
             continue
+        area, of = areas[test.sample.id], len(spectra)
         found += [
-            Measured(id, test.name, _legend(test, number, spectra), number, len(spectra), each, areas[test.sample.id])
+            Measured(id, test.name, _legend(told[id], number, spectra), number, of, each, area)
             for number, each in enumerate(spectra, start=1)
         ]
     return found, said
@@ -70,7 +73,7 @@ def _labelled(test: TestResult) -> str:
     return f"{test.cell_code} · {test.name}"
 
 
-def _legend(test: TestResult, number: int, spectra: Sequence[Spectrum]) -> str:
+def _legend(test: str, number: int, spectra: Sequence[Spectrum]) -> str:
     cycle = spectra[number - 1].cycle_count
     counted = f", cycle {cycle}" if cycle is not None and len({each.cycle_count for each in spectra}) > 1 else ""
-    return f"{test.name} #{number}{counted}" if len(spectra) > 1 else test.name
+    return f"{test} #{number}{counted}" if len(spectra) > 1 else test

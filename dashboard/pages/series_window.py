@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from battery_analysis.errors import BatteryAnalysisError
 from dashboard import links
 from dashboard.data import series
+from dashboard.data.names import told_apart
 from dashboard.figures_series import Strip, View, series_figure
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ class Wanted:
     def figure(self, marks: str) -> tuple[go.Figure, list[str]]:
         """Return the figure and what is to be said of it."""
         found = [series.curves(test, self.names, self.span(test)) for test in self.tests]
+        told = told_apart((str(test.id), test.name, test.cell_code) for test in self.tests)
         strips = [
             Strip(
                 each.name,
                 each.title,
                 each.unit,
                 [
-                    (test.name, self.place(test, curves[each.name][0]), curves[each.name][1])
+                    (told[str(test.id)], self.place(test, curves[each.name][0]), curves[each.name][1])
                     for test, curves in zip(self.tests, found, strict=True)
                     if each.name in curves
                 ],
