@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from html import unescape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Literal
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -98,6 +98,16 @@ def axis_title(quantity: str, unit: str = "") -> str:
         ('Discharge capacity / Ah', 'Cycle')
     """
     return f"{quantity} / {unit}" if unit else quantity
+
+
+def plain(text: str) -> str:
+    """Return a name so that plotly shows it as it is: it reads tags, and places for values in braces.
+
+    Example:
+        >>> plain("<b>A & B</b> %{x}")
+        '&lt;b&gt;A &amp; B&lt;/b&gt; %&#123;x}'
+    """
+    return escape(text, quote=False).replace("%{", "%&#123;")
 
 
 def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout: Any) -> go.Figure:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashboard.answers import heading
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, plain, theme
 from dashboard.quantities import readable
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def anomalies(cycles: pl.DataFrame, found: pl.DataFrame, quantity: str, height: 
                 "name": str(kind).replace("_", " "),
                 "x": at["cycle_count"].to_list(),
                 "y": at[quantity].to_list(),
-                "text": [html.escape(each, quote=False) for each in at["message"]],
+                "text": [plain(each) for each in at["message"]],
                 "marker": {
                     "size": 12,
                     "symbol": ("circle-open", "diamond-open", "square-open", "x")[place % 4],
@@ -237,7 +236,7 @@ def scores(answer: Answer, height: int = 420) -> go.Figure:
                 "name": label,
                 "x": own["pc1"].to_list(),
                 "y": own[second].to_list() if second else [0.0] * own.height,
-                "text": [html.escape(each, quote=False) for each in own["cell"].cast(pl.String)],
+                "text": [plain(each) for each in own["cell"].cast(pl.String)],
                 "textposition": "top center",
                 "marker": {"size": 10, "color": palette[place % len(palette)]},
                 "hovertemplate": "%{text}",
@@ -258,7 +257,7 @@ def distances(table: pl.DataFrame, cells: Sequence[str], height: int = 420) -> g
         matrix[number][number] = 0.0
     for first, second, apart in table.select("cell", "other", pl.col("distance")).iter_rows():
         matrix[place[first]][place[second]] = matrix[place[second]][place[first]] = apart
-    names = [html.escape(each, quote=False) for each in cells]
+    names = [plain(each) for each in cells]
     trace = {
         "type": "heatmap",
         "x": names,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from dashboard.figures import PALETTES, axis_title, figure, theme
+from dashboard.figures import PALETTES, axis_title, figure, plain, theme
 from dashboard.quantities import readable
 
 if TYPE_CHECKING:
@@ -110,11 +109,11 @@ def timeline(tests: Sequence[Test]) -> go.Figure:
             {
                 "type": "bar",
                 "orientation": "h",
-                "name": escape(tester, quote=False),
+                "name": plain(tester),
                 "base": [each.started_at.isoformat() for each in its],
                 "x": [max(_milliseconds(each), 1.0) for each in its],
                 "y": [f"{dated.index(each) + 1}" for each in its],
-                "text": [escape(each.name, quote=False) for each in its],  # plotly takes texts for a kind of HTML
+                "text": [plain(each.name) for each in its],
                 "textposition": "none",
                 "width": 0.6,
                 "customdata": [[_day(each.started_at), _day(each.ended_at), each.cycle_count] for each in its],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from battery_analysis.analysis.correlations import FEWEST
 from dashboard import links
 from dashboard.comparing import EACH, FEATURES, drawn, grouped, in_order, mean_with_spread, shown, summed_up
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, plain, theme
 from dashboard.quantities import AXES, Choice, Scale, readable
 
 if TYPE_CHECKING:
@@ -30,11 +29,6 @@ MATRIX_HEIGHT = 640
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 _HEIGHT = 460
-
-
-def plain(text: str) -> str:
-    """Return a name so that plotly, which reads tags in texts, shows it as it is."""
-    return html.escape(text, quote=False)
 
 
 def opened(life: Life) -> str:

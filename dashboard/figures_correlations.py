@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 from dashboard.answers import heading
-from dashboard.figures import PALETTES, figure, theme
+from dashboard.figures import PALETTES, figure, plain, theme
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,8 +28,8 @@ def correlated(table: pl.DataFrame, height: int = 460) -> go.Figure:
     ink, middle = PALETTES[theme()], "#ffffff" if theme() == "light" else "#161a21"
     heat = {
         "type": "heatmap",
-        "x": [_plain(heading(each)) for each in properties],
-        "y": [_plain(heading(each)) for each in results],
+        "x": [plain(heading(each)) for each in properties],
+        "y": [plain(heading(each)) for each in results],
         "z": [[rho.get((one, other)) for one in properties] for other in results],
         "customdata": [[count.get((one, other)) for one in properties] for other in results],
         "texttemplate": "%{z:.2f}" if len(properties) * len(results) <= 256 else "",
@@ -65,18 +64,13 @@ def pair(cells: pl.DataFrame, name: str, result: str, height: int = 420) -> go.F
     is_number = known[name].dtype.is_numeric()
     color = PALETTES[theme()][0]
     trace: dict[str, Any] = {
-        "x": known[name].to_list() if is_number else [_plain(str(each)) for each in known[name]],
+        "x": known[name].to_list() if is_number else [plain(str(each)) for each in known[name]],
         "y": known[result].to_list(),
-        "text": [_plain(str(each)) for each in known["cell"]],
+        "text": [plain(str(each)) for each in known["cell"]],
         "name": "cells",
         "marker": {"size": 9, "color": color},
         "hovertemplate": "%{text}<br>%{x}: %{y:.5g}<extra></extra>",
     }
     kind = {"type": "scatter", "mode": "markers"} if is_number else {"type": "box", "boxpoints": "all", "pointpos": 0}
     axis = {} if is_number else {"type": "category"}
-    return figure([trace | kind], x=_plain(heading(name)), y=heading(result), height=height, xaxis=axis)
-
-
-def _plain(text: str) -> str:
-    """Return a name so that plotly, which reads tags in texts, shows it as it is."""
-    return html.escape(text, quote=False)
+    return figure([trace | kind], x=plain(heading(name)), y=heading(result), height=height, xaxis=axis)

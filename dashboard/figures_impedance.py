@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, plain, theme
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -200,7 +199,7 @@ def _line(name: str, color: str, *, x: Any, y: Any) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": html.escape(name, quote=False),  # plotly reads tags in names
+        "name": plain(name),
         "x": x.tolist() if hasattr(x, "tolist") else x.to_list(),
         "y": y.tolist() if hasattr(y, "tolist") else y.to_list(),
         "line": {"width": 1.5, "color": color},

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from battery_analysis.errors import AnalysisError
-from dashboard.figures import PALETTES, axis_title, figure, theme
+from dashboard.figures import PALETTES, axis_title, figure, plain, theme
 from dashboard.quantities import AXES, Choice, Scale, points
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def per_cycle(
         layout["yaxis2"] = {**ticks, "title": {"text": titles[1]}, "automargin": True}
     drawn = figure(traces, x=along, y=titles[0], height=_HEIGHT, **layout)
     if not traces:
-        said = "<br>".join(html.escape(each, quote=False) for each in reasons)
+        said = "<br>".join(plain(each) for each in reasons)
         drawn.add_annotation(text=said, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     # A click is a choice, dragging looks closer: zooming must not be mistaken for either.
     drawn.update_layout(hovermode="closest", clickmode="event")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashboard.answers import heading
-from dashboard.figures import PALETTES, figure, muted, theme
+from dashboard.figures import PALETTES, figure, muted, plain, theme
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -107,7 +106,7 @@ def _written(key: Sequence[Any]) -> str:
 
 
 def _text(level: Any) -> str:
-    return f"{level:g}" if isinstance(level, float) else html.escape(str(level), quote=False)
+    return f"{level:g}" if isinstance(level, float) else plain(str(level))
 
 
 def _level(level: Any) -> Any:
@@ -128,7 +127,7 @@ def _told(cells: Sequence[Cell]) -> str:
     """Return what a field says when pointed at."""
     lines = []
     for cell in cells:
-        names = html.escape(", ".join(link.sample_name for link in cell.links), quote=False)
+        names = plain(", ".join(link.sample_name for link in cell.links))
         lines.append(
             f"cell {cell.number} ({', '.join(map(_text, cell.levels))}): {cell.state}"
             + (f", {cell.tests} tests of {names}" if names else "")

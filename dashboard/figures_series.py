@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dashboard import figures
-from dashboard.figures import axis_title
+from dashboard.figures import axis_title, plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -78,7 +77,7 @@ def series_figure(strips: Sequence[Strip], view: View) -> go.Figure:
     return figures.figure(
         traces,
         x=view.axis,
-        y=_plain(axis_title(first.title, first.unit)),
+        y=plain(axis_title(first.title, first.unit)),
         height=height,
         **axes,
         xaxis=time,
@@ -102,7 +101,7 @@ def _value_axes(strips: Sequence[Strip], height: int) -> Mapping[str, Any]:
         axes[_axis(number, long=True)] = {
             "domain": [max(top - tall, 0), top],
             "anchor": "x",
-            "title": {"text": _plain(axis_title(strip.title, strip.unit))},
+            "title": {"text": plain(axis_title(strip.title, strip.unit))},
             "uirevision": strip.name,
         }
     return axes
@@ -134,17 +133,12 @@ def _traces(strips: Sequence[Strip]) -> Any:
                 "y": figures.narrow(values),
                 "xaxis": "x",
                 "yaxis": _axis(number),
-                "name": _plain(name if len(tests) > 1 else strip.title),
+                "name": plain(name if len(tests) > 1 else strip.title),
                 "legendgroup": name,
                 "showlegend": name not in named,
-                "hovertemplate": f"%{{y:.6~g}} {_plain(strip.unit)}",
+                "hovertemplate": f"%{{y:.6~g}} {plain(strip.unit)}",
             }
             named.add(name)
-
-
-def _plain(text: str) -> str:
-    """Return a text of a file so that plotly shows it as it is: it reads tags, and places for values in braces."""
-    return escape(text, quote=False).replace("%{", "%&#123;")
 
 
 def _marks(marks: Sequence[tuple[Any, str]], *, tilted: bool) -> Mapping[str, Any]:
@@ -154,5 +148,5 @@ def _marks(marks: Sequence[tuple[Any, str]], *, tilted: bool) -> Mapping[str, An
     small = {"font": {"size": 10}, "xshift": -4, "borderpad": 0, "textangle": -50 if tilted else 0}
     return {
         "shapes": [{**line, **look, "x0": place, "x1": place} for place, _ in marks],
-        "annotations": [{**label, **small, "x": place, "text": text} for place, text in marks],
+        "annotations": [{**label, **small, "x": place, "text": plain(text)} for place, text in marks],
     }

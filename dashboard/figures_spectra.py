@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, muted, plain, theme
 from dashboard.figures_impedance import DECADES, FREQUENCY, colours, largest_ohm, plane, readable_ohm
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def residuals_of_spectra(tables: Mapping[str, pl.DataFrame], limit: float, heigh
                 {
                     "type": "scatter",
                     "mode": "lines+markers",
-                    "name": _plain(name),
-                    "legendgroup": _plain(name),
+                    "name": plain(name),
+                    "legendgroup": plain(name),
                     "showlegend": part == "Re",
                     "x": table["frequency_hertz"].to_list(),
                     "y": (table[column] * 100).to_list(),
@@ -60,7 +59,7 @@ def fits_of_spectra(found: Sequence[tuple[Measured, CircuitFit]], height: int = 
     traces: list[dict[str, Any]] = []
     for (each, fit), color in zip(found, colours(len(found)), strict=True):
         points = fit.residuals
-        common = {"type": "scatter", "name": _plain(each.label), "legendgroup": each.key}
+        common = {"type": "scatter", "name": plain(each.label), "legendgroup": each.key}
         hover = {"hovertemplate": "%{customdata:.3~s}Hz<br>Re %{x:.5g}, −Im %{y:.5g} " + unit}
         traces.append(
             common
@@ -92,7 +91,7 @@ def fits_of_spectra(found: Sequence[tuple[Measured, CircuitFit]], height: int = 
 
 def parameters_of_spectra(found: Sequence[tuple[Measured, CircuitFit]], height: int = 420) -> go.Figure:
     """Draw how the parameters of a circuit differ from those of the first spectrum, with one standard error."""
-    names = [_plain(each.label) for each, _ in found]
+    names = [plain(each.label) for each, _ in found]
     palette = PALETTES[theme()]
     traces = []
     for place, parameter in enumerate(determined([fit for _, fit in found])):
@@ -146,7 +145,7 @@ def relaxations_of_spectra(tables: Mapping[str, pl.DataFrame], *, single: bool =
         {
             "type": "scatter",
             "mode": "markers" if single else "lines",
-            "name": _plain(name),
+            "name": plain(name),
             "x": table["tau_second"].to_list(),
             "y": (table["gamma_ohm"] * by).to_list(),
             "line": {"width": 2, "color": color},
@@ -159,8 +158,3 @@ def relaxations_of_spectra(tables: Mapping[str, pl.DataFrame], *, single: bool =
     drawn = figure(traces, x=axis_title("Relaxation time", "s"), y=y, height=height, xaxis=dict(DECADES))
     drawn.update_layout(showlegend=len(tables) <= MOST_NAMED)
     return drawn
-
-
-def _plain(text: str) -> str:
-    """Return a name so that plotly, which reads tags in texts, shows it as it is."""
-    return html.escape(text, quote=False)

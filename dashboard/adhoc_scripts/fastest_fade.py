@@ -6,7 +6,6 @@ use. Ids begin with the script's name, so that they are nobody else's.
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 from dash import Dash, Input, Output
@@ -38,7 +37,7 @@ def draw(least_cycles: float | None) -> go.Figure:
         "type": "bar",
         "orientation": "h",
         "x": [100 * row["capacity_retention"] for row in known],
-        "y": [html.escape(f"{row['cell_code']} · {row['name']}", quote=False) for row in known],
+        "y": [figures.plain(f"{row['cell_code']} · {row['name']}") for row in known],
         "customdata": [row["cycles"] for row in known],
         "hovertemplate": "%{x:.1f} % after %{customdata} cycles<extra></extra>",
     }

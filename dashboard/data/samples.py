@@ -176,8 +176,9 @@ def change(name: str, wanted: Mapping[str, Any], author: str | None, seen: Mappi
         InvalidDocumentError: A value does not fit its field.
         ConflictError: Somebody else has changed one of the fields since.
     """
+    changed = samples.set_fields(store(), name, wanted, author or None, seen=seen)
     added.forget()
-    return samples.set_fields(store(), name, wanted, author or None, seen=seen)
+    return changed
 
 
 @asked

@@ -216,8 +216,9 @@ def set_metadata(test_id: str, wanted: Mapping[str, str], seen: Mapping[str, str
     history.refuse_changed(f"test {test.name}", present, changed, seen)
     if not changed:
         return test
+    test = stored.set_metadata(test_id, changed, author)
     added.forget()
-    return stored.set_metadata(test_id, changed, author)
+    return test
 
 
 def further(test: Test) -> dict[str, str]:
