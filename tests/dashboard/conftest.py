@@ -35,7 +35,7 @@ CHROMIUM = next(
     (each for each in map(Path, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")) if each.exists()),
     Path("/usr/bin/chromium"),
 )
-WAIT_MILLISECONDS = 15_000
+WAIT_MILLISECONDS = 30_000  # a busy machine is no failure
 SCREEN = {"width": 1440, "height": 900}
 
 FLAGS = (
@@ -309,7 +309,7 @@ def settled(tab: Tab) -> None:
     Playwright's ``networkidle`` would be late by half a second, and yet too early for a page at work without requests.
     """
     tab.locator("main h1").wait_for()
-    traffic, deadline = _traffic[tab], time.monotonic() + 4 * WAIT_MILLISECONDS / 1000
+    traffic, deadline = _traffic[tab], time.monotonic() + 2 * WAIT_MILLISECONDS / 1000
     begun = -1
     while traffic.under_way or traffic.begun != begun:
         begun = traffic.begun
