@@ -16,6 +16,7 @@ import dash_ag_grid as dag
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
+from battery_analysis.errors import BatteryAnalysisError
 from dashboard import grid_editing, links, parts, tables
 from dashboard.grid_editing import Editing
 from dashboard.links import Given
@@ -164,6 +165,7 @@ def server_grid(
             "ensureDomOrder": True,
             "suppressFieldDotNotation": True,  # metadata.rig is the name of a field
             "suppressMultiSort": True,  # the server sorts by one column
+            "localeText": {"noRowsToShow": "Nothing is here, or nothing fits the filters."},
             "rowSelection": {
                 "mode": "multiRow",
                 "checkboxes": False,
@@ -296,7 +298,11 @@ def _answer(
         return no_update, no_update
     chosen = dict(zip(names, values, strict=True))
     first = int(request["startRow"])
-    found = fetch(Wanted(first, first + BLOCK_ROWS, _sort(request, sorts), chosen))
+    try:
+        found = fetch(Wanted(first, first + BLOCK_ROWS, _sort(request, sorts), chosen))
+    except BatteryAnalysisError as exc:
+        parts.log(exc, f"the table of {word}s")
+        return {"rowData": [], "rowCount": 0}, parts.problem(exc)
     said = ("more than " if found.more else "") + parts.count(found.total, word)
     total: int | None = found.total
     if found.more:  # the table learns its end as it comes there

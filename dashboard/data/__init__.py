@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from battery_analysis.errors import StoreUnavailableError
+
 if TYPE_CHECKING:
     from battery_analysis.settings import Settings
     from battery_analysis.store import Store as Store
@@ -71,13 +73,21 @@ def _in_use() -> _Used:
 
 
 def asked(function: Callable[P, T]) -> Callable[P, T]:
-    """Make a function's errors of the driver ``StoreError``, on one line and without a password."""
+    """Make a function's errors of the driver ``StoreError``, on one line and without a password.
+
+    An embedded server that has stopped is not started again: whoever stopped it meant to.
+    """
 
     @functools.wraps(function)
     def ask(*args: P.args, **options: P.kwargs) -> T:
         from battery_analysis.store.connection import one_line_errors
 
-        with one_line_errors(store().where):
-            return function(*args, **options)
+        try:
+            with one_line_errors(store().where):
+                return function(*args, **options)
+        except StoreUnavailableError as exc:
+            if settings().mode != "embedded":
+                raise
+            raise StoreUnavailableError("the database has stopped; start it with: battery-analysis db start") from exc
 
     return ask

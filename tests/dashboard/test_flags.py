@@ -70,3 +70,12 @@ def test_flags_are_set_and_seen_on_the_pages_of_a_cell_and_a_test(lab: Lab, visi
     tab.get_by_role("link", name="All its flags").click()
     tab.get_by_role("gridcell", name="Connector was").wait_for()
     assert "cell=LG012" in tab.url
+
+
+def test_what_a_table_cannot_be_filtered_by_is_said_above_it_and_no_rows_are_pretended(
+    visit: Callable[[str], Tab],
+) -> None:
+    tab = visit("/flags")
+    tab.get_by_placeholder("id").fill("nonsense")
+    tab.locator("#flags-count").get_by_role("alert").get_by_text("nonsense").wait_for()
+    tab.get_by_role("grid").get_by_text("Nothing is here, or nothing fits the filters.").wait_for()

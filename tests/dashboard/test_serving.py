@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from battery_analysis import settings
+from battery_analysis.errors import StoreUnavailableError
+from battery_analysis.store import open_store, server
+from dashboard import data
 from dashboard.__main__ import announce, main
 from dashboard.app import threaded
+from dashboard.data import samples
 from tests.dashboard.conftest import free_port, run_beside
 from tests.test_house import HEAVY, IMPORT_ALL, PLOTTING, ROOT, python
 
@@ -68,3 +73,16 @@ def test_importing_the_dashboard_does_nothing(tmp_path: Path) -> None:
 def test_what_a_command_imports_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
     seen = python(IMPORT_ALL, module, home=tmp_path)
     assert not (HEAVY | PLOTTING) & set(seen["modules"])
+
+
+def test_what_the_database_is_asked_after_it_was_stopped_says_how_to_start_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = settings.Settings.load(environ={"BATTERY_DATA_DIR": str(tmp_path / "data")})
+    with open_store(folder) as store:
+        monkeypatch.setattr(data, "_used", None)
+        data.use(store, folder)
+        assert samples.is_empty()
+        server.stop(folder.data_dir)
+        with pytest.raises(StoreUnavailableError, match="has stopped; start it with: battery-analysis db start"):
+            samples.is_empty()
