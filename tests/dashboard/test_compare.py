@@ -267,7 +267,7 @@ def test_the_table_is_exported_with_units_and_selection(visit: Callable[[str], T
     with tab.expect_download() as download:
         card.get_by_role("button", name="CSV").click()
     text = download.value.path().read_text(encoding="utf-8")
-    assert '# filter: {"cell": ["FE021"]}' in text
+    assert '# filter: {"cell": ["FE021"], "at": "10"}' in text
     table = pl.read_csv(io.StringIO(text), comment_prefix="#")
     assert table["Cell"].to_list() == ["FE021"]
     assert 90 < table["At 10 / %"][0] < 101
