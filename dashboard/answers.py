@@ -152,18 +152,25 @@ def table_card(
         return parts.card(title, *above, parts.empty("There are none."), wide=wide)
     every = table.head(MOST_EXPORTED).with_columns(selectors.float().fill_nan(None)).to_dicts()
     kept = {"title": title, "headings": {name: heading(name) for name in table.columns}, "rows": every}
-    more = table.height - MOST_ROWS
     buttons = [parts.button(label, {**_id("export", id), "form": form}) for form, label in tables.FORMS.items()]
     return parts.card(
         title,
         *above,
         html.Div(parts.table(title, headings, rows), className="answer-table"),
-        parts.note(f"… and {more:,} more rows, which an export holds.") if more > 0 else None,
+        _more(table.height),
         dcc.Store(id=_id("rows", id), data=kept),
         dcc.Download(id=_id("download", id)),
         actions=[parts.menu("Export", *buttons)],
         wide=wide,
     )
+
+
+def _more(rows: int) -> Component | None:
+    """Say how many rows are not shown, and whether an export holds all of them."""
+    if rows <= MOST_ROWS:
+        return None
+    held = "which an export holds" if rows <= MOST_EXPORTED else f"an export holds the first {MOST_EXPORTED:,}"
+    return parts.note(f"… and {rows - MOST_ROWS:,} more rows, {held}.")
 
 
 def _cell(written: str, *, whole: bool = False) -> Component | str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
+
+_NO_SHEET = re.compile(r"[\[\]:*?/\\']")
+"""What Excel refuses in the name of a sheet."""
 
 FORMS = {"csv": "CSV", "xlsx": "Excel", "json": "JSON", "parquet": "Parquet"}
 
@@ -78,7 +82,7 @@ def _workbook(about: Mapping[str, str], table: pl.DataFrame) -> bytes:
     # Names that begin with "=" or "http" are texts here, never formulas or links.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
     with xlsxwriter.Workbook(buffer, options) as book:
-        table.write_excel(book, about["table"][:31], autofit=True)
+        table.write_excel(book, _NO_SHEET.sub(" ", about["table"])[:31].strip(), autofit=True)
         sheet = book.add_worksheet("about")
         for number, line in enumerate(about.items()):
             sheet.write_row(number, 0, line)

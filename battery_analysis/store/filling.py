@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from battery_analysis.errors import InvalidDocumentError, NotFoundError
+from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import Sample
 from battery_analysis.store import samples
 from battery_analysis.store.access import by_id, visible
@@ -63,8 +63,8 @@ def fill(store: Store, identities: Iterable[ObjectId], name: str, value: str, au
             filled.kept.append(sample.name if sample is not None else str(identity))
             continue
         try:
-            samples.set_fields(store, sample.name, {name: value.strip()}, author)
-        except (InvalidDocumentError, NotFoundError) as exc:
+            samples.set_fields(store, sample.name, {name: value.strip()}, author, seen={})
+        except (ConflictError, InvalidDocumentError, NotFoundError) as exc:
             filled.problems.append(str(exc))
         else:
             filled.done.append(sample.name)

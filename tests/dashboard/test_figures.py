@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
+import zipfile
 
 import numpy as np
 import polars as pl
 import pytest
 
-from dashboard import figures, tables
+from dashboard import answers, figures, tables
 from dashboard.figures_cycles import MOST_POINTS, capacity_by_cycle
 from dashboard.figures_records import voltage_and_current
 
@@ -92,9 +93,28 @@ def test_capacities_of_very_many_cycles_are_thinned() -> None:
 def test_names_in_workbooks_are_never_formulas_or_links(name: str) -> None:
     content = tables.written("xlsx", "tests", {"name": "Name"}, [{"name": name}], {})
     assert pl.read_excel(io.BytesIO(content), sheet_name="tests", engine="openpyxl")["Name"].to_list() == [name]
-    import zipfile
-
     with zipfile.ZipFile(io.BytesIO(content)) as book:
         sheet = book.read("xl/worksheets/sheet1.xml")
     assert b"<f>" not in sheet
     assert b"hyperlink" not in sheet
+
+
+@pytest.mark.parametrize("title", ["Circuit p(R1,C1): parameters [Ω/cm²]", "'what is left?'", "a * b \\ c " * 5])
+def test_tables_of_any_title_are_written_for_excel(title: str) -> None:
+    content = tables.written("xlsx", title, {"name": "Name"}, [{"name": "A1"}], {})
+    about = pl.read_excel(io.BytesIO(content), sheet_name="about", engine="openpyxl", has_header=False)
+    assert about.rows()[0] == ("table", title)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (answers.MOST_ROWS, ""),
+        (answers.MOST_EXPORTED, "19,900 more rows, which an export holds."),
+        (answers.MOST_EXPORTED + 1, "19,901 more rows, an export holds the first 20,000."),
+    ],
+)
+def test_a_table_says_what_its_export_lacks(rows: int, said: str) -> None:
+    card = answers.table_card("rows", "Rows", pl.DataFrame({"number": range(rows)}))
+    assert said in str(card)
+    assert ("more rows" in str(card)) == bool(said)

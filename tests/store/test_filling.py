@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from battery_analysis.errors import InvalidDocumentError, NotFoundError
+from battery_analysis.models import Sample
 from battery_analysis.store import Store, filling, history, samples
 from battery_analysis.store.sample_search import SampleQuery
 
@@ -52,3 +53,21 @@ def test_one_sample_that_cannot_take_it_does_not_stop_the_others(store: Store) -
     filled = filling.fill(store, ids, "parent", "A1")
     assert filled.done == ["B1"]
     assert "parent must be another sample, got 'A1' itself" in filled.problems[0]
+
+
+def test_what_somebody_states_at_the_same_moment_stays_and_the_others_are_filled(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [samples.by_name(name).id for name in ("A1", "B1")]
+    by_name = samples.by_name
+
+    def by_name_once_another_has_stored(name: str) -> Sample:
+        monkeypatch.setattr(samples, "by_name", by_name)
+        samples.set_fields(store, name, {"project": "theirs"})
+        return by_name(name)
+
+    monkeypatch.setattr(samples, "by_name", by_name_once_another_has_stored)
+    filled = filling.fill(store, ids, "project", "ours")
+    assert filled.done == ["B1"]
+    assert "project is 'theirs' by now" in filled.problems[0]
+    assert [samples.by_name(name).project for name in ("A1", "B1")] == ["theirs", "ours"]
