@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard import parts, tables
+from dashboard import links, parts, tables
 
 if TYPE_CHECKING:
     import polars as pl
@@ -184,12 +184,13 @@ def _id(what: str, table_id: Any) -> dict[str, Any]:
     return {"type": f"answer-{what}", "table": table_id}
 
 
-def export(_: Sequence[int | None], kept: Mapping[str, Any]) -> Any:
-    """Send a table in the form that was chosen."""
+def export(_: Sequence[int | None], kept: Mapping[str, Any], path: str, search: str | None) -> Any:
+    """Send a table in the form that was chosen, with what was selected."""
     form = ctx.triggered_id["form"] if ctx.triggered_id else None
     if form not in tables.FORMS or not any(each["value"] for each in ctx.triggered):
         return no_update
-    content = tables.written(form, kept["title"], kept["headings"], kept["rows"], {})
+    selected = {"page": path, **links.read(search)}
+    content = tables.written(form, kept["title"], kept["headings"], kept["rows"], selected)
     return dcc.send_bytes(content, f"{kept['title']}.{form}")
 
 
@@ -199,5 +200,7 @@ def register_callbacks(app: Dash) -> None:
         Output(_id("download", MATCH), "data"),
         Input({**_id("export", MATCH), "form": ALL}, "n_clicks"),
         State(_id("rows", MATCH), "data"),
+        State("url", "pathname"),
+        State("url", "search"),
         prevent_initial_call=True,
     )(export)

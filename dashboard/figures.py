@@ -8,7 +8,6 @@ behind the figure come from the server.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +16,7 @@ from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx
 from dash.development.base_component import Component
 from dash.exceptions import MissingCallbackContextException
 
-from dashboard import parts
+from dashboard import links, parts, tables
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -220,26 +219,29 @@ def _export(what: str, figure_id: Any) -> dict[str, Any]:
     return {"type": f"figure-{what}", "figure": figure_id}
 
 
-def export(_: Sequence[int | None], drawn: Mapping[str, Any], title: str) -> Any:
-    """Send what the reader chose: the figure as a page of its own, or the numbers behind it."""
+def export(_: Sequence[int | None], drawn: Mapping[str, Any], title: str, path: str, search: str | None) -> Any:
+    """Send what the reader chose: the figure as a page of its own, or the numbers behind it, with what was selected."""
     form = ctx.triggered_id["form"] if ctx.triggered_id else None
     if form not in ("html", "csv", "parquet") or not any(each["value"] for each in ctx.triggered):
         return no_update
+    selected = {"page": path, **links.read(search)}
     if form == "html":
-        return dcc.send_string(standalone(drawn, title), f"{title}.html")
+        return dcc.send_string(standalone(drawn, title, selected), f"{title}.html")
     table = numbers(drawn)
-    buffer = io.BytesIO()
-    table.write_csv(buffer) if form == "csv" else table.write_parquet(buffer, metadata={"title": title})
-    return dcc.send_bytes(buffer.getvalue(), f"{title}.{form}")
+    about = {"figure": title, **tables.described(table.height, selected)}
+    content = tables.as_csv(about, table) if form == "csv" else tables.as_parquet(about, table)
+    return dcc.send_bytes(content, f"{title}.{form}")
 
 
-def standalone(drawn: Mapping[str, Any], title: str) -> str:
-    """Return a figure in the light theme as a web page that needs nothing else."""
+def standalone(drawn: Mapping[str, Any], title: str, selected: Mapping[str, links.Given]) -> str:
+    """Return a figure in the light theme, below what was selected, as a web page that needs nothing else."""
     import plotly.graph_objects as go
     import plotly.io
 
     shown = go.Figure(drawn, skip_invalid=True)
-    shown.update_layout(template=template("light"), paper_bgcolor="#ffffff", title_text=title, margin_t=56)
+    said = "; ".join(f"{name}: {', '.join(links.texts(given))}" for name, given in selected.items())
+    head = f"{plain(title)}<br><sub>{plain(said)}</sub>"
+    shown.update_layout(template=template("light"), paper_bgcolor="#ffffff", title_text=head, margin_t=72)
     return str(plotly.io.to_html(shown, include_plotlyjs=True, full_html=True, config=_CONFIG))
 
 
@@ -276,7 +278,9 @@ def register_callbacks(app: Dash) -> None:
     """Wire the exports of every figure there is and will be."""
     clicks = Input({**_export("export", MATCH), "form": ALL}, "n_clicks")
     shown = State({"type": "figure", "figure": MATCH}, "figure"), State(_export("title", MATCH), "data")
-    app.callback(Output(_export("download", MATCH), "data"), clicks, *shown, prevent_initial_call=True)(export)
+    address = State("url", "pathname"), State("url", "search")
+    download = Output(_export("download", MATCH), "data")
+    app.callback(download, clicks, *shown, *address, prevent_initial_call=True)(export)
     app.clientside_callback(
         ClientsideFunction("dashboard", "saveImage"),
         Output(_export("image", MATCH), "data"),

@@ -33,25 +33,27 @@ def written(
         rows: What to write; lists are joined by commas.
         chosen: The filter, by name; what is not set is left out.
     """
-    about = {
-        "table": title,
-        "rows": str(len(rows)),
-        "exported": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        "filter": json.dumps({name: value for name, value in chosen.items() if value not in (None, "", [])}),
-    }
+    about = {"table": title, **described(len(rows), chosen)}
     table = frame(headings, rows)
     match form:
         case "csv":
-            return _csv(about, table)
+            return as_csv(about, table)
         case "xlsx":
             return _workbook(about, table)
         case "json":
             return _json(about, headings, rows)
         case "parquet":
-            buffer = io.BytesIO()
-            table.write_parquet(buffer, metadata=about)
-            return buffer.getvalue()
+            return as_parquet(about, table)
     raise ValueError(f"form: one of {', '.join(FORMS)} wanted, got {form!r}")
+
+
+def described(rows: int, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a file says of the rows it holds: how many, when they were written, and by which filter."""
+    return {
+        "rows": str(rows),
+        "exported": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "filter": json.dumps({name: value for name, value in chosen.items() if value not in (None, "", [])}),
+    }
 
 
 def frame(headings: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
@@ -66,12 +68,20 @@ def _plain(value: Any) -> Any:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def _csv(about: Mapping[str, str], table: pl.DataFrame) -> bytes:
+def as_csv(about: Mapping[str, str], table: pl.DataFrame) -> bytes:
+    """Return a table as CSV below lines that begin with ``#`` and say what it is."""
     from battery_analysis.writing import for_text
 
     buffer = io.BytesIO()
     buffer.writelines(f"# {name}: {value}\n".encode() for name, value in about.items())
     for_text(table).write_csv(buffer)
+    return buffer.getvalue()
+
+
+def as_parquet(about: Mapping[str, str], table: pl.DataFrame) -> bytes:
+    """Return a table as Parquet whose metadata say what it is."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, metadata=dict(about))
     return buffer.getvalue()
 
 

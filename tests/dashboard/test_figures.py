@@ -118,3 +118,10 @@ def test_a_table_says_what_its_export_lacks(rows: int, said: str) -> None:
     card = answers.table_card("rows", "Rows", pl.DataFrame({"number": range(rows)}))
     assert said in str(card)
     assert ("more rows" in str(card)) == bool(said)
+
+
+def test_a_figure_as_a_page_says_what_was_selected() -> None:
+    page = figures.standalone(
+        figures.figure([], x="x", y="y").to_plotly_json(), "Life", {"page": "/cycles", "cell": "<b>"}
+    )
+    assert "cell: &lt;b&gt;" in page

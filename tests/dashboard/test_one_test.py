@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,8 @@ def test_the_numbers_behind_a_figure_are_exported_under_the_titles_of_its_axes(t
     card.locator("summary", has_text="Export").click()
     with tab.expect_download() as waiting:
         card.get_by_role("button", name="Data as CSV").click()
-    table = pl.read_csv(waiting.value.path())
+    content = Path(waiting.value.path()).read_text(encoding="utf-8")
+    assert f'# filter: {{"page": "/test/{lab.named["test_id"]}"}}' in content
+    table = pl.read_csv(io.StringIO(content), comment_prefix="#")
     assert table.columns == ["trace", "Cycle", "Capacity / Ah"]
     assert table.height == 2 * shown(lab)["cycles"]
