@@ -157,11 +157,10 @@ def confirm(clicks: int | None, batch_id: str, values: Sequence[Any], samples: S
     paths = [each["id"]["path"] for each in ctx.states_list[2]]
     typed = {path: (sample or "").strip() for path, sample in zip(paths, samples, strict=True)}
     try:
-        found = {each.relative: each for each in previews.of_batch(batch_id).found}
-        nameless = [path for path, name in typed.items() if not name and form.is_nameless(found[path])]
-        if nameless and not how.sample:
-            names = ", ".join(nameless[:_SEVERAL])
-            return parts.problem(f"Nothing says of which sample these files are; fill it in: {names}"), no_update
+        look = previews.of_batch(batch_id)
+        if (reason := form.not_ready(look, typed, how)) is not None:
+            return parts.problem(reason), no_update
+        found = {each.relative: each for each in look.found}
         changed = {
             path: name
             for path, name in typed.items()

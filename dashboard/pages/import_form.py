@@ -10,9 +10,12 @@ from dash.development.base_component import Component
 
 from dashboard import parts
 from dashboard.data import previews
+from dashboard.data.requests import Asked
 
 FIELDS = ("sample", "tags", "operator", "device")
 FOLDER_FIELDS = (*FIELDS, "include", "exclude", "depth", "sample_lookup", "no_archive", "reset")
+
+_NAMED = 6
 
 _CYCLES = {
     "cycle_count": ("Cycle →", 0),
@@ -121,6 +124,23 @@ def _row(found: previews.Found, *, editable: bool) -> dict[str, Any]:
 def is_nameless(found: previews.Found) -> bool:
     """Say whether nothing names the sample of an uploaded file: the folder it fell back on is the spool's own."""
     return found.decision is not None and found.decision.rule == "folder" and "/" not in found.relative
+
+
+def not_ready(look: previews.Look, typed: Mapping[str, str], how: Asked) -> str | None:
+    """Say why an upload cannot be imported yet.
+
+    Args:
+        look: What its files are.
+        typed: What stands in the fields of samples, by path.
+        how: What is said of all its files.
+    """
+    if not look.is_done:
+        return "The files are still being looked at; import them once all are listed."
+    readable = [each for each in look.found if not each.problem]
+    nameless = [each.relative for each in readable if is_nameless(each) and not typed.get(each.relative)]
+    if not nameless or how.sample:
+        return None
+    return f"Nothing says of which sample these files are; fill it in: {', '.join(nameless[:_NAMED])}"
 
 
 def _why(found: previews.Found) -> Component | str:

@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from battery_analysis.errors import IngestError
+from battery_analysis.ingest.preview import Preview
+from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.uploads import Announced
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store
 from dashboard import data
-from dashboard.data import incoming
+from dashboard.data import incoming, previews
 from dashboard.data.requests import Asked
+from dashboard.pages import import_form
 from tests.dashboard.conftest import Lab, command, run_command, settled
 
 if TYPE_CHECKING:
@@ -185,6 +188,21 @@ def test_what_cannot_be_stored_is_said_before_the_upload_leaves_its_place(store:
         assert incoming.under_way() == [batch]
     finally:
         incoming.spool.cache_clear()
+
+
+def test_an_upload_waits_for_the_look_at_its_files_and_for_their_samples() -> None:
+    fallen_back, named = Decision("uploaded", "uploaded", "folder"), Decision("AB12", "AB12", "name")
+    look = previews.Look()
+    look.found = [
+        Preview("/a.csv", "a.csv", fallen_back, "arbin_csv"),
+        Preview("/AB12.csv", "AB12.csv", named, "arbin_csv"),
+        Preview("/notes.csv", "notes.csv", fallen_back, None, problem="no reader"),
+    ]
+    assert "still being looked at" in (import_form.not_ready(look, {}, Asked(sample="AB12")) or "")
+    look.is_done = True
+    assert str(import_form.not_ready(look, {"a.csv": ""}, Asked())).endswith("fill it in: a.csv")
+    assert import_form.not_ready(look, {"a.csv": "CD34"}, Asked()) is None
+    assert import_form.not_ready(look, {}, Asked(sample="AB12")) is None
 
 
 def test_other_sites_cannot_upload(lab: Lab) -> None:
