@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,6 +166,8 @@ def _environment(used: Settings) -> dict[str, str]:
 
 def _sweep(folder: Path) -> None:
     limit = datetime.now(UTC).timestamp() - TIDY_SECONDS
+    written = {each.log for each in recent() if each.is_running}  # a watcher may have nothing to say for weeks
     for path in folder.glob("*-*.log"):
-        if path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # somebody else starts something, too
+            if path not in written and path.stat().st_mtime < limit:
+                path.unlink()

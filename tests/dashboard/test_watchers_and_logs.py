@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from dashboard.data import processes
 from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled, watch
 
 if TYPE_CHECKING:
@@ -164,3 +167,20 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     tab.get_by_label("Words").fill("no line holds this")
     tab.get_by_text("No line fits.").wait_for()
     assert "text=no+line+holds+this" in tab.url
+
+
+def test_old_logs_go_but_not_that_of_a_watcher_with_nothing_to_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"watch-2026010{day}T000000.000000.log" for day in (1, 2, 3)]
+    for path in paths:
+        path.touch()
+    for path in paths[:2]:
+        os.utime(path, (0, 0))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        monkeypatch.setattr(processes, "_started", [processes.Started("watch", "/data", None, paths[0], process)])
+        processes._sweep(tmp_path)
+        assert sorted(tmp_path.iterdir()) == [paths[0], paths[2]]
+        process.kill()
+    processes._sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [paths[2]]
