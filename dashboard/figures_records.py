@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_HOUR = 3600.0
 
+_SIGNALS = {"voltage_volt": ("Voltage", "V"), "current_ampere": ("Current", "A")}
 _UPPER, _LOWER = (0.4, 1.0), (0.0, 0.32)
 
 
@@ -25,15 +26,17 @@ def voltage_and_current(overview: pl.DataFrame, *, height: int = 320) -> go.Figu
     import plotly.graph_objects as go
     import polars as pl
 
+    parts = {name: overview.filter(pl.col("signal") == name) for name in _SIGNALS}
+    known = {name: points for name, points in parts.items() if points.height}
     traces: list[Any] = []
-    for signal, name, unit, axis in (("voltage_volt", "voltage", "V", "y"), ("current_ampere", "current", "A", "y2")):
-        points = overview.filter(pl.col("signal") == signal)
-        if points.height:
-            hours, values = points["test_time_second"] / SECONDS_PER_HOUR, points["value"]
-            shown = {"line": {"width": 1.2}, "hovertemplate": f"%{{x:.5g}} h: %{{y:.5g}} {unit}", "yaxis": axis}
-            traces.append(go.Scatter(x=hours.to_numpy(), y=values.to_numpy(), name=name, **shown))
-    drawn = figure(traces, x=axis_title("Test time", "h"), y=axis_title("Voltage", "V"), height=height)
-    if len(traces) == len({"voltage", "current"}):
-        below = {"title": {"text": axis_title("Current", "A")}, "domain": _LOWER}
+    for (name, points), axis in zip(known.items(), ("y", "y2"), strict=False):
+        title, unit = _SIGNALS[name]
+        hours, values = points["test_time_second"] / SECONDS_PER_HOUR, points["value"]
+        shown = {"line": {"width": 1.2}, "hovertemplate": f"%{{x:.5g}} h: %{{y:.5g}} {unit}", "yaxis": axis}
+        traces.append(go.Scatter(x=hours.to_numpy(), y=values.to_numpy(), name=title.lower(), **shown))
+    titles = [axis_title(*_SIGNALS[name]) for name in known or _SIGNALS]
+    drawn = figure(traces, x=axis_title("Test time", "h"), y=titles[0], height=height)
+    if len(traces) == len(_SIGNALS):
+        below = {"title": {"text": titles[1]}, "domain": _LOWER}
         drawn.update_layout(yaxis_domain=_UPPER, yaxis2=below, xaxis_anchor="y2", showlegend=False)
     return drawn

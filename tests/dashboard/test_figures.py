@@ -125,3 +125,10 @@ def test_a_figure_as_a_page_says_what_was_selected() -> None:
         figures.figure([], x="x", y="y").to_plotly_json(), "Life", {"page": "/cycles", "cell": "<b>"}
     )
     assert "cell: &lt;b&gt;" in page
+
+
+def test_a_current_alone_has_its_own_unit() -> None:
+    overview = pl.DataFrame({"signal": ["current_ampere"] * 2, "test_time_second": [0.0, 3600.0], "value": [1.0, 2.0]})
+    drawn = voltage_and_current(overview)
+    assert drawn.layout.yaxis.title.text == "Current / A"
+    assert [(trace.yaxis, list(trace.x)) for trace in drawn.data] == [("y", [0.0, 1.0])]
