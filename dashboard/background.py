@@ -126,6 +126,7 @@ class _Workshop:
         self._lock = threading.Lock()
         self._processes: Processes | None = None
         self._jobs: dict[str, Job] = {}
+        self._attendant: threading.Thread | None = None
 
     def start(self, work: Work) -> Job:
         """Begin work.
@@ -139,6 +140,9 @@ class _Workshop:
                 raise AnalysisError(f"{work.title}: {MOST_JOBS} calculations are under way already; try again later")
             job = Job(work, [self._schedule(*task) for task in work.tasks])
             self._jobs[job.id] = job
+            if self._attendant is None:
+                self._attendant = threading.Thread(target=self._attend, name="deserted-work", daemon=True)
+                self._attendant.start()
             return job
 
     def get(self, id: str | None) -> Job | None:
@@ -153,6 +157,16 @@ class _Workshop:
         """Return a job that is drawn or stopped now; nobody finds it any more."""
         with self._lock:
             return self._jobs.pop(id or "", None)
+
+    def _attend(self) -> None:
+        """Stop what is deserted, for as long as there is work."""
+        while True:
+            time.sleep(DESERTED_SECONDS)
+            with self._lock:
+                self._sweep()
+                if not self._jobs:
+                    self._attendant = None
+                    return
 
     def _sweep(self) -> None:
         latest = time.monotonic() - DESERTED_SECONDS

@@ -85,11 +85,12 @@ def texts(given: Given) -> list[str]:
 
 
 def whole(given: Given) -> int | None:
-    """Return a whole number."""
+    """Return a whole number; one that no browser or database holds exactly counts as not given."""
     try:
-        return int(text(given) or "")
+        value = int(text(given) or "")
     except ValueError:
         return None
+    return value if abs(value) < 2**53 else None
 
 
 def number(given: Given) -> float | None:

@@ -81,6 +81,10 @@
 
   // -- figures as images, in the light theme whatever the page has
 
+  const CHARACTER_PIXELS = 6;
+  const LINE_PIXELS = 18;
+  const HEADING_PIXELS = 50;
+
   let templates = null;
 
   async function template(theme) {
@@ -107,6 +111,19 @@
     return data.map(paint);
   }
 
+  // The title, and below it what was selected: whoever finds the image later shall know what it shows.
+  function heading(title, width) {
+    const plain = (said) => said.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    const given = [["page", location.pathname], ...new URLSearchParams(location.search)];
+    const lines = [""];
+    for (const said of given.map(([name, value]) => `${name}: ${value}; `)) {
+      if (lines.at(-1) && (lines.at(-1) + said).length > width / CHARACTER_PIXELS) lines.push("");
+      lines[lines.length - 1] += said;
+    }
+    const text = [plain(title), ...lines.map((line) => `<sub>${plain(line.replace(/; $/, ""))}</sub>`)].join("<br>");
+    return { text, height: HEADING_PIXELS + LINE_PIXELS * lines.length };
+  }
+
   same.dashboard.saveImage = async (_, title) => {
     const [clicked] = same.callback_context.triggered;
     const id = clicked && clicked.value ? same.callback_context.triggered_id : null;
@@ -114,9 +131,14 @@
     const key = JSON.stringify({ figure: id.figure, type: "figure" });
     const plot = document.getElementById(key).querySelector(".js-plotly-plot");
     const white = { template: await template("light"), paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff" };
-    const drawn = { data: await recoloured(plot.data, "light"), layout: { ...plot.layout, ...white } };
     const { width, height } = plot.getBoundingClientRect();
-    await window.Plotly.downloadImage(drawn, { format: id.form, filename: title, width, height, scale: 2 });
+    const head = heading(title, width);
+    const above = { ...plot.layout.margin, t: plot._fullLayout.margin.t + head.height };
+    const place = { x: 0.01, xanchor: "left", y: 1, yanchor: "top", pad: { t: 22 }, font: { size: 15 } };
+    const titled = { margin: above, title: { text: head.text, ...place } };
+    const drawn = { data: await recoloured(plot.data, "light"), layout: { ...plot.layout, ...white, ...titled } };
+    const form = { format: id.form, filename: title, width, height: height + head.height, scale: 2 };
+    await window.Plotly.downloadImage(drawn, form);
     return same.no_update;
   };
 

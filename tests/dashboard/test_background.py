@@ -53,11 +53,12 @@ def test_a_long_task_is_stopped_and_others_go_on(workshop: background._Workshop)
         long.results()
 
 
-def test_work_that_nobody_asks_for_any_more_is_stopped(
+def test_work_that_nobody_asks_for_any_more_is_stopped_also_if_nobody_begins_other_work(
     workshop: background._Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(background, "DESERTED_SECONDS", 0.2)
+    monkeypatch.setattr(workshop, "_attendant", None)
     left = workshop.start(work((time.sleep, (600.0,))))
-    monkeypatch.setattr(background, "DESERTED_SECONDS", -1)
-    workshop.start(work((math.sqrt, (1.0,)))).wait(60)
+    assert left.wait(20)
     assert left.futures[0].cancelled()
     assert workshop.get(left.id) is None

@@ -102,7 +102,7 @@ def test_test_sample_raw_file_and_import_lead_to_each_other(tab: Tab, lab: Lab) 
     tab.get_by_text(re.compile("^0 tests$")).wait_for()
 
 
-def test_a_figure_is_exported_in_every_form(tab: Tab) -> None:
+def test_a_figure_is_exported_in_every_form_with_what_was_selected(tab: Tab, lab: Lab) -> None:
     card = tab.locator("section", has=tab.get_by_role("heading", name="Capacity by cycle"))
     for form, begins in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("HTML", b"<!doctype html>")):
         card.locator("details", has_text="Export").evaluate("menu => { menu.open = false; }")
@@ -110,7 +110,9 @@ def test_a_figure_is_exported_in_every_form(tab: Tab) -> None:
         with tab.expect_download() as waiting:
             card.get_by_role("button", name=form, exact=True).click()
         assert waiting.value.suggested_filename == f"Capacity by cycle.{form.lower()}"
-        assert Path(waiting.value.path()).read_bytes().startswith(begins)
+        content = Path(waiting.value.path()).read_bytes()
+        assert content.startswith(begins)
+        assert form == "PNG" or lab.named["test_id"].encode() in content
 
 
 def test_the_numbers_behind_a_figure_are_exported_under_the_titles_of_its_axes(tab: Tab, lab: Lab) -> None:
