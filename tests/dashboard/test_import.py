@@ -93,7 +93,7 @@ def test_an_uploaded_file_is_looked_at_named_and_imported_and_downloads_identica
     tab.get_by_text("Nothing says of which sample these files are").wait_for()
     tab.get_by_label(f"Sample of {name}").fill("Uploaded cell")
     tab.get_by_role("button", name="Import", exact=True).click()
-    tab.get_by_text("1 created").wait_for(timeout=60_000)
+    tab.get_by_role("row", name=f"uploaded: {name}").get_by_text("1 created").wait_for(timeout=60_000)
     tab.goto(f"{lab.url}/raw-files?name=from+%3Cb%3E")
     settled(tab)
     tab.get_by_role("link", name=name).first.click()

@@ -78,7 +78,7 @@ def test_a_photograph_stays_with_the_test_and_shows_on_the_page_of_its_cell(
     assert "Ada" in tab.locator("#attached-files").inner_text()
     tab = visit(f"/cell?cell={shown(lab)['cell_code']}")
     tab.get_by_role("heading", name="Of its tests").first.wait_for()
-    assert tab.locator("#attached-files").get_by_role("link", name=shown(lab)["name"]).count() == 1
+    tab.locator("#attached-files").get_by_role("link", name=shown(lab)["name"]).first.wait_for()
     tab.on("dialog", lambda dialog: dialog.accept())
     tab.get_by_role("button", name="Remove rig <i>.gif").click()
     tab.get_by_text("rig <i>.gif was removed.").wait_for()
