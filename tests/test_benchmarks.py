@@ -62,6 +62,7 @@ def test_what_is_counted_by_cycle_has_the_capacities_of_the_export(tmp_path: Pat
     assert set(cycles["capacity_method"]) == {"counter"}
 
 
+@pytest.mark.thorough
 def test_analyses_are_measured_where_peers_are_absent() -> None:
     rows = {row.what: row for row in analyses.run(1_000, 20_000, 3, 3, peers=lambda _: None)}
     assert rows[analysts.BEEP].value == rows[analysts.LEAN].value == "not installed"
@@ -123,7 +124,7 @@ SMALL: dict[str, tuple[Callable[[], Iterator[Row]], int]] = {
 
 @pytest.mark.parametrize(
     ("run", "rows"),
-    [pytest.param(*each, id=name, marks=[pytest.mark.thorough] * (name == "watching")) for name, each in SMALL.items()],
+    [pytest.param(*each, id=name, marks=[pytest.mark.thorough] * (name != "many")) for name, each in SMALL.items()],
 )
 def test_an_import_is_measured_to_its_end(run: Callable[[], Iterator[Row]], rows: int) -> None:
     assert len(list(run())) == rows

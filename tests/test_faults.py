@@ -15,12 +15,13 @@ from tests.cli.conftest import as_root
 
 SLICES = [
     pytest.param(killing.importer_killed, 1, id="importer_killed"),
-    pytest.param(killing.server_killed, 1, id="server_killed", marks=pytest.mark.thorough),
-    pytest.param(killing.worker_killed, 1, id="worker_killed", marks=pytest.mark.thorough),
-    pytest.param(crowds.slow_writer, 4, id="slow_writer", marks=pytest.mark.thorough),
+    pytest.param(killing.server_killed, 1, id="server_killed"),
+    pytest.param(killing.worker_killed, 1, id="worker_killed"),
+    pytest.param(crowds.slow_writer, 4, id="slow_writer"),
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("fault", "times"), SLICES)
 def test_what_a_fault_leaves_is_as_after_an_undisturbed_import(
     fault: Callable[[int, random.Random], Iterator[Try]], times: int

@@ -142,5 +142,5 @@ def test_what_people_add_to_a_test_is_told_in_its_history(lab: Lab, visit: Visit
     tab.get_by_text("name = value wanted, got 'rig'").wait_for()
     tab.get_by_label("Further properties").fill("rig = 7")
     tab.get_by_role("button", name="Save properties").click()
-    tab.locator("#test-history").get_by_text("rig: 7").wait_for()
+    tab.locator("#test-history").get_by_text("rig: 7").first.wait_for()
     assert "Ada" in tab.locator("#test-history li").first.inner_text()

@@ -25,6 +25,8 @@ from tests.dashboard.conftest import ROOT, Lab
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough
+
 Visit = Callable[[str], "Tab"]
 
 LINK = '<a href="http://elsewhere.example">LG012</a>.ndax'

@@ -100,6 +100,7 @@ def test_a_running_import_is_cancelled_and_taken_back(tab: Tab, many: Path) -> N
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
 
 
+@pytest.mark.thorough
 def test_a_running_import_is_paused_resumed_reported_retried_and_taken_back(tab: Tab, mixed: Path) -> None:
     tab.goto("/import")
     settled(tab)
