@@ -14,6 +14,7 @@ from tests.ingest.cluster import Cluster, cluster
 pytest.importorskip("distributed")
 
 
+@pytest.mark.thorough
 def test_a_watcher_waits_for_its_cluster(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "share"
     folder.mkdir()
