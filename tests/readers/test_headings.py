@@ -119,3 +119,11 @@ def test_clock_times_are_seconds(text: str, seconds: float | None) -> None:
 def test_a_colon_stands_behind_the_days_where_a_vendor_puts_it_there() -> None:
     texts = pl.Series(["1:02:03:04", ":1:02:03:04", "02:03:04"])
     assert clock_seconds(texts, colon_after_days=True).to_list() == [93_784.0, 93_784.0, 7_384.0]
+
+
+@pytest.mark.parametrize("form", ["{h}:{m:02}:{s:02}", "{d}d {r:02}:{m:02}:{s:02}.5"])
+def test_clock_times_that_grow_longer_within_a_column_are_read_like_one_by_one(form: str) -> None:
+    seconds = range(0, 1_500_000, 613)  # past 9, 99 and 416 hours, and 17 days
+    texts = [form.format(h=t // 3600, d=t // 86_400, r=t // 3600 % 24, m=t // 60 % 60, s=t % 60) for t in seconds]
+    half = 0.5 if form.endswith(".5") else 0.0
+    assert clock_seconds(pl.Series(texts)).to_list() == [t + half for t in seconds]
