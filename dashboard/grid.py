@@ -116,12 +116,17 @@ class Rows:
     """Whether there are more than ``total``, which then is only how far somebody counted."""
 
 
+def looks(id: str) -> dict[str, dict[str, str]]:
+    """Return the ids of the controls that hold order and columns of a table, by their names in the address."""
+    return {name: links.control(id, name) for name in ("sort", "columns")}
+
+
 Fetch = Callable[[Wanted], Rows]
 
 
 def added_columns(keys: Sequence[str]) -> list[Column]:
     """Return a column for each property that the lab has added, shown once chosen."""
-    return [Column(f"{ADDED}{key}", key, hidden=True, width=130, is_edited=True) for key in keys]
+    return [Column(f"{ADDED}{key}", key, sort=f"{ADDED}{key}", hidden=True, width=130, is_edited=True) for key in keys]
 
 
 def server_grid(
@@ -333,9 +338,10 @@ def _export(
 
 
 def _sort(request: Mapping[str, Any], sorts: Mapping[str, str | None]) -> str | None:
-    """Return by what the browser wants the rows sorted, if the column is one that can be."""
+    """Return by what the browser wants the rows sorted, if the column can be; what the lab has added always can."""
     for each in request.get("sortModel") or ():
-        key = sorts.get(each["colId"])
+        field = each["colId"]
+        key = field if field.startswith(ADDED) else sorts.get(field)
         if key is not None:
             return f"-{key}" if each["sort"] == "desc" else key
     return None

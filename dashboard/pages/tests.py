@@ -115,10 +115,10 @@ def fetch(wanted: Wanted) -> Rows:
 
 
 def show_groups(by: str | None, *values: Any) -> Component | None:
-    """Return the groups of the tests that the filters let through, each a link to its own tests."""
+    """Return the groups of the tests that the filters let through, each a link to its own tests in the same table."""
     if not by or by not in tests.GROUPS:
         return None
-    chosen = dict(zip(FILTERS, values, strict=True))
+    chosen = dict(zip((*FILTERS, *grid.looks("tests")), values, strict=True))
     found = tests.grouped(tests.query(chosen), by)
     counts = ("tests", "cycles")
     address = {**chosen, "group": by}
@@ -134,5 +134,5 @@ def register_callbacks(app: Dash) -> None:
     app.callback(
         Output("tests-groups", "children"),
         Input(_id("group"), "value"),
-        *(Input(id, "value") for id in controls.values()),
+        *(Input(id, "value") for id in (*controls.values(), *grid.looks("tests").values())),
     )(show_groups)
