@@ -62,6 +62,11 @@ def empty(what: str, next_step: Children = None) -> Component:
     return html.Div([html.P(what), html.P(next_step, className="hint") if next_step else None], className="empty")
 
 
+def to_import() -> list[Any]:
+    """Return the next step of whoever has no data yet: the page that brings some, and the command that does."""
+    return [dcc.Link("Import files", href="/import"), ", or type ", html.Code("battery-analysis import FOLDER")]
+
+
 def problem(error: Exception | str) -> Component:
     """Say in place what went wrong; of an error that is no one's input, only its kind, the log has the rest."""
     if isinstance(error, BatteryAnalysisError | str):

@@ -24,6 +24,8 @@ MOST_TESTS = 20
 
 def layout() -> Component:
     """Return a choice and a figure; the callback below draws it as soon as it stands on the page."""
+    if tests.is_empty():
+        return parts.empty("There are no tests yet.", parts.to_import())
     least = parts.number_input("fastest-fade-cycles", "Tests with cycles from", 50, step=1, least=2)
     return figures.figure_card("fastest-fade", "Capacity that is left", None, least, height=460)
 

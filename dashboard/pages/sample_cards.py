@@ -196,7 +196,7 @@ def add_note(_: int, text: str | None, who: str | None, name: str) -> tuple[Any,
 def tests(sample: Sample, around: samples.Around) -> Component:
     """Return the newest tests of a sample."""
     if not around.tests:
-        return parts.card("Tests", parts.empty("No test of this sample yet.", "Imports and watchers bring them."))
+        return parts.card("Tests", parts.empty("No test of this sample yet.", parts.to_import()))
     columns = {"test": "Test", "cell": "Cell", "type": "Type", "started": "Started (UTC)", "cycles": "Cycles →"}
     rows = [
         {

@@ -93,7 +93,7 @@ def layout(**query: Given) -> Component:
         html.Div(id="samples-new-said"),
     )
     if samples.is_empty():
-        hint = "An import makes samples from its files; one can be made by hand, too."
+        hint = [*parts.to_import(), ": it makes samples from its files. New sample makes one by hand."]
         return parts.page(TITLE, parts.empty("There are no samples yet.", hint), actions=[new])
     fields = {field: samples.title(field)[0] for field in samples.PROPERTIES}
     by = {field: samples.title(field)[0] for field in samples.GROUPS}

@@ -34,8 +34,7 @@ def layout(**query: Given) -> Component:
     usual = "date" if len(given) > 1 and cell else None
     found = series.some(given)
     if not found and not lives.tests(with_cycles=False):
-        step = ["Import a folder: ", html.Code("battery-analysis import FOLDER")]
-        return parts.page(TITLE, parts.empty("There are no tests yet.", step))
+        return parts.page(TITLE, parts.empty("There are no tests yet.", parts.to_import()))
     known = series.signals(found)
     asked = [name for name in links.texts(query.get("signal")) if name in known]
     text = links.text

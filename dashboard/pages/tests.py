@@ -63,12 +63,9 @@ def columns() -> list[Column]:
 
 def layout(**query: Given) -> Component:
     """Return the page with the filters that the address holds."""
-    values = tests.choices()
-    if not values["tester"]:
-        return parts.page(
-            TITLE, parts.empty("There are no tests yet.", "Import a folder: battery-analysis import FOLDER")
-        )
-    text, id = links.text, _id
+    if tests.is_empty():
+        return parts.page(TITLE, parts.empty("There are no tests yet.", parts.to_import()))
+    values, text, id = tests.choices(), links.text, _id
 
     def one_of(name: str, label: str, every: str) -> Component:
         return parts.select(id(name), label, values[name], text(query.get(name)), every=every)
