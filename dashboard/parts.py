@@ -152,6 +152,7 @@ def text_input(
     placeholder: str = "",
     hint: str | None = None,
     at_once: bool = False,
+    roomy: bool = False,
 ) -> Component:
     """Return a field for text.
 
@@ -162,10 +163,11 @@ def text_input(
         placeholder: An example, shown while it is empty.
         hint: What else to know.
         at_once: Whether every letter arrives, for fields that wait for a button; else they do 0.4 s after the last key.
+        roomy: Whether it has the width that long texts need.
     """
     wait = False if at_once else 0.4
     field = dcc.Input(id=id, type="text", value=value, placeholder=placeholder, debounce=wait, autoComplete="off")
-    return labelled(label, field, hint)
+    return labelled(label, field, hint, roomy=roomy)
 
 
 def number_input(

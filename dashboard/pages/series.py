@@ -96,7 +96,7 @@ def draw(
     if len(chosen) > MOST_TESTS:
         remarks.append(f"The first {MOST_TESTS} of {len(chosen)} tests are shown.")
     files = series_files.menu_lines(chosen, wanted.names, axis, first, last)
-    return drawn, {"height": height_of(len(wanted.names))}, False, [parts.note(each) for each in remarks], files
+    return drawn, figures.tall(height_of(len(wanted.names))), False, [parts.note(each) for each in remarks], files
 
 
 def register_callbacks(app: Dash) -> None:

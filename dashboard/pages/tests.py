@@ -71,7 +71,9 @@ def layout(**query: Given) -> Component:
         return parts.select(id(name), label, values[name], text(query.get(name)), every=every)
 
     filters = parts.toolbar(
-        parts.text_input(id("text"), "Words", text(query.get("text")), placeholder="names, tags, protocol, notes"),
+        parts.text_input(
+            id("text"), "Words", text(query.get("text")), placeholder="names, tags, protocol, notes", roomy=True
+        ),
         one_of("tester", "Tester", "All testers"),
         one_of("type", "Type", "All types"),
         one_of("chemistry", "Chemistry", "All chemistries"),
