@@ -7,6 +7,7 @@ import pytest
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store
 from dashboard import data
+from dashboard.adhoc_scripts import fastest_fade
 from dashboard.pages import PAGES, Page, adhoc, import_, logs, overview, plans, sample, test, watchers
 
 NEED_NO_DATA = (adhoc, import_, logs, overview, plans, sample, test, watchers)
@@ -32,5 +33,5 @@ def test_a_page_without_data_says_so_and_leads_to_the_import(page: Page) -> None
 def test_what_begins_elsewhere_leads_there() -> None:
     assert "href='/watchers'" in shown(overview)
     assert "href='/samples'" in shown(sample)
-    assert "There are no tests yet." in str(adhoc.show("fastest_fade"))
+    assert "There are no tests yet." in str(fastest_fade.layout())
     assert "Add one below" not in shown(watchers)  # nobody has opened a folder to the dashboard
