@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import itertools
 import zipfile
@@ -80,6 +81,18 @@ def test_the_numbers_of_a_figure_come_back_also_where_plotly_packed_them() -> No
     assert figures.numbers(drawn).columns == ["trace", "Test time / h", "Voltage / V", "Current / A"]
     packed = {"dtype": "f8", "bdata": "AAAAAAAA8D8AAAAAAAAAQA=="}
     assert figures.values(packed) == [1.0, 2.0]
+
+
+def test_a_long_name_stands_in_lines_and_is_whole_in_exports_and_on_hovering() -> None:
+    name = "NC052 formation & cycling at 45 °C in the <old> climate chamber_Channel_12_Wb_1.CSV"
+    lines = {"type": "scatter", "x": [1], "y": [2], "name": figures.plain(name)}
+    drawn = figures.figure([lines, {**lines, "name": "short"}], x="Cycle", y="Capacity")
+    shown = drawn.data[0].name.split("<br>")
+    assert len(shown) > 1
+    assert max(len(html.unescape(line)) for line in shown) <= 36
+    assert drawn.data[1].name == "short"
+    assert drawn.layout.template.layout.hoverlabel.namelength == -1
+    assert figures.numbers(drawn.to_plotly_json())["trace"].to_list() == [name, "short"]
 
 
 def test_capacities_of_very_many_cycles_are_thinned() -> None:
