@@ -28,6 +28,6 @@ def _sent(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_sent(each) for each in value]
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.size and (form := _FORMS.get(value.dtype.name)):
-        return {"dtype": form, "bdata": base64.b64encode(np.ascontiguousarray(value)).decode("ascii")}
+        return {"dtype": form, "bdata": base64.b64encode(value.tobytes()).decode("ascii")}
     is_array = hasattr(value, "__array__") and not isinstance(value, np.generic)
     return to_typed_array_spec(value) if is_array else value

@@ -95,7 +95,7 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
     exports = [parts.button(label, {"type": "compare-export", "form": form}) for form, label in tables.FORMS.items()]
     numbers = parts.card(
         "What is left",
-        parts.toolbar(parts.text_input(_id("at"), "Retention at cycles", given.get("at") or RETAINED_AT)),
+        parts.toolbar(parts.text_input(_id("at"), "Retention at cycles", given.get("at") or RETAINED_AT, roomy=True)),
         html.Div(
             dag.AgGrid(
                 id="compare-table",
@@ -130,6 +130,7 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
         parts.select(_id("one"), "Across", [], given.get("one") or ACROSS),
         parts.select(_id("other"), "Upwards", [], given.get("other") or UPWARDS),
         height=figures_compare.MATRIX_HEIGHT,
+        least_width=figures_compare.MATRIX_HEIGHT,
     )
     return [numbers, heat, parts.grid(pair, box)]
 

@@ -37,7 +37,7 @@ def layout(id: Given = None, **query: Given) -> Component:
     """Return the page with the filters, and the one file, that the address holds."""
     values = raw_files.choices()
     if not values["file_type"] and not values["operator"]:
-        return parts.page(TITLE, parts.empty("No raw file is kept yet.", dcc.Link("Import files", href="/import")))
+        return parts.page(TITLE, parts.empty("No raw file is kept yet.", parts.to_import()))
     text, here = links.text, _id
     filters = parts.toolbar(
         parts.text_input(here("name"), "Name", text(query.get("name")), placeholder="any part of it"),

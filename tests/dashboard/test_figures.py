@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import itertools
 import json
@@ -101,6 +102,18 @@ def test_a_figure_is_sent_as_plotly_would_send_it() -> None:
     before = drawn.to_dict()
     assert json.loads(to_json_plotly(drawn)) == json.loads(to_json_plotly(go.Figure.to_plotly_json(drawn)))
     assert str(drawn.to_dict()) == str(before)
+
+
+def test_a_long_name_stands_in_lines_and_is_whole_in_exports_and_on_hovering() -> None:
+    name = "NC052 formation & cycling at 45 °C in the <old> climate chamber_Channel_12_Wb_1.CSV"
+    lines = {"type": "scatter", "x": [1], "y": [2], "name": figures.plain(name)}
+    drawn = figures.figure([lines, {**lines, "name": "short"}], x="Cycle", y="Capacity")
+    shown = drawn.data[0].name.split("<br>")
+    assert len(shown) > 1
+    assert max(len(html.unescape(line)) for line in shown) <= 36
+    assert drawn.data[1].name == "short"
+    assert drawn.layout.template.layout.hoverlabel.namelength == -1
+    assert figures.numbers(drawn.to_plotly_json())["trace"].to_list() == [name, "short"]
 
 
 def test_capacities_of_very_many_cycles_are_thinned() -> None:

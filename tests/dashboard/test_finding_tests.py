@@ -98,6 +98,9 @@ def test_a_link_restores_order_columns_and_groups_of_a_table(visit: Callable[[st
     assert tab.url == link
     groups.get_by_role("link", name="LFP/graphite").click()
     counted(tab, 2)
+    assert "sort=capacity_retention" in tab.url  # order and columns go along
+    tab.locator(".ag-row[row-index='0']", has_text="FE022").wait_for()
+    assert "Tester" not in tab.locator("#tests .ag-header-cell-text").all_inner_texts()
     tab = visit("/tests")
     assert "Chemistry" in tab.locator("#tests .ag-header-cell-text").all_inner_texts()  # the link taught nothing
 
