@@ -81,6 +81,7 @@ _STATES = {key for key, column in TERMS.items() if column is columns.STEP_TYPE}
 _ARBINS_ALONE = {"datapoint", "datetime", "internalresistance", "acr", "dvdt", "chargecapacity", "dischargecapacity"}
 _SERIES_KEYS = tuple({key for key, column in TERMS.items() if column is term} for term in SERIES)
 _SNAKE = re.compile(r"(.+)_(s|min|h|V|mV|A|mA|uA|Ah|mAh|Wh|mWh|W|C|K|Psi)", re.IGNORECASE)
+_NUMBERED = re.compile(r"[\W_]*\d*$")
 _SMALL_CURRENT = re.compile(r"[mµμun]A")
 
 
@@ -148,6 +149,9 @@ class LandtWorkbook:
         if not sheets:
             raise CorruptFileError(path, "no sheet with columns such as TestTime/Sec, Voltage/V", self.name)
         tables = [sheet_table(path, name, row) for name, row in sheets.items()]
+        first = next(iter(sheets))
+        names = [str(cell) for cell in heads[first][sheets[first]]]
+        tables += [sheet_table(path, name, 0, names=names) for name in _continued(heads, sheets)]
         warnings = [warning for _, found in tables for warning in found]
         raw = pl.concat([table for table, _ in tables], how="diagonal_relaxed")
         raw, row_warnings = _records_only(raw)
@@ -217,6 +221,13 @@ def _record_sheets(heads: dict[str, list[list[Cell]]]) -> dict[str, int]:
     return found
 
 
+def _continued(heads: dict[str, list[list[Cell]]], sheets: dict[str, int]) -> list[str]:
+    """Sheets that are called and numbered as one with records, and go on without a row of column names."""
+    series = {_NUMBERED.sub("", name) for name in sheets}
+    others = [name for name in heads if name not in sheets and _NUMBERED.sub("", name) in series]
+    return [name for name in others if heads[name] and any(isinstance(cell, float) for cell in heads[name][0])]
+
+
 def _without_hyphens(rows: bytes, delimiter: str) -> bytes:
     """Empty the cells that hold a hyphen only: a value that is missing."""
     mark = delimiter.encode()
@@ -226,10 +237,11 @@ def _without_hyphens(rows: bytes, delimiter: str) -> bytes:
 
 
 def _records_only(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Leave out rows without a time, such as those of cycles and steps among the records."""
-    kept = raw.drop_nulls([name for name in raw.columns if heading(name).key in _SERIES_KEYS[0]])
+    """Leave out rows without a time, a voltage and a current: names and rows of cycles and steps among the records."""
+    time, voltage, current = ([name for name in raw.columns if heading(name).key in keys] for keys in _SERIES_KEYS)
+    kept = raw.drop_nulls(time).filter(pl.any_horizontal(pl.col(*voltage, *current).is_not_null()))
     lost = raw.height - kept.height
-    return kept, [f"{lost} rows without test time are no records; left out"] if lost else []
+    return kept, [f"rows without test time, voltage and current are no records; left out: {lost}"] if lost else []
 
 
 def _reading(

@@ -18,7 +18,7 @@ import errno
 import io
 import re
 import zipfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
@@ -110,7 +110,9 @@ def read_sheet(path: Path, name: str) -> Rows:
         return book.get_sheet_by_name(name).to_python(skip_empty_area=False)
 
 
-def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = ()) -> tuple[pl.DataFrame, list[str]]:
+def sheet_table(
+    path: Path, name: str, header_row: int, texts: Container[str] = (), names: Sequence[str] = ()
+) -> tuple[pl.DataFrame, list[str]]:
     """Read the rows below a row of column names into typed columns.
 
     A column is ``Float64``, ``Datetime`` (µs, without a zone), ``Duration``, ``Boolean`` or ``String``. Empty cells,
@@ -123,6 +125,8 @@ def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = 
         name: The sheet.
         header_row: Position of the row with the names, counted from 0 as in ``read_sheet``.
         texts: Names of columns whose cells are texts whatever they look like.
+        names: The names, where the sheet goes on with the rows of another one and has none; ``header_row`` is its
+            first row then.
 
     Raises:
         CorruptFileError: The workbook cannot be opened, or must not be.
@@ -132,7 +136,7 @@ def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = 
         sheet = book.get_sheet_by_name(name)
         rows = islice(sheet.iter_rows(), header_row, None)
         empty = [""] * (sheet.start[1] if sheet.start else 0)
-        header = [*empty, *next(rows, [])]
+        header = [*names, *[""] * sheet.width][: len(empty) + sheet.width] if names else [*empty, *next(rows, [])]
         columns: list[list[pl.Series | list[Cell]]] = [[] for _ in header[len(empty) :]]
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             for column, cells in zip(columns, zip(*chunk, strict=True), strict=True):
