@@ -46,7 +46,7 @@ from battery_analysis.readers.landt_terms import counters, signed_current
 from battery_analysis.readers.preamble import find_table, read_table
 from battery_analysis.readers.sniff import load_text, split_cells, voltage_lines
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
-from battery_analysis.readers.workbook import peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import continued, peek, read_sheet, sheet_table
 from battery_analysis.readers.workbook_columns import Cell
 
 TERMS: dict[str, Column] = {
@@ -81,7 +81,6 @@ _STATES = {key for key, column in TERMS.items() if column is columns.STEP_TYPE}
 _ARBINS_ALONE = {"datapoint", "datetime", "internalresistance", "acr", "dvdt", "chargecapacity", "dischargecapacity"}
 _SERIES_KEYS = tuple({key for key, column in TERMS.items() if column is term} for term in SERIES)
 _SNAKE = re.compile(r"(.+)_(s|min|h|V|mV|A|mA|uA|Ah|mAh|Wh|mWh|W|C|K|Psi)", re.IGNORECASE)
-_NUMBERED = re.compile(r"[\W_]*\d*$")
 _SMALL_CURRENT = re.compile(r"[mµμun]A")
 
 
@@ -149,9 +148,8 @@ class LandtWorkbook:
         if not sheets:
             raise CorruptFileError(path, "no sheet with columns such as TestTime/Sec, Voltage/V", self.name)
         tables = [sheet_table(path, name, row) for name, row in sheets.items()]
-        first = next(iter(sheets))
-        names = [str(cell) for cell in heads[first][sheets[first]]]
-        tables += [sheet_table(path, name, 0, names=names) for name in _continued(heads, sheets)]
+        going_on = continued(heads, sheets)
+        tables += [sheet_table(path, name, 0, names=names) for name, names in going_on.items()]
         warnings = [warning for _, found in tables for warning in found]
         raw = pl.concat([table for table, _ in tables], how="diagonal_relaxed")
         raw, row_warnings = _records_only(raw)
@@ -219,13 +217,6 @@ def _record_sheets(heads: dict[str, list[list[Cell]]]) -> dict[str, int]:
                 found[name] = position
                 break
     return found
-
-
-def _continued(heads: dict[str, list[list[Cell]]], sheets: dict[str, int]) -> list[str]:
-    """Sheets that are called and numbered as one with records, and go on without a row of column names."""
-    series = {_NUMBERED.sub("", name) for name in sheets}
-    others = [name for name in heads if name not in sheets and _NUMBERED.sub("", name) in series]
-    return [name for name in others if heads[name] and any(isinstance(cell, float) for cell in heads[name][0])]
 
 
 def _without_hyphens(rows: bytes, delimiter: str) -> bytes:
