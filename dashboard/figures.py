@@ -172,7 +172,7 @@ def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout
         height: In pixels.
         layout: More of plotly's layout, such as ``xaxis_type="log"`` or ``yaxis2={...}``.
     """
-    import plotly.graph_objects as go
+    from dashboard.drawn import Drawn
 
     data = [_legible(each) for each in traces]
     looks = {"template": template(theme()), "height": height, "uirevision": "kept", "showlegend": len(data) > 1}
@@ -180,7 +180,7 @@ def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout
     joined = {name: given for name, given in layout.items() if "_" in name}
     whole = {name: given for name, given in layout.items() if name not in joined}
     # Plotly's checks of every property take ten times as long as all the rest; tests hold figures against them instead.
-    shown = go.Figure(data=data, layout=looks | titled | whole, _validate=False)
+    shown = Drawn(data=data, layout=looks | titled | whole, _validate=False)
     return shown.update_layout(**joined) if joined else shown
 
 

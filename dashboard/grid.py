@@ -345,8 +345,14 @@ def _export(
     headings = {column.field: column.heading for column in columns}
     added = sorted({key for row in found.rows for key in row if key.startswith(ADDED)})
     headings |= {key: key for key in added}
-    content = tables.written(form, f"{word}s", headings, found.rows, chosen)
+    content = tables.written(form, f"{word}s", headings, as_headed(columns, found.rows), chosen)
     return dcc.send_bytes(content, f"{word}s.{form}")
+
+
+def as_headed(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with shares in percent, as the headings of their columns say and the table shows them."""
+    shares = [column.field for column in columns if column.kind == "percent"]
+    return [{**row, **{name: 100 * row[name] for name in shares if row.get(name) is not None}} for row in rows]
 
 
 def _sort(request: Mapping[str, Any], sorts: Mapping[str, str | None]) -> str | None:

@@ -18,7 +18,7 @@ COLUMNS = (
     Column("filename", "File", sort="name", link="/raw-files?id=", width=280),
     Column("size", "Size", "B", kind="whole", sort="size", width=120),
     Column("test", "Test", link="/test/", link_field="test_id", width=220),
-    Column("sample", "Sample", link="/samples?sample=", link_field="sample", width=140),
+    Column("sample", "Sample", link="/sample?sample=", link_field="sample", width=140),
     Column("operator", "Operator", sort="operator", width=110),
     Column("device", "Device", sort="device", width=120, hidden=True),
     Column("file_type", "Type", sort="type", width=90),
