@@ -225,7 +225,7 @@ def drawn(name: str) -> Component:
 
     script = find(name)
     if script.path in _unwired:
-        raise _unwired[script.path]
+        raise _unwired[script.path].with_traceback(None)  # which grows each time it is raised
     module = _loaded.module(script)
     with _contained(script):
         shown = module.layout()
