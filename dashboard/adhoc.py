@@ -12,10 +12,12 @@ import ast
 import importlib.util
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,9 +30,16 @@ from dashboard import data, parts
 
 OWN_SCRIPTS = Path(__file__).parent / "adhoc_scripts"
 
+PATIENCE_SECONDS = 10.0
+"""How long anybody waits for a script that is being loaded."""
+
 
 class ScriptError(BatteryAnalysisError):
     """A script failed; the message names its line and what it raised."""
+
+
+class ScriptHangsError(ScriptError):
+    """A script is still being loaded; the message names the line it has come to."""
 
 
 @dataclass(frozen=True)
@@ -98,28 +107,84 @@ def find(name: str) -> Script:
     return script
 
 
+@dataclass(frozen=True)
+class _Load:
+    """A script that is being loaded, or was, in a thread of its own: it cannot be stopped, but be left alone."""
+
+    changed: int
+    """Time of change of the file, in ns."""
+    path: Path
+    thread: threading.Thread
+    module: Future[ModuleType]
+    """Or the ``ScriptError`` that says why there is none."""
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_of_use(self) -> bool:
+        return not self.module.done() or self.module.exception() is None
+
+    def wait(self) -> None:
+        """Wait until it is loaded, or until it has taken as long as anybody waits for it.
+
+        Raises:
+            ScriptHangsError: It takes longer.
+        """
+        wait([self.module], max(self.began + PATIENCE_SECONDS - time.monotonic(), 0))
+        if not self.module.done():
+            stack = traceback.extract_stack(sys._current_frames().get(self.thread.ident or 0))
+            line = next((each.lineno for each in reversed(stack) if Path(each.filename) == self.path), None)
+            seconds = time.monotonic() - self.began
+            said = f"still being loaded after {seconds:.0f} s; all other scripts go on"
+            raise ScriptHangsError(f"{_place(self.path, line)}: {said}")
+
+
 class _Loaded:
     """Modules of scripts, loaded anew when their files have changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._modules: dict[Path, tuple[int, ModuleType]] = {}
+        self._loads: dict[Path, _Load] = {}
+
+    def begin(self, script: Script) -> _Load:
+        """Begin to load a script unless it is, as it stands, or is being."""
+        with _contained(script):
+            changed = script.path.stat().st_mtime_ns
+        with self._lock:
+            load = self._loads.get(script.path)
+            if load is None or load.changed != changed or not load.is_of_use:
+                self._loads[script.path] = load = _begun(script, changed)
+            return load
 
     def module(self, script: Script) -> ModuleType:
         """Return the module of a script.
 
         Raises:
             ScriptError: It cannot be loaded.
+            ScriptHangsError: Not within ``PATIENCE_SECONDS``.
         """
-        with self._lock, _contained(script):
-            changed = script.path.stat().st_mtime_ns
-            known = self._modules.get(script.path)
-            if known is None or known[0] != changed:
-                self._modules[script.path] = known = (changed, _executed(script.path))
-            return known[1]
+        load = self.begin(script)
+        load.wait()
+        return load.module.result()
 
 
 _loaded = _Loaded()
+
+
+def _begun(script: Script, changed: int) -> _Load:
+    module: Future[ModuleType] = Future()
+
+    def run() -> None:
+        try:
+            with _contained(script):
+                module.set_result(_executed(script.path))
+        except ScriptError as exc:
+            module.set_exception(exc)
+
+    # A daemon, so that the server can end all the same.
+    thread = threading.Thread(target=run, name=f"loads {script.path.name}", daemon=True)
+    load = _Load(changed, script.path, thread, module)
+    thread.start()
+    return load
 
 
 def _executed(path: Path) -> ModuleType:
@@ -141,9 +206,12 @@ def _contained(script: Script) -> Iterator[None]:
     except (Exception, SystemExit) as exc:
         own = [each.lineno for each in traceback.extract_tb(exc.__traceback__) if Path(each.filename) == script.path]
         line = exc.lineno if isinstance(exc, SyntaxError) else next(reversed(own), None)
-        where = f"{script.path.name}, line {line}" if line else script.path.name
         said = exc.msg if isinstance(exc, SyntaxError) else str(exc)
-        raise ScriptError(f"{where}: {type(exc).__name__}: {said}".rstrip(": ")) from exc
+        raise ScriptError(f"{_place(script.path, line)}: {type(exc).__name__}: {said}".rstrip(": ")) from exc
+
+
+def _place(path: Path, line: int | None) -> str:
+    return f"{path.name}, line {line}" if line else path.name
 
 
 def drawn(name: str) -> Component:
@@ -151,7 +219,7 @@ def drawn(name: str) -> Component:
 
     Raises:
         NotFoundError: There is no such script.
-        ScriptError: It failed.
+        ScriptError: It failed, or hangs while it is loaded.
     """
     from plotly.io.json import to_json_plotly
 
@@ -163,7 +231,8 @@ def drawn(name: str) -> Component:
         shown = module.layout()
         to_json_plotly(shown)  # what cannot be sent is the script's fault, too
     late = script.is_wired and script.path not in _wired
-    note = parts.note("This script is new; its callbacks work once the dashboard was started again.", tone="warning")
+    since = "was not there, or not loaded, when the dashboard was started"
+    note = parts.note(f"This script {since}; its callbacks work once it was started again.", tone="warning")
     return html.Div([note, shown] if late else [shown], className="page")
 
 
@@ -172,17 +241,21 @@ _unwired: dict[Path, ScriptError] = {}
 
 
 def register_callbacks(app: Dash) -> None:
-    """Wire every script that has callbacks; one that fails is said in its place, and the others go on."""
+    """Wire every script that has callbacks; one that fails or hangs is said in its place, and the others go on."""
     _wired.clear()
     _unwired.clear()
-    for script in scripts():
-        if not script.is_wired:
-            continue
+    with_callbacks = [each for each in scripts() if each.is_wired]
+    for script in with_callbacks:  # all at once, so that several that hang keep the start waiting no longer than one
+        with suppress(ScriptError):
+            _loaded.begin(script)
+    for script in with_callbacks:
         try:
             wire: Any = _loaded.module(script).register_callbacks
             with _contained(script):
                 wire(app)
             _wired.add(script.path)
+        except ScriptHangsError as exc:  # it may be there later, without its callbacks
+            parts.log(exc, "an ad hoc script has callbacks that could not be wired")
         except ScriptError as exc:
             parts.log(exc, "an ad hoc script has callbacks that could not be wired")
             _unwired[script.path] = exc

@@ -95,12 +95,16 @@ def badges(texts: Iterable[str], *, tone: Tone = "plain") -> Component | str:
     return html.Span(each, className="badges") if each else UNKNOWN
 
 
-def facts(known: Mapping[str, Children]) -> Component:
-    """Return what is known of a thing, a line each; what is unknown is left out."""
-    given = {name: value for name, value in known.items() if value not in (None, "", [], UNKNOWN)}
-    return html.Dl(
-        [line for name, value in given.items() for line in (html.Dt(name), html.Dd(value))], className="facts"
-    )
+def facts(known: Mapping[str, Children], added: Mapping[str, str] | None = None) -> Component:
+    """Return what is known of a thing, a line each; what is unknown is left out.
+
+    Args:
+        known: Values by name.
+        added: What people added under names of their own; they may be those of what is known.
+    """
+    named = ((f"{name} (added)" if name in known else name, value) for name, value in (added or {}).items())
+    given = [(name, value) for name, value in (*known.items(), *named) if value not in (None, "", [], UNKNOWN)]
+    return html.Dl([line for name, value in given for line in (html.Dt(name), html.Dd(value))], className="facts")
 
 
 def table(caption: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Component:

@@ -13,6 +13,7 @@ import polars as pl
 
 from battery_analysis.analysis.normalise import FORMULAS, Formula
 from battery_analysis.errors import AnalysisError
+from dashboard import units
 
 if TYPE_CHECKING:
     from dashboard.data.lives import Life
@@ -155,7 +156,7 @@ class Choice:
         """Return the unit in which ``points`` has it."""
         if self.by == "first" or (self.by == "nominal" and self.of.measured == "capacity_ah"):
             return "%"
-        return _written(self.formula.unit) if self.formula else self.of.unit
+        return units.written(self.formula.unit) if self.formula else self.of.unit
 
     @property
     def formula(self) -> Formula | None:
@@ -178,13 +179,6 @@ class Choice:
         if self.against != "date":
             return places.to_numpy()
         return places.round().cast(pl.Int64).cast(pl.Datetime("ms")).to_numpy()
-
-
-def _written(unit: str) -> str:
-    """Return a unit with the signs that people write."""
-    for plain, sign in (("cm2", "cm²"), ("cm3", "cm³"), ("Ohm", "Ω")):
-        unit = unit.replace(plain, sign)
-    return unit
 
 
 def points(life: Life, choice: Choice, *, incomplete: bool = True) -> pl.DataFrame:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from battery_analysis.analysis.cycles import number_cycles, summarise_cycles
 from battery_analysis.analysis.steps import with_step_kind
@@ -75,3 +77,16 @@ def arbin_csv(cycles: int = 3, records: int = 20) -> str:
     columns = ("test_time_second", "cycle_count", "step_count", "step_time_second", "current_ampere", "voltage_volt")
     lines += [",".join(str(value) for value in row) for row in frame.select(columns).iter_rows()]
     return "\n".join(lines) + "\n"
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, module: object, name: str, happens: Callable[[], object]) -> None:
+    """Let something happen once between reading and writing."""
+    waiting = [happens]
+    as_it_is = getattr(module, name)
+
+    def first(*args: object) -> object:
+        if waiting:
+            waiting.pop()()
+        return as_it_is(*args)
+
+    monkeypatch.setattr(module, name, first)

@@ -71,5 +71,6 @@ class ImportedFile(StoredDocument):
             ("job", "outcome"),
             ("path", "-created_at"),
             "test_result",
+            ("updated_at", "outcome"),
         ],
     }

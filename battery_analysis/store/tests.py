@@ -289,9 +289,9 @@ def tag(
     new = [each for each in dict.fromkeys(add) if each not in taken]
     test.tags = [*test.tags, *new]
     checked(test)
-    _change_by_hand(test.id, {"$addToSet": {"tags": {"$each": new}}})
+    _change_by_hand(test, {"$addToSet": {"tags": {"$each": new}}})
     if taken:
-        _change_by_hand(test.id, {"$pull": {"tags": {"$in": taken}}})
+        _change_by_hand(test, {"$pull": {"tags": {"$in": taken}}})
     changed = by_id(TestResult, test_id)
     history.record(test.id, {"tags": before}, {"tags": list(changed.tags)}, author)
     return changed
@@ -306,27 +306,45 @@ def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> T
     test = by_id(TestResult, test_id)
     test.notes_log.append(Note(text=text, author=author))
     checked(test)
-    _change_by_hand(test.id, {"$push": {"notes_log": test.notes_log[-1].to_mongo()}})
+    _change_by_hand(test, {"$push": {"notes_log": test.notes_log[-1].to_mongo()}})
     return by_id(TestResult, test_id)
 
 
-def set_metadata(test_id: str | ObjectId, values: Mapping[str, str], author: str | None = None) -> TestResult:
+def set_metadata(
+    test_id: str | ObjectId,
+    values: Mapping[str, str],
+    author: str | None = None,
+    *,
+    seen: Mapping[str, str] | None = None,
+) -> TestResult:
     """Set entries of what people added to a test, or remove those whose value is empty; its history tells who did.
+
+    Args:
+        test_id: The test.
+        values: What is set, by entry.
+        author: Who sets it.
+        seen: What the entries held, as ``history.written`` writes it, when whoever changes them looked; nothing is
+            changed where somebody else has changed one of them since.
 
     Raises:
         NotFoundError: No such test.
         InvalidDocumentError: A name that no entry can have.
+        ConflictError: An entry does not hold any longer what was ``seen``.
     """
     test = by_id(TestResult, test_id)
     if wrong := [key for key in values if not key or key.startswith("$") or "." in key or "\0" in key]:
         raise InvalidDocumentError(f"TestResult {test.name!r}: metadata: no entry can be named {wrong[0]!r}")
-    before = {f"metadata.{key}": test.metadata.get(key) for key in values}
+    as_read: dict[str, Any] = {}
+    if seen is not None:
+        history.refuse_changed(f"test {test.name}", {key: test.metadata.get(key) for key in values}, values, seen)
+        stored = test.to_mongo().get("metadata", {})
+        as_read = {f"metadata.{key}": stored.get(key) for key in values}
     given = {f"metadata.{key}": value for key, value in values.items()}
     change: dict[str, Any] = {"$set": {name: value for name, value in given.items() if value}}
     if gone := {name: "" for name, value in given.items() if not value}:
         change["$unset"] = gone
-    _change_by_hand(test.id, change)
-    history.record(test.id, before, given, author)
+    former = _change_by_hand(test, change, as_read).get("metadata", {})
+    history.record(test.id, {f"metadata.{key}": former.get(key) for key in values}, given, author)
     return by_id(TestResult, test_id)
 
 
@@ -347,29 +365,45 @@ def follow_sample(store: Store, sample: Sample) -> int:
 
 
 def move(
-    store: Store, test_id: str | ObjectId, sample: Sample, cell_code: str, author: str | None = None
+    store: Store,
+    test_id: str | ObjectId,
+    sample: Sample,
+    cell_code: str,
+    author: str | None = None,
+    *,
+    seen: str | None = None,
 ) -> TestResult:
     """Give a test to another sample; importers leave it there and still find it when its file grows.
 
-    The datasets of both cells follow.
+    The datasets of both cells follow. If whoever moves it says which sample was ``seen``, a test that somebody else
+    has given to a third one since stays there.
 
     Raises:
         NotFoundError: No such test.
-        ConflictError: An importer changed the test again and again meanwhile.
+        ConflictError: Its sample is not the one ``seen``, or an importer changed the test again and again meanwhile.
     """
-    test = by_id(TestResult, test_id)
     by_hand = {"sample": sample.id, "cell_code": cell_code, "sample_rule": "by hand", "edited_at": now()}
-    _follow(store, sample, test.id, by_hand)
-    RawDataFile.objects(test_result=test.id).update(set__sample=sample.id)
-    before = {"sample": test.sample_name, "cell_code": test.cell_code}
-    history.record(test.id, before, {"sample": sample.name, "cell_code": cell_code}, author)
-    datasets.refresh(store, {test.cell_code, cell_code})
+    before = _follow(store, sample, by_id(TestResult, test_id).id, by_hand, seen)
+    RawDataFile.objects(test_result=ObjectId(test_id)).update(set__sample=sample.id)
+    history.record(ObjectId(test_id), before, {"sample": sample.name, "cell_code": cell_code}, author)
+    datasets.refresh(store, {before["cell_code"], cell_code})
     return by_id(TestResult, test_id)
 
 
 @retry(retry=retry_if_exception_type(ConflictError), stop=stop_after_attempt(5), reraise=True)
-def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[str, Any] | None = None) -> None:
+def _follow(
+    store: Store,
+    sample: Sample,
+    test_id: ObjectId,
+    by_hand: Mapping[str, Any] | None = None,
+    seen: str | None = None,
+) -> dict[str, str]:
+    """Write what a test copies from its sample, and return the names of sample and cell that it had."""
     test = by_id(TestResult, test_id)
+    before = {"sample": test.sample_name, "cell_code": test.cell_code}
+    if seen is not None:  # in every attempt: the last one may have failed because somebody moved the test
+        held, wanted = {"sample": test.sample_name}, {"sample": sample.name}
+        history.refuse_changed(f"test {test.name}", held, wanted, {"sample": seen})
     test.sample_name = sample.name
     test.cell_code = by_hand["cell_code"] if by_hand else test.cell_code
     copied = {name: getattr(sample, name) for name in ("chemistry", "project", "cell_type")}
@@ -383,11 +417,25 @@ def _follow(store: Store, sample: Sample, test_id: ObjectId, by_hand: Mapping[st
             fields["cycle_blocks"] = [block.to_mongo() for block in blocks]
     _swap(test, fields)
     refresh_words(test_id)
+    return before
 
 
-def _change_by_hand(test_id: ObjectId, change: Mapping[str, Any]) -> None:
-    """Change a test in one step, so that nobody who changes it at the same time is overwritten."""
+def _change_by_hand(
+    test: TestResult, change: Mapping[str, Any], as_read: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Change a test in one step, so that nobody who changes it at the same time is overwritten.
+
+    Returns the tags and the metadata that it had.
+
+    Raises:
+        ConflictError: Fields do not hold any longer what was read.
+    """
     moment = now()
     edited = {**change.get("$set", {}), "updated_at": moment, "edited_at": moment}
-    TestResult._get_collection().update_one({"_id": test_id}, {**change, "$set": edited})
-    refresh_words(test_id)
+    former = TestResult._get_collection().find_one_and_update(
+        {"_id": test.id, **(as_read or {})}, {**change, "$set": edited}, {"tags": 1, "metadata": 1}
+    )
+    if former is None and as_read:
+        raise ConflictError(f"test {test.name}: somebody else changed it just now; nothing of yours is stored")
+    refresh_words(test.id)
+    return former or {}

@@ -33,7 +33,6 @@ _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (DEBUG|INFO|WARNING|
 _ECHO = re.compile(r"(created|updated|unchanged|duplicate|failed|skipped) +\S")
 """How commands print an outcome, which their log says as well, with its time."""
 _FAILED = re.compile(r": failed ")
-_NAMED = re.compile(r"(import|rollback|watch)-(\d{8}T\d{6}\.\d+)\.log")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,8 @@ def lines(source: str | None, level: str, text: str | None) -> list[Line]:
     """
     least = LEVELS.index(level)
     wanted = (text or "").casefold()
-    read = [line for path in _files()[:_READ_FILES] if source in (None, path.name) for line in _read(path)]
+    files = [path for path in _files() if source in (None, path.name)]
+    read = [line for path in files[:_READ_FILES] for line in _read(path)]
     read += _of_jobs() if source in (None, JOBS) else []
     found = [
         line for line in read if LEVELS.index(line.level) >= least and wanted in f"{line.source} {line.text}".casefold()
@@ -120,15 +120,13 @@ def _files() -> list[Path]:
 
 
 def _spelled(path: Path) -> str:
-    if named := _NAMED.fullmatch(path.name):
-        at = datetime.strptime(named[2], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-        return f"{named[1]} of {at:%Y-%m-%d %H:%M:%S}"
-    return path.stem
+    at = processes.began(path)
+    return path.stem if at is None else f"{path.name.partition('-')[0]} of {at:%Y-%m-%d %H:%M:%S}"
 
 
 def _read(path: Path) -> list[Line]:
     source = _spelled(path)
-    at = _began(path)
+    at = processes.began(path) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
     found: list[Line] = []
     for text in processes.tail(path, _READ_BYTES).splitlines():
         if parsed := _LINE.fullmatch(text):
@@ -142,10 +140,3 @@ def _read(path: Path) -> list[Line]:
         else:
             found.append(Line(at, "error" if text.startswith("error: ") else "info", source, text))
     return found
-
-
-def _began(path: Path) -> datetime:
-    named = _NAMED.fullmatch(path.name)
-    if named is None:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return datetime.strptime(named[2], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)

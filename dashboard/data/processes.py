@@ -6,6 +6,8 @@ Each writes what it says into a file of its own below ``logs`` in the data folde
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +18,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Literal
 
-from battery_analysis.errors import IngestError
+from battery_analysis.errors import IngestError, one_line
+from battery_analysis.models import WatchedFolder
+from battery_analysis.store.access import visible
 from dashboard.data import config, settings
 
 if TYPE_CHECKING:
@@ -28,6 +32,14 @@ TIDY_SECONDS = 7 * 24 * 3600
 """How long the files with what ended commands said are kept."""
 
 REMEMBERED = 50
+
+NAMED = re.compile(r"(import|rollback|watch)-(\d{8}T\d{6}\.\d+)\.log")
+"""Names of the files that commands write to: what they are, and when they were started."""
+
+_STAMP = "%Y%m%dT%H%M%S.%f"
+_START_SECONDS = 60.0
+"""A process begins at most this long after its file was made, and no other of its number does."""
+_HEAD_BYTES = 4096
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SERVER_VARIABLES = ("MONGO_URI", "MONGO_HOST", "MONGO_PORT", "USE_MONGO_MOCK")
@@ -64,7 +76,7 @@ class Started:
         """Why it could not do its work, None if it did or still does; files that failed are no such reason."""
         if self.process.poll() in (None, 0, 1, 130):
             return None
-        said = [line for line in tail(self.log).splitlines() if line.strip()]
+        said = [line for line in tail(self.log).splitlines() if line.strip() and _begun(self.pid) not in line]
         return said[-1].removeprefix("error: ") if said else f"it ended with status {self.process.returncode}"
 
 
@@ -94,7 +106,7 @@ def start(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        log = folder / f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}.log"
+        log = folder / f"{kind}-{datetime.now(UTC):{_STAMP}}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", words[0], "--log-level=info", *_config(), *words[1:]],
@@ -105,6 +117,8 @@ def start(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C on the dashboard is not meant for it
             )
+            line = f"{datetime.now():%Y-%m-%d %H:%M:%S},000 INFO dashboard: {_begun(process.pid)}: {one_line(about)}\n"
+            output.write(line.encode("utf-8", "replace"))  # they write to the same place in turn
     except OSError as exc:
         raise IngestError(f"{exc.filename or folder}: {exc.strerror or exc}") from exc
     started = Started(kind, about, job, log, process)
@@ -124,6 +138,36 @@ def recent() -> list[Started]:
 def logs_folder() -> Path:
     """Return where what commands say is kept."""
     return settings().data_dir / "logs"
+
+
+def began(log: Path) -> datetime | None:
+    """Return when the command was started that writes to a file, as its name says; None: no command does."""
+    named = NAMED.fullmatch(log.name)
+    return datetime.strptime(named[2], _STAMP).replace(tzinfo=UTC) if named else None
+
+
+def log_of(watch: WatchedFolder) -> Path | None:
+    """Return the file that a watcher on record writes to; None if no dashboard has started it on this computer."""
+    if watch.host != socket.gethostname() or watch.process_started is None:
+        return None
+    for path in logs_folder().glob("watch-*.log"):
+        at = began(path)
+        is_near = at is not None and abs(at.timestamp() - watch.process_started) < _START_SECONDS
+        if is_near and _begun(watch.pid) in _head(path):
+            return path
+    return None
+
+
+def _begun(pid: int) -> str:
+    return f"started as process {pid}"
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def tail(path: Path, most: int = 64 << 10) -> str:
@@ -166,7 +210,8 @@ def _environment(used: Settings) -> dict[str, str]:
 
 def _sweep(folder: Path) -> None:
     limit = datetime.now(UTC).timestamp() - TIDY_SECONDS
-    written = {each.log for each in recent() if each.is_running}  # a watcher may have nothing to say for weeks
+    # A watcher may have nothing to say for weeks, also one that was started before this dashboard.
+    written = {each.log for each in recent() if each.is_running} | {log_of(each) for each in visible(WatchedFolder)}
     for path in folder.glob("*-*.log"):
         with suppress(FileNotFoundError):  # somebody else starts something, too
             if path not in written and path.stat().st_mtime < limit:

@@ -12,7 +12,7 @@ from battery_analysis.store import history, sample_search, samples
 from battery_analysis.store.access import by_id, visible
 from battery_analysis.store.sample_search import AGGREGATES, GROUPS, PROPERTIES, RELATIVES, SampleQuery
 from battery_analysis.store.units import spelled, unit_of
-from dashboard import links
+from dashboard import links, units
 from dashboard.data import added, asked, store
 from dashboard.data.edits import Edit
 
@@ -41,12 +41,12 @@ def title(field: str) -> tuple[str, str]:
 
     Example:
         >>> title("area_cm2"), title("metadata.rig")
-        (('Area', 'cm2'), ('rig', ''))
+        (('Area', 'cm²'), ('rig', ''))
     """
     if field.startswith("metadata."):
         return field.removeprefix("metadata."), ""
     words = spelled(field).partition(" / ")[0]
-    return words[0].upper() + words[1:], unit_of(field)
+    return words[0].upper() + words[1:], units.written(unit_of(field))
 
 
 def query(chosen: Mapping[str, Any], sort: str | None = None) -> SampleQuery:

@@ -170,11 +170,10 @@ def _move(test_id: str, name: str, seen: str, author: str | None) -> None:
     test = by_id(TestResult, test_id)
     if not name:
         raise InvalidDocumentError(f"test {test.name}: the name of a sample is wanted, got none")
-    history.refuse_changed(f"test {test.name}", {"sample": test.sample_name}, {"sample": name}, {"sample": seen})
     target = samples.by_name(name)
     if target.id != test.sample.id:
         codes = rules_from(settings()).codes(target.name) or [target.name]
-        stored.move(store(), test_id, target, codes[0], author)
+        stored.move(store(), test_id, target, codes[0], author, seen=seen)
         samples.refresh_aggregates({test.sample.id, target.id})
 
 
@@ -211,12 +210,9 @@ def set_metadata(test_id: str, wanted: Mapping[str, str], seen: Mapping[str, str
         ConflictError: Somebody else has changed meanwhile what the reader did.
     """
     changed = {key: wanted.get(key, "") for key in {**seen, **wanted} if wanted.get(key, "") != seen.get(key, "")}
-    test = by_id(TestResult, test_id)
-    present = {key: test.metadata.get(key) for key in changed}
-    history.refuse_changed(f"test {test.name}", present, changed, seen)
     if not changed:
-        return test
-    test = stored.set_metadata(test_id, changed, author)
+        return one(test_id)
+    test = stored.set_metadata(test_id, changed, author, seen=seen)
     added.forget()
     return test
 

@@ -33,7 +33,7 @@ def heading(subject: str, field: str) -> str:
 
     Example:
         >>> heading("sample", "area_cm2"), heading("sample", "aggregates.test_count"), heading("test", "metadata.rig")
-        ('Sample: area / cm2', 'Sample: test count', 'Test: rig')
+        ('Sample: area / cm²', 'Sample: test count', 'Test: rig')
     """
     if field.startswith("metadata."):
         return f"{subject.capitalize()}: {field.removeprefix('metadata.')}"

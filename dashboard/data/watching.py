@@ -65,6 +65,12 @@ def _watcher(watch: Watch, now: datetime) -> Watcher:
     return Watcher(watch, state, lag, may_start, command, leaving)
 
 
+def log(watch: Watch) -> str | None:
+    """Return the name of the log that holds what a watcher says; None: it says it in a terminal or elsewhere."""
+    path = processes.log_of(watch)
+    return path.name if path else None
+
+
 def _is_asked(watch: Watch) -> bool:
     job = visible(ImportJob).filter(id=watch.import_job).only("asked").first()
     return job is not None and job.asked is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import answers, figures, links, parts
+from dashboard import answers, figures, links, parts, units
 from dashboard.background import Work
 from dashboard.data import subjects
 from dashboard.pages.advanced_view import Query, View, id_of, subject
@@ -197,7 +197,7 @@ def _normalised(cell: str | None, test: str | None, cycle: float | None) -> Comp
         {
             "name": answers.heading(each.name).partition(" / ")[0],
             "value": parts.quantity(each.value),
-            "unit": _unit(each.unit),
+            "unit": units.written(each.unit),
             "formula": each.formula,
             "missing": each.missing,
         }
@@ -242,10 +242,6 @@ def _normalised(cell: str | None, test: str | None, cycle: float | None) -> Comp
         parts.card("What was measured", parts.facts(measured), parts.toolbar(*beyond)),
         parts.card("The sample", parts.facts({"Sample": parts.sample_link(found.sample), **sizes}), missing),
     )
-
-
-def _unit(written: str) -> str:
-    return written.replace("cm2", "cm²").replace("cm3", "cm³").replace("Ohm", "Ω").replace("ohm", "Ω")
 
 
 FADE = View("fade", "Fade and cycle life", _fade_controls, ("threshold", "law", "confidence", "all"), _fade)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
@@ -69,7 +70,7 @@ def facts(test: Test) -> Component:
         "Nominal capacity": _quantity(test.nominal_capacity_ah, "Ah", 4),
         "Active mass": _quantity(test.active_mass_gram, "g", 4),
         "Throughput": _quantity(test.throughput_ah, "Ah", 4),
-        "Resistance": _quantity(test.median_internal_resistance_ohm, "ohm", 4),
+        "Resistance": _quantity(test.median_internal_resistance_ohm, "Ω", 4),
         "Cycle life (80 %)": f"{test.cycle_life_80:,}" if test.cycle_life_80 else None,
         "Cycle numbers": {"tester": "the tester's own", "derived": "derived"}.get(test.cycle_method or ""),
         "Efficiency": (test.efficiency_convention or "").replace("_", " "),
@@ -78,9 +79,8 @@ def facts(test: Test) -> Component:
         "Read by": f"{test.reader} {test.reader_version}, revision {test.revision}",
         "Sample from": test.sample_rule,
         "SHA-256": html.Code(test.sha256),
-        **{str(key): str(value) for key, value in (test.metadata or {}).items()},
     }
-    return parts.card("Facts", parts.facts(known))
+    return parts.card("Facts", parts.facts(known, tests.further(test)))
 
 
 def _utc(at: Any) -> Any:
@@ -113,11 +113,10 @@ def people(test: Test) -> Component:
         className="stack",
     )
     added = tests.further(test)
-    lines = "\n".join(f"{key} = {value}" for key, value in added.items())
     further = html.Div(
         [
             parts.labelled(
-                "Further properties, one a line: name = value", dcc.Textarea(id="test-further-text", value=lines)
+                "Further properties, one a line: name = value", dcc.Textarea(id="test-further-text", value=lines(added))
             ),
             parts.toolbar(parts.button("Save properties", "test-further-save")),
             html.Div(id="test-further-said", role="status"),
@@ -137,6 +136,11 @@ def people(test: Test) -> Component:
     told = html.Div(history.told(tests.changes(str(test.id))), id="test-history", className="scroll", tabIndex="0")
     content = [author, tags, further, written, form, html.H3("History"), told]
     return parts.card("Tags, notes and history", html.Div(content, className="stack"))
+
+
+def lines(added: Mapping[str, str]) -> str:
+    """Return further properties as people type them, one a line."""
+    return "\n".join(f"{key} = {value}" for key, value in added.items() if value)
 
 
 def notes(test: Test) -> Component:

@@ -22,7 +22,7 @@ GROUP = "Watch"
 
 REFRESH_MILLISECONDS = 5_000
 
-_OUTCOMES = ("created", "updated", "unchanged", "duplicate", "skipped", "failed")
+_OUTCOMES = ("created", "updated", "unchanged", "duplicate", "skipped", "failed", lab.ROLLED_BACK)
 _FIGURE_HEIGHT = 260
 
 
@@ -79,9 +79,9 @@ def imports_figure(by_day: pl.DataFrame) -> go.Figure:
         if of_it.height:
             days = of_it["day"].cast(pl.String).to_list()
             traces.append(go.Bar(x=days, y=of_it["files"].to_list(), name=outcome, hovertemplate="%{x}: %{y}"))
-    axis = {"xaxis": {"type": "category"}}  # days without an import take no place
+    axis = {"xaxis": {"type": "category", "categoryorder": "category ascending"}}  # days without files take no place
     looks = axis if traces else figures.nothing("No file was imported in the last 30 days.")
-    x = "Day on which the import started (UTC)"
+    x = "Day on which the file was seen to (UTC)"
     return figures.figure(traces, x=x, y="Files", height=_FIGURE_HEIGHT, barmode="stack", bargap=0.4, **looks)
 
 

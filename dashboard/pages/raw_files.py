@@ -75,14 +75,13 @@ def show(raw_id: str) -> Component:
         "Kept since": parts.moment(raw.created_at),
         "Tags": parts.badges(raw.tags) if raw.tags else None,
         "Seen at": html.Ul([html.Li(place.path) for place in raw.sources]),
-        **{f"{key} (added)": str(value) for key, value in raw.metadata.items()},
     }
     newest = next(each for each in raw.versions if each.sha256 == raw.sha256)
     save = _download("Download", raw.id, None, "primary") if newest.extent else None
     back = dcc.Link("All raw files", href=PATH, className="button plain")
     return parts.card(
         raw.filename,
-        parts.facts(known),
+        parts.facts(known, {str(key): str(value) for key, value in raw.metadata.items()}),
         _versions(raw),
         parts.note("This file was imported without keeping its bytes.", tone="warning") if not newest.extent else None,
         actions=[each for each in (save, back) if each is not None],

@@ -47,7 +47,7 @@ def _numbers(sample: samples.Sample) -> Component:
         parts.stat("Initial capacity", parts.quantity(found.mean_initial_capacity_ah, "Ah", 4), "mean of its tests"),
         parts.stat("Retention", parts.quantity(found.mean_capacity_retention, "%", 3), "mean of its tests"),
         parts.stat("Coulombic efficiency", parts.quantity(found.mean_coulombic_efficiency, "%", 4), "mean"),
-        parts.stat("Resistance", parts.quantity(found.median_internal_resistance_ohm, "ohm", 4), "median"),
+        parts.stat("Resistance", parts.quantity(found.median_internal_resistance_ohm, "Ω", 4), "median"),
     )
 
 

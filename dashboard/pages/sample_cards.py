@@ -12,7 +12,8 @@ from battery_analysis.errors import BatteryAnalysisError
 from dashboard import links, parts
 from dashboard.data import samples
 from dashboard.data.samples import Sample
-from dashboard.history import named_lines, told
+from dashboard.history import loaded as said_loaded
+from dashboard.history import named_lines, refusal, together, told
 
 FIELD = "sample-field"
 METADATA = "further"
@@ -51,20 +52,17 @@ def known(sample: Sample) -> Component:
         other = getattr(sample, role)
         facts[samples.title(role)[0]] = parts.sample_link(other.name) if other else None
     facts["Tags"] = parts.badges(sample.tags) if sample.tags else None
-    facts |= {str(key): samples.written(value) for key, value in sample.metadata.items()}
     facts["Found by"] = parts.job_link(sample.created_in, "an import") if sample.created_in else None
-    if not any(value not in (None, "") for value in facts.values()):
+    added = {str(key): samples.written(value) for key, value in sample.metadata.items()}
+    if not any(value not in (None, "") for value in (*facts.values(), *added.values())):
         return parts.empty("Nothing is known of this sample yet.", "Edit tells the store what it is.")
-    return parts.facts(facts)
+    return parts.facts(facts, added)
 
 
 def _form(values: Mapping[str, str]) -> Component:
     fields = [_field(name, values.get(name, "")) for name in ("name", *samples.PROPERTIES, *samples.RELATIVES, "tags")]
-    lines = "\n".join(
-        f"{name.removeprefix('metadata.')} = {value}" for name, value in values.items() if name.startswith("metadata.")
-    )
     further = parts.labelled(
-        "Further properties, one a line: name = value", dcc.Textarea(id={FIELD: METADATA}, value=lines)
+        "Further properties, one a line: name = value", dcc.Textarea(id={FIELD: METADATA}, value=_lines(values))
     )
     return html.Div(
         [
@@ -74,6 +72,11 @@ def _form(values: Mapping[str, str]) -> Component:
         ],
         className="stack",
     )
+
+
+def _lines(values: Mapping[str, str]) -> str:
+    further = {name.removeprefix("metadata."): text for name, text in values.items() if name.startswith("metadata.")}
+    return "\n".join(f"{name} = {text}" for name, text in further.items() if text)
 
 
 def _field(name: str, value: str) -> Component:
@@ -119,10 +122,30 @@ def save(
             return (*[no_update] * 5, parts.note("Nothing has changed."))
         sample = samples.change(name, wanted, who, {key: loaded.get(key, "") for key in wanted})
     except BatteryAnalysisError as exc:
-        return (*[no_update] * 5, parts.problem(exc))
+        return (*[no_update] * 5, refusal(exc, "sample-stored"))
     elsewhere = links.sample(sample.name) if sample.name != name else no_update
     said = parts.note(f"Saved: {', '.join(samples.title(key)[0] for key in wanted)}.", tone="good")
     return known(sample), history(sample), samples.values(sample), sample.name, elsewhere, said
+
+
+def load_stored(
+    clicks: int | None,
+    values: Sequence[str | None],
+    ids: Sequence[Mapping[str, str]],
+    seen: Mapping[str, str],
+    name: str,
+) -> tuple[Any, ...]:
+    """Load what somebody else has stored meanwhile; what the reader has typed stays in the form."""
+    if not clicks:
+        return [no_update] * len(ids), *[no_update] * 3, no_update
+    try:
+        sample = samples.one(name)
+        stored = samples.values(sample)
+        merged, theirs = together(typed(ids, values), seen, stored)
+    except BatteryAnalysisError as exc:
+        return [no_update] * len(ids), *[no_update] * 3, parts.problem(exc)
+    fields = [_lines(merged) if each[FIELD] == METADATA else merged.get(each[FIELD], "") for each in ids]
+    return fields, known(sample), history(sample), stored, said_loaded(theirs)
 
 
 # History and notes
@@ -208,6 +231,19 @@ def register_callbacks(app: Dash) -> None:
         who,
         prevent_initial_call=True,
     )(save)
+    app.callback(
+        Output({FIELD: ALL}, "value"),
+        Output("sample-properties", "children", allow_duplicate=True),
+        Output("sample-history", "children", allow_duplicate=True),
+        Output("sample-loaded", "data", allow_duplicate=True),
+        Output("sample-said", "children", allow_duplicate=True),
+        Input("sample-stored", "n_clicks"),
+        State({FIELD: ALL}, "value"),
+        State({FIELD: ALL}, "id"),
+        State("sample-loaded", "data"),
+        name,
+        prevent_initial_call=True,
+    )(load_stored)
     app.callback(
         Output("sample-notes", "children"),
         Output("sample-note-said", "children"),

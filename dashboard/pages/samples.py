@@ -65,7 +65,7 @@ COLUMNS = (
     Column(
         "median_internal_resistance_ohm",
         "Resistance",
-        "ohm",
+        "Ω",
         kind="number",
         sort="median_internal_resistance_ohm",
         width=150,

@@ -31,7 +31,7 @@ CYCLES = (
     Column("energy_efficiency", "Energy eff.", "%", kind="percent", sort="energy_efficiency", width=130),
     Column("mean_charge_voltage_volt", "Mean charge", "V", kind="number", hidden=True, width=140),
     Column("mean_discharge_voltage_volt", "Mean discharge", "V", kind="number", hidden=True, width=150),
-    Column("internal_resistance_ohm", "Resistance", "ohm", kind="number", sort="internal_resistance_ohm", hidden=True),
+    Column("internal_resistance_ohm", "Resistance", "Ω", kind="number", sort="internal_resistance_ohm", hidden=True),
     Column("max_temperature_celsius", "Max. temperature", "°C", kind="number", hidden=True, width=160),
     Column("records", "Records", kind="whole", hidden=True),
     Column("remarks", "Remarks", kind="flags", width=200),
@@ -101,8 +101,18 @@ def save_further(
     try:
         changed = tests.set_metadata(test_id, history.named_lines(text), seen, _name(author))
     except BatteryAnalysisError as exc:
-        return no_update, no_update, parts.problem(exc)
+        return no_update, no_update, history.refusal(exc, "test-further-stored")
     return tests.further(changed), history.told(tests.changes(test_id)), parts.note("Saved.", tone="good")
+
+
+def load_further(clicks: int | None, text: str | None, seen: Mapping[str, str], test_id: str) -> tuple[Any, ...]:
+    """Load what somebody else has stored meanwhile of the further properties; what the reader has typed stays."""
+    if not clicks:
+        return (no_update,) * 4
+    stored = tests.further(tests.one(test_id))
+    merged, theirs = history.together(history.named_lines(text), seen, stored)
+    told = history.told(tests.changes(test_id))
+    return cards.lines(merged), stored, told, history.loaded(theirs)
 
 
 def add_note(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:
@@ -133,6 +143,17 @@ def register_callbacks(app: Dash) -> None:
         test_id,
         prevent_initial_call=True,
     )(save_further)
+    app.callback(
+        Output("test-further-text", "value"),
+        Output("test-further-seen", "data", allow_duplicate=True),
+        Output("test-history", "children", allow_duplicate=True),
+        Output("test-further-said", "children", allow_duplicate=True),
+        Input("test-further-stored", "n_clicks"),
+        State("test-further-text", "value"),
+        State("test-further-seen", "data"),
+        test_id,
+        prevent_initial_call=True,
+    )(load_further)
     app.callback(
         Output("test-tags", "children"),
         Output("test-tags-text", "value"),

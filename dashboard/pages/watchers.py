@@ -176,7 +176,7 @@ def _one(watch_id: str, text: str | None, query: Mapping[str, Given]) -> Compone
 def facts(watch_id: str) -> list[Component]:
     """Return what is known of a watcher, and the button that stops or starts it."""
     found = watching.one(watch_id, datetime.now(UTC))
-    watch = found.watch
+    watch, log = found.watch, watching.log(found.watch)
     counts = ", ".join(f"{number:,} {name}" for name, number in sorted(watch.counts.items()) if number)
     known: dict[str, parts.Children] = {
         "Folders": html.Ul([html.Li(root) for root in watch.roots]),
@@ -192,6 +192,7 @@ def facts(watch_id: str) -> list[Component]:
         "Looked through (UTC)": parts.moment(watch.scanned_at),
         "Files in quarantine": f"{watch.quarantined:,}",
         "Import": parts.job_link(watch.import_job),
+        "Log": dcc.Link("what it says", href=links.href("/logs", source=log)) if log else None,
         "In a terminal": html.Code(found.command),
     }
     troubles = [parts.note(trouble, tone="warning") for trouble in watch.troubles]

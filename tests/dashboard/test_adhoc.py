@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,29 @@ def test_callbacks_that_cannot_be_wired_do_not_keep_others_from_it(folder: Path)
     with pytest.raises(adhoc.ScriptError, match="AttributeError"):
         adhoc.drawn("a_bad")
     assert isinstance(adhoc.drawn("b_good"), html.Div)
+
+
+def test_a_script_that_hangs_while_it_is_loaded_is_named_and_keeps_no_other_waiting(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adhoc, "PATIENCE_SECONDS", 1.0)
+    asked_for, let_go = threading.Event(), threading.Event()
+    monkeypatch.setattr(adhoc, "held", (asked_for, let_go), raising=False)
+    hang = "from dashboard import adhoc\nadhoc.held[0].set()\nadhoc.held[1].wait()\n"
+    (folder / "a_hangs.py").write_text(hang + GOOD + "\ndef register_callbacks(app):\n    app.append('late')\n")
+    (folder / "b_good.py").write_text(GOOD + "\ndef register_callbacks(app):\n    app.append('wired')\n")
+    seen: list[str] = []
+    adhoc.register_callbacks(seen)  # type: ignore[arg-type]
+    assert asked_for.is_set()
+    assert seen == ["wired"]
+    for _ in range(2):  # nor does it begin once more
+        with pytest.raises(adhoc.ScriptHangsError, match=r"a_hangs\.py, line 3: still being loaded after \d+ s"):
+            adhoc.drawn("a_hangs")
+    assert "all is well" in str(adhoc.drawn("b_good"))
+    assert sum(each.name == "loads a_hangs.py" for each in threading.enumerate()) == 1
+    let_go.set()
+    monkeypatch.setattr(adhoc, "PATIENCE_SECONDS", 60.0)
+    assert "its callbacks work once it was started again" in str(adhoc.drawn("a_hangs"))
 
 
 def test_only_scripts_of_the_folders_are_found_by_name(folder: Path) -> None:

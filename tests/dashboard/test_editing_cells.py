@@ -94,6 +94,32 @@ def test_a_form_does_not_overwrite_what_somebody_else_has_changed_meanwhile(lab:
     tab.get_by_label("Manufacturer").fill("Mine")
     tab.get_by_role("button", name="Save", exact=True).click()
     tab.get_by_role("alert").get_by_text("manufacturer is 'Somebody else' by now").wait_for()
+    run_command(lab, "sample", "set", "ZN032", "protocol=by a colleague")
+    tab.get_by_label("Further properties").fill("shelf = 3")
+    tab.get_by_role("button", name="Load what is stored now").click()
+    tab.locator("#sample-said").get_by_text("Manufacturer: Somebody else").wait_for()
+    assert tab.get_by_label("Manufacturer").input_value() == "Mine"
+    assert tab.get_by_label("Further properties").input_value() == "shelf = 3"
+    assert tab.locator("#sample-properties").get_by_text("Somebody else").is_visible()
+    tab.get_by_role("button", name="Save", exact=True).click()
+    tab.get_by_text("Saved: Manufacturer, shelf.").wait_for()
+
+
+def test_what_is_typed_of_a_test_stays_when_somebody_else_was_faster(lab: Lab, visit: Visit) -> None:
+    address = f"/test/{lab.named['test_id']}"
+    tab = visit(address)
+    other = tab.context.new_page()
+    other.goto(lab.url + address)
+    for one, text in ((other, "shelf = theirs\nroom = 2"), (tab, "shelf = mine")):
+        one.get_by_label("Further properties").fill(text)
+        one.get_by_role("button", name="Save properties").click()
+        one.locator("#test-further-said *").first.wait_for()
+    other.close()
+    tab.get_by_role("button", name="Load what is stored now").click()
+    tab.locator("#test-further-said").get_by_text("shelf: theirs").wait_for()
+    assert tab.get_by_label("Further properties").input_value().splitlines() == ["shelf = mine", "room = 2"]
+    tab.get_by_role("button", name="Save properties").click()
+    tab.locator("#test-further-said").get_by_text("Saved.").wait_for()
 
 
 def test_tags_and_samples_of_tests_are_edited_in_the_table(lab: Lab, visit: Visit) -> None:

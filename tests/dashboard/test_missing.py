@@ -39,9 +39,9 @@ def test_a_property_is_filled_in_after_a_preview_for_the_chosen_rows_first(visit
 
 def test_another_property_takes_the_preview_back(visit: Visit) -> None:
     tab = visit(f"{ZINC}&field=volume_cm3")
-    tab.get_by_label("Volume / cm3 of all of them").fill("1")
+    tab.get_by_label("Volume / cm³ of all of them").fill("1")
     tab.get_by_role("button", name="Preview").click()
-    tab.get_by_text("2 samples: Volume / cm3 = 1").wait_for()
+    tab.get_by_text("2 samples: Volume / cm³ = 1").wait_for()
     tab.locator('[id=\'{"page":"missing","query":"field"}\']').select_option("mass_g")
     tab.get_by_label("Mass / g of all of them").wait_for()
     assert not tab.get_by_role("button", name="Fill in", exact=True).is_visible()

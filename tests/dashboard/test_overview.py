@@ -69,13 +69,47 @@ def test_a_file_fails_when_it_does_not_when_its_watcher_was_started(store: Store
     assert ([each.path for each in files], count) == (["today"], 1)
 
 
+def test_files_count_on_the_day_they_were_seen_to_not_when_their_watcher_was_started(
+    store: Store, settings: Settings
+) -> None:
+    now = datetime(2026, 5, 20, 10, tzinfo=UTC)
+    watcher = ImportJob(root="/data", started_at=now - timedelta(days=40), state="running").save()
+    undone = ImportJob(root="/wrong", state="rolled_back", finished_at=now).save()
+
+    def seen_to(job: ImportJob, path: str, outcome: str, day: int, minute: int = 0) -> None:
+        moment = datetime(2026, 5, day, 9, minute, tzinfo=UTC)
+        found = ImportedFile.objects(job=job.id, path=path)
+        found.update_one(upsert=True, set__outcome=outcome, set__updated_at=moment)
+
+    def counted() -> dict[tuple[int, str], int]:
+        rows = state.imports_by_day(now).iter_rows(named=True)
+        return {(row["day"].day, row["outcome"]): row["files"] for row in rows}
+
+    data.use(store, settings)
+    for path, outcome, day in (("a", "created", 1), ("b", "created", 19), ("c", "created", 20), ("d", "failed", 20)):
+        seen_to(watcher, path, outcome, day)
+    ImportedFile(job=watcher.id, path="before", outcome="created", updated_at=now - timedelta(days=31)).save()
+    seen_to(undone, "e", "created", 19)
+    assert counted() == {
+        (1, "created"): 1,
+        (19, "created"): 1,
+        (19, "rolled back"): 1,
+        (20, "created"): 1,
+        (20, "failed"): 1,
+    }
+    seen_to(watcher, "a", "updated", 20, minute=1)  # it grew: the job, too, counts it once
+    assert sum(files for (_, outcome), files in counted().items() if outcome != "rolled back") == 4
+    assert counted()[20, "updated"] == 1
+
+
 def test_imports_are_stacked_by_what_became_of_the_files() -> None:
-    days = [date(2026, 5, 1), date(2026, 5, 1), date(2026, 5, 3)]
+    days = [date(2026, 5, 1), date(2026, 5, 2), date(2026, 5, 3)]
     table = pl.DataFrame({"day": days, "outcome": ["created", "failed", "created"], "files": [3, 1, 2]})
     drawn = overview.imports_figure(table)
+    assert drawn.layout.xaxis.categoryorder == "category ascending"  # the second day, which only failed, is not last
     assert [(bar.name, bar.x, bar.y) for bar in drawn.data] == [
         ("created", ("2026-05-01", "2026-05-03"), (3, 2)),
-        ("failed", ("2026-05-01",), (1,)),
+        ("failed", ("2026-05-02",), (1,)),
     ]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from battery_analysis.errors import BatteryAnalysisError
+from dashboard import parts
+from dashboard.data import samples
 from dashboard.pages import sample_cards
 from tests.dashboard.conftest import Lab, settled
 
@@ -63,10 +65,10 @@ def test_a_property_is_edited_and_the_history_tells_by_whom(visit: Visit) -> Non
     tab = visit("/sample?sample=ZN032")
     tab.get_by_label("Your name").fill("Ada")
     tab.locator("summary", has_text="Edit").click()
-    tab.get_by_label("Area / cm2").fill("wide")
+    tab.get_by_label("Area / cm²").fill("wide")
     tab.get_by_role("button", name="Save", exact=True).click()
     tab.get_by_role("alert").get_by_text("area_cm2: a number is wanted, got 'wide'").wait_for()
-    tab.get_by_label("Area / cm2").fill("2.25")
+    tab.get_by_label("Area / cm²").fill("2.25")
     tab.get_by_label("Tags").fill("dry, <b>bold</b>")
     tab.get_by_label("Further properties").fill("rig = 7")
     tab.get_by_role("button", name="Save", exact=True).click()
@@ -144,3 +146,12 @@ def test_what_people_add_to_a_test_is_told_in_its_history(lab: Lab, visit: Visit
     tab.get_by_role("button", name="Save properties").click()
     tab.locator("#test-history").get_by_text("rig: 7").first.wait_for()
     assert "Ada" in tab.locator("#test-history li").first.inner_text()
+
+
+def test_what_people_add_under_the_name_of_a_fact_stands_below_the_fact() -> None:
+    facts = parts.facts({"SHA-256": "4f0e", "Operator": None}, {"SHA-256": "checked", "Operator": "Ada", "rig": "7"})
+    told = [each.children for each in facts.children]
+    assert told == ["SHA-256", "4f0e", "SHA-256 (added)", "checked", "Operator (added)", "Ada", "rig", "7"]
+    sample = samples.Sample(name="A1", chemistry="NMC", metadata={"Chemistry": "as labelled", "SHA-256": "none"})
+    told = [each.children for each in sample_cards.known(sample).children]
+    assert told == ["Chemistry", "NMC", "Chemistry (added)", "as labelled", "SHA-256", "none"]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from dashboard.data import processes
+from battery_analysis.models import WatchedFolder
+from battery_analysis.settings import Settings
+from battery_analysis.store import Store
+from dashboard import data
+from dashboard.data import logs, processes, watching
 from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled, watch
 
 if TYPE_CHECKING:
@@ -153,6 +159,10 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     facts = tab.locator("#watcher-facts")
     facts.get_by_text("stopping", exact=True).wait_for(timeout=2_000)
     facts.get_by_text("stopped", exact=True).wait_for(timeout=30_000)
+    facts.get_by_role("link", name="what it says").click()
+    tab.get_by_role("row", name=re.compile(f"started as process .*{share.name}")).wait_for()
+    tab.go_back()
+    settled(tab)
     facts.get_by_role("link", name="job").click()
     tab.locator("#job-facts").get_by_text("stopped by a user").wait_for()
     assert "cancelled" not in tab.locator("main").inner_text()
@@ -171,17 +181,38 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
 
 
 def test_old_logs_go_but_not_that_of_a_watcher_with_nothing_to_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [tmp_path / f"watch-2026010{day}T000000.000000.log" for day in (1, 2, 3)]
-    for path in paths:
-        path.touch()
-    for path in paths[:2]:
+    data.use(store, settings)
+    folder = settings.data_dir / "logs"
+    folder.mkdir(parents=True)
+    paths = [folder / f"watch-2026010{day}T000000.000000.log" for day in (1, 2, 3, 4)]
+    for number, path in enumerate(paths):
+        path.write_text(f"2026-01-01 00:00:00,000 INFO dashboard: started as process {number}: /data\n")
+    for path in paths[:3]:
         os.utime(path, (0, 0))
+    began = datetime(2026, 1, 2, tzinfo=UTC).timestamp() + 0.3
+    on_record = WatchedFolder(roots=["/data"], host=socket.gethostname(), pid=1, process_started=began).save()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         monkeypatch.setattr(processes, "_started", [processes.Started("watch", "/data", None, paths[0], process)])
-        processes._sweep(tmp_path)
-        assert sorted(tmp_path.iterdir()) == [paths[0], paths[2]]
+        processes._sweep(folder)
+        assert sorted(folder.iterdir()) == [paths[0], paths[1], paths[3]]
         process.kill()
-    processes._sweep(tmp_path)
-    assert list(tmp_path.iterdir()) == [paths[2]]
+    monkeypatch.setattr(processes, "_started", [])  # as after a restart of the dashboard
+    processes._sweep(folder)
+    assert sorted(folder.iterdir()) == [paths[1], paths[3]]
+    assert watching.log(on_record) == paths[1].name
+    on_record.delete()
+    processes._sweep(folder)
+    assert sorted(folder.iterdir()) == [paths[3]]
+
+
+def test_a_log_that_is_named_is_read_however_many_are_newer(store: Store, settings: Settings) -> None:
+    data.use(store, settings)
+    folder = settings.data_dir / "logs"
+    folder.mkdir(parents=True)
+    for number in range(30):
+        path = folder / f"import-20260101T0000{number:02}.000000.log"
+        path.write_text(f"said {number}\n")
+        os.utime(path, (number, number))
+    assert [line.text for line in logs.lines("import-20260101T000000.000000.log", "info", None)] == ["said 0"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from battery_analysis.errors import InvalidDocumentError
+from battery_analysis.errors import ConflictError, InvalidDocumentError
+from battery_analysis.models import TestResult
 from battery_analysis.store import Store, history, samples, tests
-from tests.builders import cycling_frame, read_result, save
+from tests.builders import cycling_frame, meanwhile, read_result, save
 
 
 def test_what_people_added_is_set_and_removed_and_told(store: Store, tmp_path: Path) -> None:
@@ -40,3 +42,42 @@ def test_tags_and_moves_are_told(store: Store, tmp_path: Path) -> None:
         "sample": ("AB12", "CD34", "Ada"),
         "cell_code": ("AB12", "CD34", "Ada"),
     }
+
+
+def test_who_sets_what_somebody_else_is_just_setting_is_refused(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = save(store, tmp_path, read_result(cycling_frame()))
+    for before, mine, theirs in (("", "7", "8"), ("8", "", "9"), ("9", "10", "")):
+        edit = partial(tests.set_metadata, test.id, {"rig": theirs}, "Bob")
+        meanwhile(monkeypatch, history, "refuse_changed", edit)
+        with pytest.raises(ConflictError, match="somebody else changed it just now; nothing of yours is stored"):
+            tests.set_metadata(test.id, {"rig": mine, "room": "B"}, "Ada", seen={"rig": before})
+        changed = tests.by_id(TestResult, test.id)
+        assert changed.metadata == ({"rig": theirs} if theirs else {})
+    meanwhile(monkeypatch, history, "refuse_changed", partial(tests.set_metadata, test.id, {"shelf": "3"}, "Bob"))
+    assert tests.set_metadata(test.id, {"rig": "7"}, "Ada", seen={}).metadata == {"rig": "7", "shelf": "3"}
+    assert {each.created_by for each in history.of(test.id) if each.after == "B"} == set()
+
+
+def test_a_test_that_somebody_else_is_just_moving_stays_where_they_move_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = save(store, tmp_path, read_result(cycling_frame()))
+    mine, theirs = samples.get_or_create("CD34"), samples.get_or_create("EF56")
+    move = partial(tests.move, store, test.id, theirs, "EF56", "Bob", seen="AB12")
+    meanwhile(monkeypatch, tests, "search_words", move)
+    with pytest.raises(ConflictError, match="sample is 'EF56' by now, no longer 'AB12'"):
+        tests.move(store, test.id, mine, "CD34", "Ada", seen="AB12")
+    assert tests.by_id(TestResult, test.id).sample_name == "EF56"
+    assert [each.after for each in history.of(test.id) if each.field == "sample"] == ["EF56"]
+
+
+def test_a_move_goes_on_where_a_test_only_grew_meanwhile(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = save(store, tmp_path, read_result(cycling_frame()))
+    grow = partial(TestResult.objects(id=test.id).update_one, inc__revision=1)
+    meanwhile(monkeypatch, tests, "search_words", grow)
+    moved = tests.move(store, test.id, samples.get_or_create("CD34"), "CD34", "Ada", seen="AB12")
+    assert moved.sample_name == "CD34"

@@ -13,7 +13,7 @@ from battery_analysis.models import RawDataFile, Sample, TestResult, checked
 from battery_analysis.store import Store, labels, samples, tests, words
 from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.search import Query, search
-from tests.builders import cycling_frame, read_result, save
+from tests.builders import cycling_frame, meanwhile, read_result, save
 
 ONE, OTHER = ObjectId(), ObjectId()
 
@@ -28,19 +28,6 @@ def add(store: Store, tmp_path: Path) -> Callable[[Labels], None]:
 def said_of_both() -> list[tuple[list[str], dict[str, str]]]:
     documents = (TestResult.objects.get(), RawDataFile.objects.get())
     return [(sorted(each.tags), dict(each.metadata)) for each in documents]
-
-
-def meanwhile(monkeypatch: pytest.MonkeyPatch, module: object, name: str, happens: Callable[[], None]) -> None:
-    """Let something happen once between reading and writing."""
-    waiting = [happens]
-    as_it_is = getattr(module, name)
-
-    def first(*args: object) -> object:
-        if waiting:
-            waiting.pop()()
-        return as_it_is(*args)
-
-    monkeypatch.setattr(module, name, first)
 
 
 def test_labels_that_two_jobs_add_at_once_all_arrive(
