@@ -97,6 +97,17 @@ def _memory() -> str | None:
 
 
 @pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder of this test's own; an embedded MongoDB that was started there stops at the end."""
+    from battery_analysis.store import server
+
+    folder = Path(tempfile.mkdtemp(prefix="ba-", dir=_memory()))
+    yield folder
+    server.stop(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
 def database_name(server_uri: str) -> Iterator[str]:
     """A database name of this test's own; what it holds is dropped afterwards."""
     import pymongo

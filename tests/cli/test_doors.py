@@ -87,26 +87,22 @@ def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(cli: Cli, tmp_path: 
 
 
 def test_an_import_whose_server_goes_away_ends_with_one_line_and_can_go_on(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="ba-") as folder:
-        monkeypatch.setenv("BATTERY_DATA_DIR", folder)
-        cli.database = ()
-        try:
-            child = cli.process("import", many_files(tmp_path / "lab"), "--retries", "1")
-            child.stdout.readline()
-            assert cli("db", "stop", "--force").status == 0
-            _, err = child.communicate()
-            assert child.returncode == 2
-            waiting, error = err.decode().splitlines()
-            assert waiting.endswith("; waiting, tried again in 1 s")
-            assert error.startswith("error: no answer from ")
-            command = err.decode().partition("go on with: ")[2]
-            again = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)
-            assert (again.returncode, again.stderr) == (0, b"")
-            assert len(cli.json("search")) == 150
-        finally:
-            cli("db", "stop", "--force")
+    monkeypatch.setenv("BATTERY_DATA_DIR", str(data_dir))
+    cli.database = ()
+    child = cli.process("import", many_files(tmp_path / "lab"), "--retries", "1")
+    child.stdout.readline()
+    assert cli("db", "stop", "--force").status == 0
+    _, err = child.communicate()
+    assert child.returncode == 2
+    waiting, error = err.decode().splitlines()
+    assert waiting.endswith("; waiting, tried again in 1 s")
+    assert error.startswith("error: no answer from ")
+    command = err.decode().partition("go on with: ")[2]
+    again = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)
+    assert (again.returncode, again.stderr) == (0, b"")
+    assert len(cli.json("search")) == 150
 
 
 def test_a_killed_import_shows_as_interrupted_and_can_be_resumed(cli: Cli, lab: Path) -> None:

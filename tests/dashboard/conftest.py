@@ -182,8 +182,11 @@ class serving:  # noqa: N801 - reads as what it does
     def __exit__(self, *_: object) -> None:
         """Stop it as a person would."""
         self.process.terminate()
-        assert self.process.wait(20) == 0
-        self.process.stdout.close()
+        try:
+            assert self.process.wait(WAIT_MILLISECONDS / 1000) == 0
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
 
 
 def command(lab: Lab, *words: str) -> Any:
