@@ -71,6 +71,11 @@ def counted_by_cycle(path: Path, records: int) -> None:
     frame.drop(counters).with_columns(_rounded("voltage_volt", 3), **since).write_parquet(path)
 
 
+def large_bdf_csv(path: Path, records: int = 120_000) -> None:
+    """Write a CSV of the Battery Data Format, of about 16 MB."""
+    many_records(records).write_csv(path, float_precision=8)
+
+
 def large_neware_csv(path: Path, records: int = 100_000) -> None:
     """Write a flat Neware CSV, as BTSDA 8 exports it, of about 15 MB."""
     _neware_table(records).write_csv(path)

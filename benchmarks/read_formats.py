@@ -88,12 +88,13 @@ CASES = (
     ),
     _text("Maccor text", exports.large_maccor, ".078", {"BEEP": {"tester": "Maccor"}}, sep=_TAB, skiprows=1),
     _text("Neware CSV", exports.large_neware_csv, ".csv"),
+    _text("Battery Data Format CSV", exports.large_bdf_csv, ".bdf.csv"),
     _text("Arbin CSV, small", "arbin/FastCharge*.csv", beside={"BEEP": {"tester": "Arbin"}}),
     _text("Maccor text, small", "maccor/*con.078", beside={"BEEP": {"tester": "Maccor"}}, sep=_TAB, skiprows=1),
     _text("Maccor text with clock times", "maccor/maccor_0*.txt", sep=_TAB, skiprows=3),
     _text("Neware CSV, small", "neware/*uio*.csv"),
     _text("PEC CSV", "pec/*.csv", skiprows=32),
-    _text("Battery Data Format CSV", "bdf/*.bdf.csv"),
+    _text("Battery Data Format CSV, small", "bdf/*.bdf.csv"),
 )
 
 

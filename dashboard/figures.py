@@ -228,7 +228,7 @@ def export(_: Sequence[int | None], drawn: Mapping[str, Any], title: str, path: 
     if form == "html":
         return dcc.send_string(standalone(drawn, title, selected), f"{title}.html")
     table = numbers(drawn)
-    about = {"figure": title, **tables.described(table.height, selected)}
+    about = {"figure": title, **tables.described(selected, table.height)}
     content = tables.as_csv(about, table) if form == "csv" else tables.as_parquet(about, table)
     return dcc.send_bytes(content, f"{title}.{form}")
 

@@ -33,7 +33,7 @@ def written(
         rows: What to write; lists are joined by commas.
         chosen: The filter, by name; what is not set is left out.
     """
-    about = {"table": title, **described(len(rows), chosen)}
+    about = {"table": title, **described(chosen, len(rows))}
     table = frame(headings, rows)
     match form:
         case "csv":
@@ -47,10 +47,10 @@ def written(
     raise ValueError(f"form: one of {', '.join(FORMS)} wanted, got {form!r}")
 
 
-def described(rows: int, chosen: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a file says of the rows it holds: how many, when they were written, and by which filter."""
+def described(chosen: Mapping[str, Any], rows: int | None = None) -> dict[str, str]:
+    """Return what a file says of its rows: how many, where that is known, when they were written, by which filter."""
     return {
-        "rows": str(rows),
+        **({} if rows is None else {"rows": str(rows)}),
         "exported": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         "filter": json.dumps({name: value for name, value in chosen.items() if value not in (None, "", [])}),
     }
@@ -72,10 +72,15 @@ def as_csv(about: Mapping[str, str], table: pl.DataFrame) -> bytes:
     """Return a table as CSV below lines that begin with ``#`` and say what it is."""
     from battery_analysis.writing import for_text
 
-    buffer = io.BytesIO()
-    buffer.writelines(f"# {name}: {value}\n".encode() for name, value in about.items())
+    buffer = io.BytesIO(head(about))
+    buffer.seek(0, io.SEEK_END)
     for_text(table).write_csv(buffer)
     return buffer.getvalue()
+
+
+def head(about: Mapping[str, str]) -> bytes:
+    """Return the lines above a CSV that say what it is."""
+    return "".join(f"# {name}: {value}\n" for name, value in about.items()).encode()
 
 
 def as_parquet(about: Mapping[str, str], table: pl.DataFrame) -> bytes:

@@ -139,19 +139,21 @@ class Uploads:
             IngestError: A path is unsafe, there are too many or too large files, or no room for them.
         """
         _check(announced)
-        listed = [asdict(each) for each in sorted(announced, key=lambda each: each.path)]
-        text = json.dumps(listed, sort_keys=True)
-        identity = hashlib.sha256(text.encode()).hexdigest()[:24]
-        batch = Batch(identity, self._incoming / identity, tuple(Announced(**each) for each in listed))
+        batch = self._of(announced)
         with spool_errors(self.folder, _UNKEPT):
             batch.place.mkdir(parents=True, exist_ok=True)
             self._check_room(batch.total_bytes - batch.received_bytes)
-            (batch.folder / _LIST).write_text(text, encoding="utf-8")
+            _list(batch)
             for each in batch.files:
                 target = batch.place / each.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.touch()
         return batch
+
+    def _of(self, announced: Sequence[Announced]) -> Batch:
+        files = tuple(sorted(announced, key=lambda each: each.path))
+        identity = hashlib.sha256(_listed(files).encode()).hexdigest()[:24]
+        return Batch(identity, self._incoming / identity, files)
 
     def batch(self, identity: str) -> Batch:
         """Return a batch that is under way.
@@ -243,6 +245,21 @@ class Uploads:
             shutil.rmtree(batch.folder)
         return Taken(self.files, tuple(paths))
 
+    def put_back(self, files: Sequence[Announced]) -> Batch:
+        """Make files that were taken in, and that nothing imports, a batch that is under way again.
+
+        Raises:
+            IngestError: The disk is full or not writable.
+        """
+        batch = self._of(files)
+        with spool_errors(self.folder, _UNKEPT):
+            for each in files:
+                target = batch.place / each.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (self.files / each.path).replace(target)
+            _list(batch)
+        return batch
+
     def is_being_imported(self) -> bool:
         """Say whether an import of uploaded files is under way."""
         running = visible(ImportJob).filter(state="running", root__startswith=str(self.files))
@@ -293,6 +310,14 @@ class Taken:
     def plain(self) -> tuple[str, ...]:
         """All others."""
         return tuple(path for path in self.paths if path not in self.archives)
+
+
+def _listed(files: Sequence[Announced]) -> str:
+    return json.dumps([asdict(each) for each in files], sort_keys=True)
+
+
+def _list(batch: Batch) -> None:
+    (batch.folder / _LIST).write_text(_listed(batch.files), encoding="utf-8")
 
 
 def _check(announced: Sequence[Announced]) -> None:

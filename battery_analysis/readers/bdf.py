@@ -6,7 +6,8 @@ File structure:
     an addition of its author. Positive current charges; counters follow the reset rule of their term.
 
 Choices:
-    A file must hold a time and a voltage (or the three columns of an impedance spectrum) under names of the format.
+    A file must hold a time and a voltage (or the three columns of an impedance spectrum) under names of the format;
+    above them may stand lines that begin with "# ", as the dashboard's exports have them.
     Where two columns are the same term, the present name wins over an older one. The format does not say which
     tester recorded; files that this project wrote as Parquet carry what the original said. ``derived_cycle_count``
     and ``step_kind`` are left out, since they are derived again. Published files exist whose times are 3600 times too
@@ -47,6 +48,7 @@ from battery_analysis.readers.typed import PARQUET_MAGIC, date_by_clock, parquet
 _SERIES = {columns.TEST_TIME.name, columns.VOLTAGE.name}
 _SPECTRUM = {columns.FREQUENCY.name, columns.REAL_IMPEDANCE.name, columns.IMAGINARY_IMPEDANCE.name}
 _LANDTS_ALONE = {"channel_index", "date_time_iso_string"}  # beside which older names of the format are Landt's own
+_REMARK = "# "  # a column may be called "#"
 _TRUTH = {"true": True, "false": False}
 
 LONGEST_DIRECTION_HOURS = 1000.0
@@ -170,7 +172,7 @@ def to_reading(table: pl.DataFrame, metadata: TestMetadata, time_zone: str) -> R
 
 
 def _has_content(line: str) -> bool:
-    return bool(line.strip(' \t,;|"'))
+    return bool(line.strip(' \t,;|"')) and not line.startswith(_REMARK)
 
 
 def _is_aux(name: str) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from battery_analysis.columns import infinite_values
 from battery_analysis.errors import SchemaError
+from battery_analysis.readers.rows import Layout, UnfitError, read_rows
 from battery_analysis.readers.sniff import MAX_LINE_BYTES, sample_lines, split_cells
 
 LAST_LINE = "the last line is incomplete"
@@ -24,7 +24,6 @@ LAST_LINE = "the last line is incomplete"
 
 _NAMED_LINES = 10
 _MANY_LINES = 40
-_BLOCK_BYTES = 2 * MAX_LINE_BYTES
 _COUNTED_BYTES = 1 << 18
 _NUMBER = re.compile(
     r"[+-]?((\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|\d{1,3}([.,]\d{3}){2,}|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(\.\d{3})+,\d*"
@@ -76,7 +75,7 @@ def parse_table(
     text, warnings = _without_cut_off_line(text, start, names, delimiter, decimal, first_line)
     types, grouped = _guess_types(text, start, names, delimiter, decimal, real, words)
     types = tuple(pl.Categorical() if name in repeated else dtype for name, dtype in zip(names, types, strict=True))
-    layout = _Layout(tuple(names), delimiter, decimal, types, grouped)
+    layout = Layout(tuple(names), delimiter, decimal, types, grouped)
     frame = _read_strictly(text, start, layout._replace(unread=unread))
     lost: dict[str, int] = {}
     if frame is None:
@@ -93,24 +92,6 @@ def parse_table(
         where = ", ".join(f"{name} {count}" for name, count in lost.items())
         warnings.append(f"{sum(lost.values())} values are not finite numbers and are kept as missing ({where})")
     return _whole_numbers(frame, layout), warnings
-
-
-class _UnfitError(Exception):
-    """Rows or cells that are not what the parser was told."""
-
-
-class _Layout(NamedTuple):
-    names: tuple[str, ...]
-    delimiter: str
-    decimal: str
-    types: tuple[pl.DataType, ...]
-    grouped: bool
-    """Whether points may set thousands apart, which the parser would take for decimal points."""
-    unread: Collection[str] = ()
-
-    @property
-    def mark(self) -> bytes:
-        return self.delimiter.encode()
 
 
 def _without_cut_off_line(
@@ -194,7 +175,7 @@ def _all_are(kind: Callable[[str], float], cells: Iterable[str]) -> bool:
     return "_" not in "".join(cells)  # Python takes 1_000 for a number, no tester writes one like that
 
 
-def _read_strictly(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None:
+def _read_strictly(text: bytes, start: int, layout: Layout) -> pl.DataFrame | None:
     """Parse with the guessed types; None where a cell or a line may not fit them."""
     frame = None if layout.grouped or _has_long_line(text, start) else _read_typed(text, start, layout)
     if frame is None:
@@ -204,13 +185,13 @@ def _read_strictly(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | N
     return None if _may_have_empty_rows(frame) else frame
 
 
-def _read_typed(text: bytes, start: int, layout: _Layout) -> pl.DataFrame | None:
+def _read_typed(text: bytes, start: int, layout: Layout) -> pl.DataFrame | None:
     """Parse columns of the guessed types; None where a line has too few or too many fields or a cell is of another."""
     broken = tuple(pl.Float64() if dtype.is_integer() else dtype for dtype in layout.types)
     for types in dict.fromkeys((layout.types, broken)):
         try:
-            return _read_csv(text, start, layout._replace(types=types))
-        except _UnfitError:  # a column may be whole only in the sample
+            return read_rows(text, start, layout._replace(types=types))
+        except UnfitError:  # a column may be whole only in the sample
             continue
     return None
 
@@ -239,11 +220,11 @@ def _has_long_line(text: bytes, start: int) -> bool:
     return any(text.find(b"\n", window, window + half) < 0 for window in range(start, len(text) - half, half))
 
 
-def _read_leniently(text: bytes, layout: _Layout) -> tuple[pl.DataFrame, dict[str, int], list[str]]:
+def _read_leniently(text: bytes, layout: Layout) -> tuple[pl.DataFrame, dict[str, int], list[str]]:
     """Parse as texts, then cast; also count the words that each numeric column loses, and name those with thousands."""
     try:
-        frame = _read_csv(text, 0, layout._replace(types=(pl.String(),) * len(layout.names)))
-    except _UnfitError as exc:
+        frame = read_rows(text, 0, layout._replace(types=(pl.String(),) * len(layout.names)))
+    except UnfitError as exc:
         raise SchemaError(f"no table found: {str(exc).splitlines()[0]}") from exc
     lost = {}
     ungrouped = []
@@ -283,40 +264,6 @@ def _without_groups(cells: pl.Series, decimal: str) -> pl.Series:
     return pl.select(pl.when(grouped).then(plain).otherwise(cells).alias(cells.name)).to_series()
 
 
-def _read_csv(text: bytes, start: int, layout: _Layout) -> pl.DataFrame:
-    """Parse rows of which each has all its fields; a line without any character is none.
-
-    Raises:
-        _UnfitError: A row has too few or too many fields, or a cell is not of its column's type.
-    """
-    import pyarrow as pa  # 30 MB that a process which only waits for files can do without
-    from pyarrow import csv
-
-    arrow_types = {
-        pl.Int64: pa.int64(),
-        pl.Float64: pa.float64(),
-        pl.String: pa.string(),
-        pl.Categorical: pa.dictionary(pa.int32(), pa.string()),
-    }
-    types = dict(zip(layout.names, layout.types, strict=True))
-    read = [name for name in layout.names if name not in layout.unread]
-    if start >= len(text):
-        return pl.DataFrame(schema={name: types[name] for name in read})
-    converting = csv.ConvertOptions(
-        column_types={name: arrow_types[type(dtype)] for name, dtype in types.items()},
-        include_columns=read,
-        null_values=[""],
-        strings_can_be_null=True,
-        decimal_point=layout.decimal,
-    )
-    rows, cutting = pa.py_buffer(text).slice(start), csv.ParseOptions(delimiter=layout.delimiter)
-    reading = csv.ReadOptions(column_names=layout.names, block_size=_BLOCK_BYTES)
-    try:
-        return pl.DataFrame(csv.read_csv(rows, reading, cutting, converting))
-    except pa.ArrowInvalid as exc:
-        raise _UnfitError(str(exc)) from exc
-
-
 def _without_empty_texts(frame: pl.DataFrame) -> pl.DataFrame:
     """Take columns without any cell for numbers, whatever a line that was left out had there."""
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
@@ -340,7 +287,7 @@ def _finite_only(
     return frame, {name: count for name, count in counts.items() if count}
 
 
-def _whole_numbers(frame: pl.DataFrame, layout: _Layout) -> pl.DataFrame:
+def _whole_numbers(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """Cast the columns that looked like integers and hold nothing else."""
     names = [name for name, dtype in zip(layout.names, layout.types, strict=True) if dtype.is_integer()]
     broken = [name for name in names if name in frame.columns and frame.schema[name].is_float()]
@@ -351,7 +298,7 @@ def _whole_numbers(frame: pl.DataFrame, layout: _Layout) -> pl.DataFrame:
     return frame.with_columns(pl.col(name).cast(pl.Int64) for name, fit in zip(broken, fits, strict=True) if fit)
 
 
-def _regular_lines(text: bytes, layout: _Layout, first_line: int) -> tuple[bytes, list[str]]:
+def _regular_lines(text: bytes, layout: Layout, first_line: int) -> tuple[bytes, list[str]]:
     """Keep the lines that have the right number of fields, and say which were left out and why."""
     name = layout.names[0].encode()
     header_starts = tuple(bom + quote + name for bom in (b"", codecs.BOM_UTF8) for quote in (b"", b'"'))
@@ -393,7 +340,7 @@ def _without_stray_quote(line: bytes) -> bytes:
     return line.replace(b'"', b"") if line.count(b'"') % 2 else line
 
 
-def _is_header(line: bytes, layout: _Layout) -> bool:
+def _is_header(line: bytes, layout: Layout) -> bool:
     cells = [cell.strip(' \t"\ufeff') for cell in line.decode("utf-8", "replace").split(layout.delimiter)]
     same = sum(cell == name for cell, name in zip(cells, layout.names, strict=False))
     return 2 * same > len(layout.names)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -64,31 +65,39 @@ def confirm(batch_id: str, how: Asked, samples: Mapping[str, str]) -> list[proce
     Raises:
         NotFoundError: There is no such batch any more.
         IngestError: It is not complete, what is said of its files cannot be stored, or a file of the same name is
-            being imported.
+            being imported. What is not being imported then waits as it did.
     """
     how.request(str(spool().files)).options(settings())  # what is wrong with what was asked shows while all is here
     with _confirming:
         is_starting = any(each.kind == "import" and each.is_running for each in processes.recent())
-        return _import(batch_id, spool().take_in(batch_id, is_starting=is_starting), how, samples)
+        waiting = {each.path: each for each in spool().batch(batch_id).files}
+        taken = spool().take_in(batch_id, is_starting=is_starting)
+        started = []
+        try:
+            for paths, root, words in _imports(batch_id, taken, how, samples):
+                command = ["import", *words, "--", str(root)]
+                started.append(processes.start("import", command, about=", ".join(paths), then=tidy))
+                for path in paths:
+                    del waiting[path]
+        except Exception:
+            spool().put_back(list(waiting.values()))
+            raise
+        return started
 
 
-def _import(batch_id: str, taken: Taken, how: Asked, samples: Mapping[str, str]) -> list[processes.Started]:
-    started = []
+def _imports(
+    batch_id: str, taken: Taken, how: Asked, samples: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, ...], Path, list[str]]]:
+    """Yield what each import takes, its root and its options."""
     if taken.plain:
         chosen = {path: samples[path] for path in taken.plain if samples.get(path) and not how.sample}
         words = [*how.words(), *_map(batch_id, chosen)]
-        words += [f"--include=/{_literally(path)}" for path in taken.plain]
-        started.append(_start(str(taken.folder), words, ", ".join(taken.plain)))
+        yield taken.plain, taken.folder, [*words, *(f"--include=/{_literally(path)}" for path in taken.plain)]
     for number, archive in enumerate(taken.archives):
         prefix = f"{archive}!/"
         chosen = {path.removeprefix(prefix): name for path, name in samples.items() if path.startswith(prefix) and name}
         words = [*how.words(), *_map(f"{batch_id}-{number}", {} if how.sample else chosen)]
-        started.append(_start(str(taken.folder / archive), words, archive))
-    return started
-
-
-def _start(root: str, words: Sequence[str], about: str) -> processes.Started:
-    return processes.start("import", ["import", *words, "--", root], about=about, then=tidy)
+        yield (archive,), taken.folder / archive, words
 
 
 def _map(name: str, chosen: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -222,20 +222,31 @@ def records(tests: Sequence[Test], names: Sequence[str], spans: Sequence[Span]) 
             yield part.select(*about, *row)
 
 
-def as_csv(parts: Iterator[pl.DataFrame]) -> Iterator[bytes]:
-    """Write records as CSV, some at a time; nothing where there are none."""
+def units(tests: Sequence[Test], names: Sequence[str]) -> dict[str, str]:
+    """Return the units of those columns that have one."""
+    known = {name: facts.get("unit", "") for test in reversed(tests) for name, facts in test.columns.items()}
+    return {name: unit for name in names if (unit := unit_of(name, known.get(name, "")))}
+
+
+def as_csv(parts: Iterator[pl.DataFrame], head: bytes = b"") -> Iterator[bytes]:
+    """Write records as CSV below a head, some at a time; nothing where there are none."""
     for number, part in enumerate(parts):
-        yield for_text(part).write_csv(include_header=number == 0).encode()
+        yield (b"" if number else head) + for_text(part).write_csv(include_header=number == 0).encode()
 
 
-def as_parquet(parts: Iterator[pl.DataFrame]) -> Iterator[bytes]:
-    """Write records as Parquet into a file without a name, and hand out its bytes; nothing where there are none."""
+def as_parquet(parts: Iterator[pl.DataFrame], about: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    """Write records as Parquet into a file without a name, and hand out its bytes; nothing where there are none.
+
+    Args:
+        parts: The records.
+        about: What the metadata of the file's schema say of them.
+    """
     import pyarrow.parquet
 
     with tempfile.TemporaryFile() as file:
         writer = None
         for part in parts:
-            table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
+            table = part.to_arrow(compat_level=pl.CompatLevel.oldest()).replace_schema_metadata(dict(about or {}))
             writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema, compression="zstd")
             writer.write_table(table)
         if writer is None:

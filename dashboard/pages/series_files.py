@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,9 +13,9 @@ from fastapi import Query
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from battery_analysis.errors import BatteryAnalysisError
-from dashboard import links
+from dashboard import links, tables
 from dashboard.data import series
-from dashboard.pages.series_window import Wanted
+from dashboard.pages.series_window import AXES, Wanted
 
 PATH = "/series/records"
 FORMS = {"csv": ("CSV", "text/csv"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
@@ -49,7 +50,8 @@ def records(
         wanted = Wanted(series.some(test), signal, axis, first, last)
         names = series.exported_columns(wanted.tests, wanted.names)
         parts = series.records(wanted.tests, names, [wanted.span(each) for each in wanted.tests])
-        written = series.as_csv(parts) if form == "csv" else series.as_parquet(parts)
+        about = _about(wanted, names, first, last)
+        written = series.as_csv(parts, tables.head(about)) if form == "csv" else series.as_parquet(parts, about)
         begin = next(written, b"")  # what is wrong shows before the answer begins
     except BatteryAnalysisError as exc:
         return PlainTextResponse(str(exc), 400)
@@ -57,6 +59,21 @@ def records(
         return PlainTextResponse("there are no records in this window", 404)
     headers = {"Content-Disposition": f'attachment; filename="records.{form}"'}
     return StreamingResponse(itertools.chain((begin,), written), media_type=FORMS[form][1], headers=headers)
+
+
+def _about(wanted: Wanted, names: Sequence[str], first: str, last: str) -> dict[str, str]:
+    """Return what the file says of itself: the filter as other exports write it, the tests, the window, the units."""
+    tests = {str(each.id): each.name for each in wanted.tests}
+    chosen = {"test": list(tests), "signal": wanted.names, "axis": wanted.axis, "from": first, "to": last}
+    is_whole = wanted.ends == (None, None)
+    window = "all records" if is_whole else f"{AXES[wanted.axis]} from {first or 'the first'} to {last or 'the last'}"
+    return {
+        "table": "Records, not thinned",
+        **tables.described({"page": "/series", **chosen}),
+        "tests": json.dumps(tests),
+        "window": window,
+        "units": json.dumps(series.units(wanted.tests, names)),
+    }
 
 
 def register(app: Dash) -> None:

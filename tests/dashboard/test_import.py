@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import time
@@ -20,9 +21,9 @@ from battery_analysis.ingest.preview import Preview
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.uploads import Announced
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store
+from battery_analysis.store import Store, open_store
 from dashboard import data
-from dashboard.data import incoming, previews
+from dashboard.data import incoming, previews, processes
 from dashboard.data.requests import Asked
 from dashboard.pages import import_form
 from tests.dashboard.conftest import Lab, settled
@@ -171,6 +172,53 @@ def test_what_cannot_be_stored_is_said_before_the_upload_leaves_its_place(store:
         with pytest.raises(IngestError, match="tags: "):
             incoming.confirm(batch.id, Asked(tags=("x" * 101,)), {})
         assert incoming.under_way() == [batch]
+    finally:
+        incoming.spool.cache_clear()
+
+
+def test_an_upload_whose_import_cannot_start_waits_on_with_its_reason(tmp_path: Path) -> None:
+    settings = Settings.load(environ={"USE_MONGO_MOCK": "1"}, data_dir=tmp_path)
+    incoming.spool.cache_clear()
+    try:
+        with open_store(settings) as store:
+            data.use(store, settings)
+            batch = incoming.spool().begin([Announced("a.csv", 1), Announced("b/c.csv", 1)])
+            for number in range(2):
+                with incoming.spool().writing(batch.id, number, 0) as piece:
+                    piece.write(b"1")
+            with pytest.raises(IngestError, match="the database is in memory"):
+                incoming.confirm(batch.id, Asked(), {"a.csv": "AB12"})
+            assert incoming.under_way() == [batch]
+            assert batch.is_complete
+    finally:
+        incoming.spool.cache_clear()
+
+
+def test_of_several_imports_of_an_upload_that_which_cannot_start_waits_on(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def start(_: str, words: list[str], **about: Any) -> None:
+        if words[-1].endswith(".zip"):
+            raise IngestError("too many processes")
+        begun.append(about["about"])
+
+    monkeypatch.setattr(processes, "start", start)
+    data.use(store, settings)
+    incoming.spool.cache_clear()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("one.csv", "1")
+    try:
+        batch = incoming.spool().begin([Announced("a.csv", 1), Announced("lab.zip", len(content.getvalue()))])
+        for number, said in enumerate((b"1", content.getvalue())):
+            with incoming.spool().writing(batch.id, number, 0) as piece:
+                piece.write(said)
+        with pytest.raises(IngestError, match="too many processes"):
+            incoming.confirm(batch.id, Asked(), {})
+        (left,) = incoming.under_way()
+        assert (begun, [each.path for each in left.files], left.is_complete) == (["a.csv"], ["lab.zip"], True)
     finally:
         incoming.spool.cache_clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -128,15 +129,31 @@ def test_all_records_of_the_window_are_downloaded(visit: Callable[[str], Tab], l
     tab = visit(f"/series?test={lab.named['test_id']}&axis=s&from=1000&to=90000")
     drawn(tab, "plot.data.length === 2")
     tab.get_by_text("Records", exact=True).click()
-    link = tab.get_by_role("link", name="Parquet").get_attribute("href")
-    assert link is not None
-    with urlopen(lab.url + link) as answer:
-        records = pl.read_parquet(io.BytesIO(answer.read()))
+    links = [tab.get_by_role("link", name=name).get_attribute("href") or "" for name in ("Parquet", "CSV")]
+    with urlopen(lab.url + links[0]) as answer:
+        content = answer.read()
+    records = pl.read_parquet(io.BytesIO(content))
     times = records["test_time_second"]
     assert 1000 <= times.min() < times.max() <= 90000  # type: ignore[operator]
     assert {"voltage_volt", "current_ampere", "cycle_count", "test_id"} <= set(records.columns)
     shown = tab.evaluate(f"{PLOT}._fullData[0].x.length")
     assert records.height == shown  # so narrow a window is not thinned
+
+    about = {
+        name: value for name, value in pl.read_parquet_metadata(io.BytesIO(content)).items() if name != "ARROW:schema"
+    }
+    assert about["window"] == "Test time / s from 1000 to 90000"
+    chosen = json.loads(about["filter"])
+    assert (chosen["test"], chosen["from"], chosen["axis"]) == ([lab.named["test_id"]], "1000", "s")
+    assert chosen["signal"] == ["voltage_volt", "current_ampere"]
+    assert list(json.loads(about["tests"])) == chosen["test"]
+    units = json.loads(about["units"])
+    assert (units["voltage_volt"], units["test_time_second"]) == ("V", "s")
+    with urlopen(lab.url + links[1]) as answer:
+        text = answer.read().decode()
+    head = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# "))
+    assert {**head, "exported": ""} == {**about, "exported": ""}
+    assert pl.read_csv(io.StringIO(text), comment_prefix="#").height == records.height
 
 
 def test_what_is_wrong_with_a_window_is_said_in_its_place(visit: Callable[[str], Tab], lab: Lab) -> None:

@@ -228,3 +228,12 @@ def test_a_file_under_another_name_is_recognised(tmp_path: Path) -> None:
 
 def test_the_bare_suffix_is_one_of_the_format(tmp_path: Path) -> None:
     assert read(write_csv(tmp_path / "cell.bdf", logged(ideal_cycles(1), 300))).warnings == []
+
+
+def test_remarks_above_the_table_are_passed_over(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "records.csv", logged(ideal_cycles(1), 600))
+    plain = read(path).frame
+    path.write_text('# table: Records, not thinned\n# filter: {"test": ["1", "2"]}\n' + path.read_text())
+    found = read(path)
+    assert found.reader == "bdf_csv"
+    assert found.frame.equals(plain)

@@ -304,3 +304,26 @@ def test_rows_that_stand_below_other_lines_are_parsed_as_if_nothing_stood_there(
     )
     assert below.equals(frame) and below.schema == frame.schema
     assert same == warnings
+
+
+@pytest.mark.parametrize("window", [1, 9, 20, 64])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "0.5,3,1,rest\n1.5,,2,\n2.5,4,2,charge\n",
+        "0.5,3,1,rest\r\n1.5,3,2,\r\n2.5,4,2,charge",
+        '1,2,3,"a\nb"\n2,3,4,c\n',
+        '1,2,3,"a\n2,3,4,b"\n3,4,5,c\n',
+        "1,2,3,a\n\n\n\n2,3\n4,5,6,b\n",
+        "1,2,3,a\n2,word,3,a\n2.5,2,3,b\n",
+    ],
+)
+def test_windows_that_are_parsed_one_by_one_make_the_table_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, rows: str, window: int
+) -> None:
+    options = {"delimiter": ",", "decimal": ".", "first_line": 2, "repeated": ["note"]}
+    whole, warnings = parse_table(rows.encode(), NAMES, **options)  # type: ignore[arg-type]
+    monkeypatch.setattr("battery_analysis.readers.rows._WINDOW_BYTES", window)
+    frame, same = parse_table(rows.encode(), NAMES, **options)  # type: ignore[arg-type]
+    assert frame.equals(whole) and frame.schema == whole.schema
+    assert same == warnings
