@@ -77,11 +77,16 @@ def lent_readers() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server_uri() -> Iterator[str]:
     """Connection string of one embedded MongoDB for the whole session of this test process."""
+    import pymongo
+
     from battery_analysis.store import server
 
     data_dir = Path(tempfile.mkdtemp(prefix="ba-", dir=_memory()))
     try:
-        yield server.ensure_running(data_dir)
+        uri = server.ensure_running(data_dir)
+        with pymongo.MongoClient(uri) as client:
+            client.admin.command("ping")  # whoever is connected keeps it running, however long no test needs it
+            yield uri
         server.stop(data_dir)
     finally:
         shutil.rmtree(data_dir)

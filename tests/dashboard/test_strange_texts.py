@@ -23,8 +23,6 @@ from tests.dashboard.conftest import Lab, run_command
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 Visit = Callable[[str], "Tab"]
 
 LINK = '<a href="http://elsewhere.example">LG012</a>.ndax'
