@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from dash import Dash
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
-from starlette.middleware.gzip import GZipMiddleware
 
 from battery_analysis import __version__
 from dashboard import answers, attachments, data, figures, links, prepared, routing, security, shell, views
+from dashboard.compression import Compressed
 from dashboard.pages import PAGES
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def create_app(store: Store, settings: Settings, config: Path | None = None) -> 
     # Dash gathers its scripts at the first request for "/"; whoever opens a deep link first would get a page without.
     app._setup_server()
     server.add_api_route("/figure-templates", _figure_templates, include_in_schema=False)
-    server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    server.add_middleware(Compressed)
     server.add_middleware(
         security.Guard, host=settings.host, answer_headers=security.headers(app.csp_hashes())
     )  # the outermost

@@ -12,6 +12,9 @@ from dashboard import parts
 from dashboard.data import attached
 from dashboard.data.attached import Attachment, Kind
 
+AT_ONCE = 48
+"""Files of tests that are in sight at once; the names of the others open below them."""
+
 
 def card(kind: Kind, key: str, tests: Mapping[str, str] | None = None) -> Component:
     """Return photographs and documents, and where to add some.
@@ -19,7 +22,8 @@ def card(kind: Kind, key: str, tests: Mapping[str, str] | None = None) -> Compon
     Args:
         kind: Whether of a sample or of a test.
         key: Name of the sample, or id of the test.
-        tests: Names by id of tests whose files are shown below, each with its test.
+        tests: Names by id of tests whose files are shown below, each with its test; of a sample all of its tests where
+            none are named.
     """
     drop = html.Div(
         [
@@ -30,22 +34,32 @@ def card(kind: Kind, key: str, tests: Mapping[str, str] | None = None) -> Compon
         className="file-drop",
         **{"data-upload": "/attachments", "data-kind": kind, "data-key": key, "data-done": "attached-stale"},
     )
-    of: dict[str, Any] = {"kind": kind, "key": key, "tests": dict(tests or {})}
+    of: dict[str, Any] = {"kind": kind, "key": key, "tests": None if tests is None else dict(tests)}
     shown = html.Div(files(**of), id="attached-files")
     said = html.Div(id="attached-said", role="status")
     unseen = html.Div([dcc.Store(id="attached-of", data=of), dcc.Store(id="attached-stale")], hidden=True)
     return parts.card("Photographs and documents", html.Div([shown, said, drop, unseen], className="stack"))
 
 
-def files(kind: Kind, key: str, tests: Mapping[str, str]) -> Component:
+def files(kind: Kind, key: str, tests: Mapping[str, str] | None) -> Component:
     """Return photographs, then documents; those of tests after those of their sample."""
-    own, theirs = attached.of(kind, key), attached.of_tests(tests) if tests else []
+    own, (theirs, named) = attached.of(kind, key), _of_tests(kind, key, tests)
     if not own and not theirs:
         return html.P("Nothing is attached yet.", className="hint")
     listed = [*_listed(own, {})]
     if theirs:
-        listed += [html.H3("Of its tests"), *_listed(theirs, tests)]
+        listed += [html.H3("Of its tests"), *_listed(theirs[:AT_ONCE], named)]
+    if more := theirs[AT_ONCE:]:
+        inside = html.Div([_line(each, named) for each in more], className="files")
+        summary = html.Summary(f"{parts.count(len(more), 'more file')} of its tests", className="button plain")
+        listed.append(html.Details([summary, inside], className="disclosure"))
     return html.Div(listed, className="stack")
+
+
+def _of_tests(kind: Kind, key: str, tests: Mapping[str, str] | None) -> tuple[list[Attachment], Mapping[str, str]]:
+    if tests is None and kind == "sample":
+        return attached.of_tests_of(key)
+    return (attached.of_tests(tests), tests) if tests else ([], {})
 
 
 def _listed(found: Sequence[Attachment], tests: Mapping[str, str]) -> list[Component]:

@@ -40,6 +40,8 @@ _INK: Mapping[Theme, Mapping[str, str]] = {
     "light": {"text": "#14181f", "muted": "#566070", "line": "#dfe3e9", "surface": "#ffffff"},
     "dark": {"text": "#e7eaf0", "muted": "#a0a9b8", "line": "#2a303b", "surface": "#1d222b"},
 }
+_LEGEND_CHARACTERS = 36
+_NEW_LINE = "<br>"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif"
 
 
@@ -82,7 +84,12 @@ def template(shade: Theme) -> dict[str, Any]:
         "xaxis": axis,
         "yaxis": axis,
         "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
-        "hoverlabel": {"bgcolor": ink["surface"], "bordercolor": ink["line"], "font": {"color": ink["text"]}},
+        "hoverlabel": {
+            "bgcolor": ink["surface"],
+            "bordercolor": ink["line"],
+            "font": {"color": ink["text"]},
+            "namelength": -1,  # whole names
+        },
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": ink["muted"], "activecolor": PALETTES[shade][0]},
     }
@@ -109,6 +116,45 @@ def plain(text: str) -> str:
     return escape(text, quote=False).replace("%{", "%&#123;")
 
 
+def wrapped(name: str) -> str:
+    """Return a name in lines that a legend shows whole on a phone, too; ``numbers`` joins them again.
+
+    Example:
+        >>> wrapped("LG012_ageing_at_45_degrees_in_the_cold_room_Channel_12_Wb_1.csv")
+        'LG012_ageing_at_45_degrees_in_the_<br>cold_room_Channel_12_Wb_1.csv'
+    """
+    lines, rest = [], unescape(name)
+    while len(rest) > _LEGEND_CHARACTERS:
+        last = max(rest.rfind(sign, 0, _LEGEND_CHARACTERS) for sign in " _-/,.") + 1
+        cut = last if last > _LEGEND_CHARACTERS // 3 else _LEGEND_CHARACTERS
+        lines.append(rest[:cut])
+        rest = rest[cut:]
+    return _NEW_LINE.join(map(plain, [*lines, rest]))
+
+
+def _legible(trace: Any) -> Any:
+    """Return a trace whose name is in lines if it is long."""
+    name = (trace if isinstance(trace, Mapping) else trace.to_plotly_json()).get("name")
+    if not name or "<" in name or len(unescape(name)) <= _LEGEND_CHARACTERS:
+        return trace
+    if isinstance(trace, Mapping):
+        return {**trace, "name": wrapped(name)}
+    trace["name"] = wrapped(name)
+    return trace
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name that is no longer than so many characters, its middle left out: both ends tell names apart.
+
+    Example:
+        >>> shortened("LG012_ageing_Channel_12_Wb_1.csv", 20), shortened("LG012", 20)
+        ('LG012_agei…_Wb_1.csv', 'LG012')
+    """
+    if len(name) <= most:
+        return name
+    return f"{name[: most // 2]}…{name[len(name) - (most - most // 2 - 1) :]}"
+
+
 def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout: Any) -> go.Figure:
     """Return a figure in the theme of whoever asks.
 
@@ -119,15 +165,15 @@ def figure(traces: Sequence[Any], *, x: str, y: str, height: int = 360, **layout
         height: In pixels.
         layout: More of plotly's layout, such as ``xaxis_type="log"`` or ``yaxis2={...}``.
     """
-    import plotly.graph_objects as go
+    from dashboard.drawn import Drawn
 
-    data = list(traces)
+    data = [_legible(each) for each in traces]
     looks = {"template": template(theme()), "height": height, "uirevision": "kept", "showlegend": len(data) > 1}
     titled = {"xaxis": _titled(x, layout.pop("xaxis", {})), "yaxis": _titled(y, layout.pop("yaxis", {}))}
     joined = {name: given for name, given in layout.items() if "_" in name}
     whole = {name: given for name, given in layout.items() if name not in joined}
     # Plotly's checks of every property take ten times as long as all the rest; tests hold figures against them instead.
-    shown = go.Figure(data=data, layout=looks | titled | whole, _validate=False)
+    shown = Drawn(data=data, layout=looks | titled | whole, _validate=False)
     return shown.update_layout(**joined) if joined else shown
 
 
@@ -169,6 +215,11 @@ def graph(id: str) -> dict[str, str]:
     return {"type": "figure", "figure": id}
 
 
+def tall(height: int) -> dict[str, str]:
+    """Return the style of a figure of this height in pixels, which grows with very wide screens."""
+    return {"height": f"calc({height}px * var(--tall))"}
+
+
 def figure_card(
     id: str,
     title: str,
@@ -176,6 +227,7 @@ def figure_card(
     *controls: Component,
     height: int = 360,
     wide: bool = False,
+    least_width: int | None = None,
 ) -> Component:
     """Return a card with a figure, its exports, and controls above it.
 
@@ -184,16 +236,19 @@ def figure_card(
         title: What it shows; also the name of exported files.
         drawn: The figure, where it is known already.
         controls: What chooses what is drawn.
-        height: In pixels; it counts, not that of the figure.
+        height: In pixels on usual screens; it counts, not that of the figure.
         wide: Whether it takes a whole row.
+        least_width: In pixels, for figures that cannot be read below it; narrower screens scroll them sideways.
     """
     empty = {"data": [], "layout": {"template": template(theme()), "height": height}}
     config = _CONFIG | {"modeBarButtonsToRemove": ["toImage", "select2d", "lasso2d"]}
-    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style={"height": height}, responsive=True)
+    size: dict[str, Any] = {**tall(height), **({"minWidth": least_width} if least_width else {})}
+    plot = dcc.Graph(id=graph(id), figure=drawn or empty, config=config, style=size, responsive=True)
+    place: dict[str, Any] = {"className": "sideways", "tabIndex": "0"} if least_width else {}
     shown = html.Div(
         [
             parts.toolbar(*controls) if controls else None,
-            html.Div(plot, role="group", **{"aria-label": title}),
+            html.Div(plot, role="group", **place, **{"aria-label": title}),
             dcc.Download(id=_export("download", id)),
             dcc.Store(id=_export("title", id), data=title),
             dcc.Store(id=_export("image", id)),
@@ -257,7 +312,10 @@ def _columns(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> Iterator[tu
     points = {name: values(trace[name]) for name in ("x", "y", "z") if trace.get(name) is not None}
     if not points:
         return
-    yield "trace", [unescape(trace.get("name") or "")] * max(len(each) for each in points.values())
+    yield (
+        "trace",
+        [unescape((trace.get("name") or "").replace(_NEW_LINE, ""))] * max(len(each) for each in points.values()),
+    )
     for name, each in points.items():
         axis = layout.get(f"{name}axis{str(trace.get(f'{name}axis') or name)[1:]}", {})
         yield unescape(axis.get("title", {}).get("text") or name), each

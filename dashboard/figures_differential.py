@@ -148,7 +148,7 @@ def tracks_figure(peaks: pl.DataFrame, units: Units, what: Property) -> go.Figur
         trace = {
             "type": "scatter",
             "mode": "lines+markers",
-            "name": f"{direction}, peak {peak}",
+            "name": f"{direction} {peak}",
             "x": own["cycle_count"].to_list(),
             "y": units.by(what) * own[units.column(what)].to_numpy(),
             "marker": {"symbol": _ARROWS[direction], "size": 8, "color": palette[number % len(palette)]},

@@ -40,6 +40,10 @@ _TAGS = {"tags": "plain", "flags": "warning"}
 _WIDTHS = {"number": 120, "whole": 100, "percent": 110, "moment": 150, "tags": 160, "flags": 160}
 
 
+USUAL_WIDTH = 200
+"""In pixels."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table."""
@@ -64,13 +68,17 @@ class Column:
     """What an edited cell may hold; anything if there are none."""
 
     @property
+    def least_width(self) -> int:
+        """In pixels."""
+        return self.width or _WIDTHS.get(self.kind, USUAL_WIDTH)
+
+    @property
     def heading(self) -> str:
         """Title with unit."""
         return f"{self.title} / {self.unit}" if self.unit else self.title
 
     def definition(self, id: str = "") -> dict[str, Any]:
         """Return what AG Grid wants to know; the table with this id is one whose cells may be edited."""
-        wide: dict[str, Any] = {"width": self.width or _WIDTHS[self.kind]} if self.width or self.kind in _WIDTHS else {}
         shown: dict[str, Any] = {}
         if self.kind in _TAGS:
             shown = {"cellRenderer": "Tags", "cellRendererParams": {"tone": _TAGS[self.kind]}}
@@ -90,7 +98,7 @@ class Column:
             edited = grid_editing.definition(
                 id, is_list=self.kind in _TAGS, is_number=bool(right), choices=self.choices
             )
-        return {**named, **wide, **right, **shown, **edited}
+        return {**named, "width": self.least_width, **right, **shown, **edited}
 
 
 @dataclass(frozen=True)
@@ -116,12 +124,17 @@ class Rows:
     """Whether there are more than ``total``, which then is only how far somebody counted."""
 
 
+def looks(id: str) -> dict[str, dict[str, str]]:
+    """Return the ids of the controls that hold order and columns of a table, by their names in the address."""
+    return {name: links.control(id, name) for name in ("sort", "columns")}
+
+
 Fetch = Callable[[Wanted], Rows]
 
 
 def added_columns(keys: Sequence[str]) -> list[Column]:
     """Return a column for each property that the lab has added, shown once chosen."""
-    return [Column(f"{ADDED}{key}", key, hidden=True, width=130, is_edited=True) for key in keys]
+    return [Column(f"{ADDED}{key}", key, sort=f"{ADDED}{key}", hidden=True, width=130, is_edited=True) for key in keys]
 
 
 def server_grid(
@@ -164,6 +177,10 @@ def server_grid(
             "enableCellTextSelection": True,
             "ensureDomOrder": True,
             "suppressFieldDotNotation": True,  # metadata.rig is the name of a field
+            "autoSizeStrategy": {  # wider than asked where there is room, never narrower
+                "type": "fitGridWidth",
+                "columnLimits": [{"colId": column.field, "minWidth": column.least_width} for column in columns],
+            },
             "suppressMultiSort": True,  # the server sorts by one column
             "localeText": {"noRowsToShow": "Nothing is here, or nothing fits the filters."},
             "rowSelection": {
@@ -328,14 +345,21 @@ def _export(
     headings = {column.field: column.heading for column in columns}
     added = sorted({key for row in found.rows for key in row if key.startswith(ADDED)})
     headings |= {key: key for key in added}
-    content = tables.written(form, f"{word}s", headings, found.rows, chosen)
+    content = tables.written(form, f"{word}s", headings, as_headed(columns, found.rows), chosen)
     return dcc.send_bytes(content, f"{word}s.{form}")
 
 
+def as_headed(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with shares in percent, as the headings of their columns say and the table shows them."""
+    shares = [column.field for column in columns if column.kind == "percent"]
+    return [{**row, **{name: 100 * row[name] for name in shares if row.get(name) is not None}} for row in rows]
+
+
 def _sort(request: Mapping[str, Any], sorts: Mapping[str, str | None]) -> str | None:
-    """Return by what the browser wants the rows sorted, if the column is one that can be."""
+    """Return by what the browser wants the rows sorted, if the column can be; what the lab has added always can."""
     for each in request.get("sortModel") or ():
-        key = sorts.get(each["colId"])
+        field = each["colId"]
+        key = field if field.startswith(ADDED) else sorts.get(field)
         if key is not None:
             return f"-{key}" if each["sort"] == "desc" else key
     return None

@@ -62,6 +62,11 @@ def empty(what: str, next_step: Children = None) -> Component:
     return html.Div([html.P(what), html.P(next_step, className="hint") if next_step else None], className="empty")
 
 
+def to_import() -> list[Any]:
+    """Return the next step of whoever has no data yet: the page that brings some, and the command that does."""
+    return [dcc.Link("Import files", href="/import"), ", or type ", html.Code("battery-analysis import FOLDER")]
+
+
 def problem(error: Exception | str) -> Component:
     """Say in place what went wrong; of an error that is no one's input, only its kind, the log has the rest."""
     if isinstance(error, BatteryAnalysisError | str):
@@ -147,6 +152,7 @@ def text_input(
     placeholder: str = "",
     hint: str | None = None,
     at_once: bool = False,
+    roomy: bool = False,
 ) -> Component:
     """Return a field for text.
 
@@ -157,10 +163,11 @@ def text_input(
         placeholder: An example, shown while it is empty.
         hint: What else to know.
         at_once: Whether every letter arrives, for fields that wait for a button; else they do 0.4 s after the last key.
+        roomy: Whether it has the width that long texts need.
     """
     wait = False if at_once else 0.4
     field = dcc.Input(id=id, type="text", value=value, placeholder=placeholder, debounce=wait, autoComplete="off")
-    return labelled(label, field, hint)
+    return labelled(label, field, hint, roomy=roomy)
 
 
 def number_input(

@@ -26,7 +26,7 @@ def named_cell(query: Mapping[str, Given]) -> str | None:
 
 def nothing(title: str) -> Component:
     """Return a page of cells while there are none."""
-    return parts.page(title, parts.empty("No test has cycles yet.", "Import a folder: battery-analysis import FOLDER"))
+    return parts.page(title, parts.empty("No test has cycles yet.", parts.to_import()))
 
 
 def test_of(page: str, cell: str, chosen: str | None, offered: TestsOfCell = lives.tests_of_cell) -> Component:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from dash import ClientsideFunction, Dash, Input, Output, ctx, html
+from dash import ClientsideFunction, Dash, Input, Output, ctx, dcc, html
 from dash.development.base_component import Component
 
 from dashboard import links, parts
@@ -31,9 +31,13 @@ def show(route: dict[str, str]) -> tuple[Component, str]:
     """Draw the page that the address names, and its title."""
     found = find(route["path"])
     if found is None:
-        return parts.page("Not found", parts.empty(f"There is no page {route['path']}.", "The side bar lists all.")), ""
+        return parts.page("Not found", parts.empty(f"There is no page {route['path']}.", _ways_on())), ""
     page, named = found
     return page.layout(**{**links.read(route["search"]), **named}), page.TITLE
+
+
+def _ways_on() -> list[Any]:
+    return [dcc.Link("All tests", href="/tests"), ", ", dcc.Link("all samples", href="/samples"), ", or the side bar."]
 
 
 def show_failure(error: Exception) -> tuple[Component, str]:
@@ -41,7 +45,7 @@ def show_failure(error: Exception) -> tuple[Component, str]:
     parts.log(error, "a page could not be drawn")
     route = ctx.inputs["route.data"]
     found = find(route["path"]) if route["search"] else None
-    way_out = html.P(html.A(f"{found[0].TITLE} without this choice", href=route["path"])) if found else None
+    way_out = html.P(html.A(f"{found[0].TITLE} without this choice", href=route["path"]) if found else _ways_on())
     return parts.page("This page could not be shown", parts.problem(error), way_out), "Error"
 
 

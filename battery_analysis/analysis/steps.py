@@ -65,9 +65,13 @@ _CONTROLS: dict[str, Control] = {
     **dict.fromkeys(("rate", "pcccv"), ""),  # say which way by what else stands there
 }
 _DIRECTIONS = {
-    **dict.fromkeys(("charge", "charging", "chg", "cha", "laden", "ladung"), 1),
+    **dict.fromkeys(("charge", "charging", "chg", "cha", "laden", "ladung", "lad"), 1),
     **dict.fromkeys(
-        ("discharge", "discharging", "dcharge", "dischg", "disch", "dchg", "dch", "dis", "entladen", "entladung"), -1
+        (
+            *("discharge", "discharging", "dcharge", "dischg", "disch", "dchg", "dch", "dis"),
+            *("entladen", "entladung", "ela"),
+        ),
+        -1,
     ),
 }
 _HELD = {"cc", "cv", "cccv", "cp", "cpcv", "cr", "crcv"}

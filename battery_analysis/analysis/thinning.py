@@ -91,4 +91,5 @@ def _extremes(time: FloatArray, values: FloatArray, points: int) -> IntArray:
         kept = downsampler.downsample(time, values, n_out=even)
     else:
         kept = downsampler.downsample(values, n_out=even)
-    return np.unique(np.concatenate(([0], kept.astype(np.int64), [time.size - 1])))
+    ordered = np.concatenate(([0], kept.astype(np.int64), [time.size - 1]))
+    return ordered[np.diff(ordered, prepend=-1) > 0]

@@ -24,7 +24,6 @@ Seen in:
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +35,7 @@ from battery_analysis.errors import CorruptFileError, SchemaError
 from battery_analysis.readers.arbin import TERMS
 from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.headings import heading
-from battery_analysis.readers.inflate import inflate_errors
+from battery_analysis.readers.inflate import GZIP_MAGIC, gunzipped, gunzipped_start
 from battery_analysis.readers.jet4 import MAGICS, MAX_BYTES, Database, JetError
 from battery_analysis.readers.jet4_columns import Numbers
 from battery_analysis.readers.stamps import moment, unix_time
@@ -44,10 +43,7 @@ from battery_analysis.readers.terms import to_frame, with_clock
 
 RECORDS = "Channel_Normal_Table"
 
-_GZIP = b"\x1f\x8b"
 _PEEK_BYTES = 4 << 20
-_CHUNK_BYTES = 1 << 20
-_MAX_RATIO = 200
 _NAMES = (RECORDS.encode("utf-16-le"), RECORDS.encode("ascii"))
 _KEYS = ("Test_ID", "Data_Point")
 _ATTACHED = {
@@ -79,8 +75,8 @@ class ArbinRes:
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """A Jet database, perhaps compressed, that names Arbin's table of records or is called ``.res``."""
-        if head.startswith(_GZIP):
-            return _unzipped_start(head).startswith(MAGICS)
+        if head.startswith(GZIP_MAGIC):
+            return gunzipped_start(head, 64).startswith(MAGICS)
         if not head.startswith(MAGICS):
             return False
         with path.open("rb") as file:
@@ -167,30 +163,9 @@ def _content(path: Path, reader: str) -> tuple[bytes, list[str]]:
     if size > MAX_BYTES:
         raise CorruptFileError(path, f"{size} bytes are more than a Jet database can have ({MAX_BYTES})", reader)
     data = path.read_bytes()
-    if not data.startswith(_GZIP):
+    if not data.startswith(GZIP_MAGIC):
         return data, []
-    limit = min(MAX_BYTES, max(_MAX_RATIO * size, 64 << 20))
-    unpacker = zlib.decompressobj(wbits=31)
-    parts: list[bytes] = []
-    total = 0
-    try:
-        for at in range(0, size, _CHUNK_BYTES):
-            parts.append(unpacker.decompress(data[at : at + _CHUNK_BYTES], limit + 1 - total))
-            total += len(parts[-1])
-            if total > limit:
-                what = f"{size} bytes to more than {limit}"
-                raise CorruptFileError(path, f"the compressed database expands beyond the limit: {what}", reader)
-    except inflate_errors() as exc:
-        raise CorruptFileError(path, f"the compressed database is damaged ({exc})", reader) from exc
-    cut = "the compressed file is incomplete: it ends before the end of the database"
-    return b"".join(parts), [] if unpacker.eof else [cut]
-
-
-def _unzipped_start(head: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, 64)
-    except inflate_errors():
-        return b""
+    return gunzipped(path, data, MAX_BYTES, reader)
 
 
 def _frame(table: Numbers) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Battery Data Format (``.bdf.csv``, ``.bdf.parquet``), and plain CSV and Parquet files with its column names.
+"""Battery Data Format (``.bdf.csv``, ``.bdf.gz``, ``.bdf.parquet``), and plain tables with its column names.
 
 File structure:
     A table of one row for each record. Columns carry the terms of the ontology, see ``bdf_terms``: machine names,
@@ -28,8 +28,9 @@ import polars as pl
 from battery_analysis import columns
 from battery_analysis.columns import AUX_PREFIX, BY_NAME, Column, aux_name
 from battery_analysis.errors import CorruptFileError
-from battery_analysis.readers.base import Reading, TestMetadata, TestType
+from battery_analysis.readers.base import HEAD_BYTES, Reading, TestMetadata, TestType
 from battery_analysis.readers.bdf_terms import REPLACED, Term, term_of
+from battery_analysis.readers.inflate import gunzipped_start
 from battery_analysis.readers.mapping import Map, to_canonical
 from battery_analysis.readers.notes import NOTE_KEY, from_note
 from battery_analysis.readers.preamble import find_table
@@ -62,14 +63,14 @@ class BdfCsv:
     name = "bdf_csv"
     version = "1"
     tester = "BDF"
-    suffixes = frozenset({".bdf", ".csv"})
-    description = "Battery Data Format tables (.bdf.csv, .bdf); columns named by terms of its ontology"
+    suffixes = frozenset({".bdf", ".csv", ".gz"})
+    description = "Battery Data Format tables (.bdf.csv, .bdf, .bdf.gz); columns named by terms of its ontology"
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Say whether the first line with content names time and voltage, or a spectrum, in terms of the format."""
         if head.startswith(PARQUET_MAGIC):
             return False
-        lines = head_lines(head)
+        lines = head_lines(gunzipped_start(head, HEAD_BYTES) or head)
         at = next((at for at, line in enumerate(lines) if _has_content(line)), None)
         delimiter = None if at is None else sniff_delimiter(lines[at], lines[at + 1 : at + 21])
         if at is None or delimiter is None:

@@ -115,6 +115,7 @@ TERMS |= {
     "Step Capacity / Ah": TERMS["step_capacity_ah"],
     "Step Energy / Wh": TERMS["step_energy_wh"],
     "Step Index / 1": TERMS["step_index"],
+    **{f"{label} / 1": TERMS[label] for label in LABELS_WITHOUT_UNIT.values()},
 }
 _BY_LABEL: dict[str, Column] = {
     label.partition(" / ")[0].lower(): term.column for label, term in TERMS.items() if " / " in label

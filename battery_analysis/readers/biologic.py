@@ -54,6 +54,7 @@ _TELLING_LABELS = _CERTAIN_LABELS | {"<I>/mA", "(Q-Qo)/mA.h", "Re(Z)/Ohm"}
 _STAMP_ORDERS = {"MMDDYYYY": "%m{0}%d{0}%Y", "YYYYMMDD": "%Y{0}%m{0}%d", "DDMMYYYY": "%d{0}%m{0}%Y"}
 _STAMP_CLOCKS = ("%H:%M:%S%.f", "%I:%M:%S%.f %p")
 _SAMPLED_STAMPS = 1_000
+_STAMP_DECIMALS = 6
 
 
 class BiologicText:
@@ -263,7 +264,8 @@ def _timed(raw: pl.DataFrame, metadata: TestMetadata) -> tuple[pl.DataFrame, pl.
     start_second = metadata.started_at.timestamp() if metadata.started_at else 0.0
     if lost := unix_time.null_count() - time.null_count():
         warnings.append(f"{lost} times are no dates and are kept as missing")
-    return raw.with_columns((unix_time - start_second).alias(TIME_LABEL)), unix_time, warnings
+    test_time = (unix_time - start_second).round(_STAMP_DECIMALS)  # stamps hold no more
+    return raw.with_columns(test_time.alias(TIME_LABEL)), unix_time, warnings
 
 
 def _stamp_format(spelled: pl.Series, metadata: TestMetadata) -> tuple[str, list[str]]:

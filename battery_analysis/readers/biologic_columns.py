@@ -15,6 +15,7 @@ are not in the label, each seen in files of both kinds:
   except at the first record, whose interval is unknown.
 * A half cycle is one charge or one discharge; a cycle number is half of an even one, as in EC-Lab's exports.
 * Records that are no impedance point hold a frequency of 0.
+* Some exports write, instead of each flag, the byte that holds them all.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from battery_analysis.readers.mapping import Map, to_canonical
 
 TIME_LABEL = "time/s"
 FLAGS = ("mode", "ox/red", "error", "control changes", "Ns changes", "counter inc.")
+_MODE_BITS = 0x03
+_FLAG_BITS = dict(zip((*FLAGS, "ox"), (_MODE_BITS, 0x04, 0x08, 0x10, 0x20, 0x80, 0x04), strict=True))
 MODES = {1: "galvanostatic", 2: "potentiostatic", 3: "rest"}
 HOLDING_MODES = {1: "CC", 2: "CV", 3: "Rest"}
 """Modes of techniques that hold a current or a voltage, rather than sweep it."""
@@ -139,6 +142,7 @@ def to_frame(
     Returns:
         The frame, and the vendor's name and unit of each column.
     """
+    raw = _with_flags_apart(raw)
     schema = raw.schema
     labels = {split_label(label): label for label in reversed(raw.columns) if schema[label].is_numeric()}
     loop_starts = [start for start in loop_starts if 0 < start < raw.height]
@@ -190,6 +194,15 @@ def _compact_flags(raw: pl.DataFrame) -> list[pl.Expr]:
     flags = [raw[flag] for flag in FLAGS if flag in raw.columns]
     wide = [flag for flag in flags if flag.dtype.is_integer() and flag.dtype != pl.UInt8]
     return [pl.col(flag.name).cast(pl.UInt8) for flag in wide if flag.is_between(0, 255).all()]
+
+
+def _with_flags_apart(raw: pl.DataFrame) -> pl.DataFrame:
+    """Part the flags that stand together in one byte, the same under the name of each."""
+    if "mode" not in raw.columns or not raw.schema["mode"].is_integer() or (raw["mode"] <= _MODE_BITS).all():
+        return raw
+    together = [flag for flag in _FLAG_BITS if flag in raw.columns and raw[flag].equals(raw["mode"])]
+    bits = {flag: _FLAG_BITS[flag] for flag in together}
+    return raw.with_columns((pl.col(flag) & mask) // (mask & -mask) for flag, mask in bits.items())
 
 
 def _cycles(labels: _Labels) -> list[_Derived]:

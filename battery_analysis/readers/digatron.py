@@ -10,14 +10,17 @@ File structure, as published files have it:
     - ``Step``, ``Status``, ``Timestamp``, ``Program Duration#s``, ``Step Duration#s``, ``Voltage#V``, ``Current#A``,
       ``AhCha#Ah``, ``AhDch#Ah``, ``AhStep#Ah``, ``AhAccu#Ah``, ``AhBal#Ah``, ``WhCha#Wh``, ``Tenv#degC``, ``T1#degC``.
       The durations are in milliseconds, whatever their label says; the stamps carry their zone.
+    - ``Schritt``, ``Zustand``, ``Zeit``, ``Programmdauer``, ``Schrittdauer``, ``Zyklus``, ``Prozedur``, ``Spannung``,
+      ``Strom``, ``AhAkku``, ``AhLad``, ``AhEla``, ``AhStep``, ``Energie``, ``WhStep``, ``Temp1``: the German ones.
 
 Choices:
     Current is positive on charge (``CHA``) and negative on discharge (``DCH``), as in published files; where no current
     of a file is negative, the status gives the sign. A duration whose label says seconds is read in milliseconds where
-    the clock beside it advances a thousandth as fast. ``AhCha`` and ``AhDch`` are totals of one direction, ``AhStep``
-    is a magnitude that begins with each step. ``Capacity``, ``AhAccu`` and ``AhBal`` are net totals that the programme
-    sets to zero at will, for which there is no canonical term: they are kept as ``aux_``, and so are those in Wh.
-    Exports with labels in other languages are not recognised.
+    the clock beside it advances a thousandth as fast. ``AhCha`` and ``AhDch`` (``AhLad``, ``AhEla``) are totals of one
+    direction. ``AhStep`` begins with each step; it is a magnitude, or has a sign where a file counts below zero.
+    ``Capacity``, ``AhAccu`` and ``AhBal`` are net totals that the programme sets to zero at will, for which there is no
+    canonical term: they are kept as ``aux_``, and so are those in Wh.
+    Exports with labels in other languages than English and German are not recognised.
 
 Seen in:
     Layouts as published; not yet checked on a real file.
@@ -43,30 +46,35 @@ from battery_analysis.readers.stamps import unix_time
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
 
 TERMS: dict[str, Column] = {
-    **dict.fromkeys(("progtime", "programtime", "programduration"), columns.TEST_TIME),
-    "voltage": columns.VOLTAGE,
-    "current": columns.CURRENT,
-    "cycle": columns.CYCLE_COUNT,
-    "step": columns.STEP_ID,
-    "status": columns.STEP_TYPE,
-    **dict.fromkeys(("steptime", "stepduration"), columns.STEP_TIME),
-    "ahcha": BY_NAME["charging_capacity_ah"],
-    "ahdch": BY_NAME["discharging_capacity_ah"],
+    **dict.fromkeys(("progtime", "programtime", "programduration", "programmdauer", "progzeit"), columns.TEST_TIME),
+    **dict.fromkeys(("voltage", "spannung"), columns.VOLTAGE),
+    **dict.fromkeys(("current", "strom"), columns.CURRENT),
+    **dict.fromkeys(("cycle", "zyklus"), columns.CYCLE_COUNT),
+    **dict.fromkeys(("step", "schritt"), columns.STEP_ID),
+    **dict.fromkeys(("status", "zustand"), columns.STEP_TYPE),
+    **dict.fromkeys(("steptime", "stepduration", "schrittdauer", "schrittzeit"), columns.STEP_TIME),
+    **dict.fromkeys(("ahcha", "ahlad"), BY_NAME["charging_capacity_ah"]),
+    **dict.fromkeys(("ahdch", "ahela"), BY_NAME["discharging_capacity_ah"]),
     "ahstep": BY_NAME["step_cumulative_capacity_ah"],
     "whcha": BY_NAME["charging_energy_wh"],
     "whdch": BY_NAME["discharging_energy_wh"],
     "whstep": BY_NAME["step_cumulative_energy_wh"],
-    **dict.fromkeys(("watt", "power"), columns.POWER),
-    **dict.fromkeys(("temperature", "logtemp001"), columns.SENSOR_TEMPERATURES[0]),
-    **{f"t{number}": column for number, column in enumerate(columns.SENSOR_TEMPERATURES, 1)},
+    **dict.fromkeys(("watt", "power", "leistung"), columns.POWER),
+    **dict.fromkeys(("temperature", "logtemp001", "temperatur"), columns.SENSOR_TEMPERATURES[0]),
+    **{f"{name}{number}": each for number, each in enumerate(columns.SENSOR_TEMPERATURES, 1) for name in ("t", "temp")},
     "tenv": columns.AMBIENT_TEMPERATURE,
 }
 """Digatron's labels, without units, spaces and capitals, in order of preference."""
 
 _TIMES = {key for key, column in TERMS.items() if column is columns.TEST_TIME}
 _DURATIONS = (columns.TEST_TIME, columns.STEP_TIME)
-_STAMP = "timestamp"
-_DISCHARGES = "DCH"
+_STAMPS = ("timestamp", "zeitstempel", "zeit")
+_NAMES = ({"step", "status"}, {"schritt", "zustand"})
+_DISCHARGES = r"^(?:DCH|ELA|ENT)"
+_STEP_COUNTERS = {
+    BY_NAME[f"step_cumulative_{quantity}"].name: BY_NAME[f"step_net_{quantity}"].name
+    for quantity in ("capacity_ah", "energy_wh")
+}
 _MOST_HEADER_LINES = 1_000
 _SAMPLES = 2_000
 _SURE_FACTOR = 2.0
@@ -80,7 +88,8 @@ class DigatronCsv:
     tester = "Digatron"
     suffixes = frozenset({".csv"})
     description = (
-        "Digatron text exports; labels Step, Status and Prog Time or Program Duration; not yet checked on a real file"
+        "Digatron text exports; labels Step, Status and Prog Time or Program Duration, or the German ones; "
+        "not yet checked on a real file"
     )
 
     def recognises(self, head: bytes, path: Path) -> bool:
@@ -105,12 +114,12 @@ class DigatronCsv:
         metadata = TestMetadata(tester=self.tester, test_type="cycling")
         metadata.header = _header(below.lines, layout.delimiter)
         _describe(metadata, raw)
-        stamps = next((raw.drop_in_place(each.name) for each in headings if each.key == _STAMP), None)
+        stamps = next((raw.drop_in_place(each.name) for each in headings if each.key in _STAMPS), None)
         headings = [each for each in headings if each.name in raw.columns]
         headings, unit_warnings = _with_true_units(raw, headings, stamps)
         frame, metadata.sources, term_warnings = to_frame(raw, headings, TERMS)
         keep_words(raw, metadata, [each.name for each in headings if TERMS.get(each.key) is columns.STEP_TYPE])
-        frame, sign_warnings = _signed(frame)
+        frame, sign_warnings = _signed(_with_true_counters(frame, metadata))
         warnings += [*table_warnings, *unit_warnings, *term_warnings, *sign_warnings]
         if stamps is not None:
             frame, clock_warnings = with_clock(frame, stamps, time_zone, metadata)
@@ -139,10 +148,10 @@ def _is_label_line(line: str) -> bool:
     >>> _is_label_line("Step,Status,Timestamp,Program Duration#s"), _is_label_line("Step,Status,Step Time")
     (True, False)
     """
-    if "Status" not in line:
+    if "Status" not in line and "Zustand" not in line:
         return False
     keys = {_key(cell.partition("#")[0]) for cell in re.split(r"[,;\t]", line)}
-    return keys >= {"step", "status"} and not keys.isdisjoint(_TIMES)
+    return any(keys >= names for names in _NAMES) and not keys.isdisjoint(_TIMES)
 
 
 def _without_units(below: Below) -> _Layout:
@@ -172,15 +181,16 @@ def _describe(metadata: TestMetadata, raw: pl.DataFrame) -> None:
     header = metadata.header
     metadata.sample_name = header.get("Battery Name") or None
     metadata.test_name = header.get("Test section") or None
-    if "Procedure" in raw.columns and raw.schema["Procedure"] == pl.String:
-        metadata.protocol = "; ".join(raw["Procedure"].drop_nulls().unique(maintain_order=True).head(10)) or None
+    name = next((name for name in ("Procedure", "Prozedur") if raw.schema.get(name) == pl.String), None)
+    if name:
+        metadata.protocol = "; ".join(raw[name].drop_nulls().unique(maintain_order=True).head(10)) or None
 
 
 def _with_true_units(
     raw: pl.DataFrame, headings: list[Heading], stamps: pl.Series | None
 ) -> tuple[list[Heading], list[str]]:
-    """Say that durations are in milliseconds where the clock shows it, although they are labelled seconds."""
-    labelled = [each for each in headings if TERMS.get(each.key) in _DURATIONS and each.unit.lower() == "s"]
+    """Say that durations are in milliseconds where the clock shows it, although they are taken for seconds."""
+    labelled = [each for each in headings if TERMS.get(each.key) in _DURATIONS and each.unit.lower() in ("", "s")]
     time = next((raw[each.name] for each in labelled if TERMS[each.key] is columns.TEST_TIME), None)
     if stamps is None or time is None or not time.dtype.is_numeric():
         return headings, []
@@ -197,12 +207,20 @@ def _with_true_units(
     )
 
 
+def _with_true_counters(frame: pl.DataFrame, metadata: TestMetadata) -> pl.DataFrame:
+    """Take counters of a step that fall below zero for what they are, and totals of the discharge as magnitudes."""
+    below = {name for name in frame.columns if name in _STEP_COUNTERS and frame.select((pl.col(name) < 0).any()).item()}
+    metadata.sources = {_STEP_COUNTERS[name] if name in below else name: at for name, at in metadata.sources.items()}
+    totals = [name for name in ("discharging_capacity_ah", "discharging_energy_wh") if name in frame.columns]
+    return frame.with_columns(pl.col(totals).abs()).rename({name: _STEP_COUNTERS[name] for name in below})
+
+
 def _signed(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Give the current of discharging records its sign, where the whole file has none."""
     current, status = pl.col(columns.CURRENT.name), columns.STEP_TYPE.name
     if status not in frame.columns or frame.select((current < 0).any()).item():
         return frame, []
-    discharging = pl.col(status).str.strip_chars().str.to_uppercase().str.starts_with(_DISCHARGES).fill_null(False)
+    discharging = pl.col(status).str.strip_chars().str.to_uppercase().str.contains(_DISCHARGES).fill_null(False)
     if not frame.select((discharging & (current > 0)).any()).item():
         return frame, []
     signed = pl.when(discharging).then(-current).otherwise(current).alias(columns.CURRENT.name)

@@ -17,8 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from battery_analysis.readers.inflate import GZIP_MAGIC, gunzipped
+
 MAX_LINE_BYTES = 1 << 20
 """Longer lines are damage, not records."""
+
+MAX_TEXT_BYTES = 1 << 31
+"""What a compressed text may grow to."""
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -60,12 +65,11 @@ def load_text(path: Path, *, keep_returns: bool = False) -> Text:
         keep_returns: Whether all lines may end with CR and LF, as they do in the file; to take the CR out of many
             megabytes takes as long as half of their parsing.
     """
-    text, encoding = _read(path)
+    text, encoding, warnings = _read(path)
     keep_returns = keep_returns and not encoding.startswith("utf-16") and has_plain_returns(text)
     plain_ends = keep_returns or b"\r" not in text
     if not (plain_ends and _is_utf8(text, encoding)) or _ends_inside_character(text):
         text = b"".join(_blocks_as_utf8(text, encoding, keep_returns))
-    warnings = []
     if b"\0" in text:
         text, warning = _without_nul(text)
         warnings.append(warning)
@@ -248,14 +252,18 @@ def line_start(text: bytes, lines: int, start: int = 0) -> int:
     return start
 
 
-def _read(path: Path) -> tuple[bytes, str]:
-    """A file without byte order mark of UTF-8, and its encoding."""
+def _read(path: Path) -> tuple[bytes, str, list[str]]:
+    """A file, unpacked if it is compressed, without byte order mark of UTF-8; its encoding, and what is missing."""
     with path.open("rb", buffering=0) as file:
         if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
-            return file.readall(), "utf-8-sig"  # many megabytes are not copied just to leave three bytes out
+            return file.readall(), "utf-8-sig", []  # many megabytes are not copied just to leave three bytes out
         file.seek(0)
         text = file.readall()
-    return text, guess_encoding(text)
+    warnings: list[str] = []
+    if text.startswith(GZIP_MAGIC):
+        text, warnings = gunzipped(path, text, MAX_TEXT_BYTES)
+        text = text.removeprefix(codecs.BOM_UTF8)
+    return text, guess_encoding(text), warnings
 
 
 def _is_utf8(text: bytes, encoding: str) -> bool:

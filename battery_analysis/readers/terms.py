@@ -23,6 +23,7 @@ SERIES = (columns.TEST_TIME, columns.VOLTAGE, columns.CURRENT)
 
 _KELVIN = 273.15
 _SHOWN_WORDS = 50
+_DURATION = r"^\s*(?:\d+d\s+)?\d+:\d{2}:\d{2}(?:[.,]\d+)?\s*$"
 
 
 def to_frame(
@@ -62,8 +63,22 @@ def to_frame(
     for column in required:
         if not any(entry.column is column for entry in maps):
             raise SchemaError(absent(column, [each.name for each in headings]))
-    frame, sources = to_canonical(raw.with_columns(converted), maps, {each.name: each.unit for each in headings})
+    durations = {name: seconds for name in _texts(raw, maps) if (seconds := _duration(raw[name])) is not None}
+    units = {each.name: "s" if each.name in durations else each.unit for each in headings}
+    frame, sources = to_canonical(raw.with_columns(*converted, *durations.values()), maps, units)
     return frame, sources, warnings
+
+
+def _texts(raw: pl.DataFrame, maps: Sequence[Map]) -> list[str]:
+    mapped = {entry.source for entry in maps}
+    return [name for name, dtype in raw.schema.items() if dtype == pl.String and name not in mapped]
+
+
+def _duration(values: pl.Series) -> pl.Series | None:
+    """Seconds of a column of which every cell is a clock time, with hours; None where one is anything else."""
+    if not values.count() or not values.drop_nulls().str.contains(_DURATION).all():
+        return None
+    return clock_seconds(values)
 
 
 def as_numbers(values: pl.Series, unit: str, column: Column) -> pl.Series:
@@ -124,9 +139,10 @@ def words(values: pl.Series) -> str:
 
 
 def keep_words(raw: pl.DataFrame, metadata: TestMetadata, mapped: Sequence[str] = ()) -> None:
-    """Keep what text columns say in the header; those in ``mapped`` are kept elsewhere."""
+    """Keep what text columns say in the header; those in ``mapped``, and sources of columns, are kept elsewhere."""
+    kept = {*mapped, *(source.name for source in metadata.sources.values())}
     for name, dtype in raw.schema.items():
-        if dtype == pl.String and name not in mapped and raw[name].null_count() < raw.height:
+        if dtype == pl.String and name not in kept and raw[name].null_count() < raw.height:
             metadata.header[name] = words(raw[name])
 
 

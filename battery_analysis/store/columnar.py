@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +51,12 @@ def encode(frame: pl.DataFrame, *, together: bool = False) -> Iterator[Encoded]:
         yield from runs
 
 
-def decode(columns: dict[str, bytes]) -> pl.DataFrame:
-    """Return the rows that ``encode`` made these columns from."""
+def decode(columns: dict[str, bytes], names: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the rows that ``encode`` made these columns from, with all columns or only these."""
+    if names is not None:
+        if _TOGETHER in columns:
+            return pl.read_ipc_stream(columns[_TOGETHER], columns=list(names))
+        return pl.DataFrame([decode_column(columns[name]) for name in names])
     return pl.DataFrame([column for data in columns.values() for column in pl.read_ipc_stream(data).get_columns()])
 
 

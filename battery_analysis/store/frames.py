@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import polars as pl
@@ -112,11 +113,12 @@ def overview_of(store: Store, test: TestResult) -> pl.DataFrame:
     return columnar.decode(found["columns"]) if found else pl.DataFrame(schema=OVERVIEW_SCHEMA)
 
 
-def cycle_table(store: Store, test: TestResult) -> pl.DataFrame:
-    """Return the cycle table of a test."""
+def cycle_table(store: Store, test: TestResult, names: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the cycle table of a test, with all columns or only these."""
+    if not test.cycle_blocks:
+        return pl.DataFrame(schema=CYCLE_SCHEMA if names is None else {name: CYCLE_SCHEMA[name] for name in names})
     blocks = [block.id for block in test.cycle_blocks]
-    table = gather(store.database[CYCLE_BLOCKS], blocks, None, columnar.decode)
-    return table if blocks else pl.DataFrame(schema=CYCLE_SCHEMA)
+    return gather(store.database[CYCLE_BLOCKS], blocks, None, partial(columnar.decode, names=names))
 
 
 def load_rows(
@@ -281,14 +283,17 @@ def gather(
     if not ids:
         return pl.DataFrame()
     projection = {f"columns.{name}": True for name in columns} if columns is not None else None
-    decoded: dict[ObjectId, Future[pl.DataFrame]] = {}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for document in collection.find({"_id": {"$in": list(ids)}}, projection):
-            decoded[document["_id"]] = pool.submit(decode, document["columns"])
+    found = collection.find({"_id": {"$in": list(ids)}}, projection)
+    if len(ids) == 1:  # threads would take longer than they save
+        decoded = {each["_id"]: decode(each["columns"]) for each in found}
+    else:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            coming = {each["_id"]: pool.submit(decode, each["columns"]) for each in found}
+        decoded = {identity: each.result() for identity, each in coming.items()}
     missing = [identity for identity in ids if identity not in decoded]
     if missing:
         raise ArchiveError(f"{collection.name}: {len(missing)} of {len(ids)} documents are missing, first {missing[0]}")
-    return pl.concat([decoded[identity].result() for identity in ids], rechunk=False)
+    return decoded[ids[0]] if len(ids) == 1 else pl.concat([decoded[identity] for identity in ids], rechunk=False)
 
 
 def in_form(frame: pl.DataFrame, form: Form) -> pd.DataFrame | pl.DataFrame | pa.Table:

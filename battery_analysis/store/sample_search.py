@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bson import ObjectId
@@ -13,8 +13,9 @@ from mongoengine import QuerySet
 from battery_analysis.errors import InvalidDocumentError, NotFoundError
 from battery_analysis.models import Sample, StoredDocument
 from battery_analysis.models.sample import COMPONENTS
-from battery_analysis.store import samples
+from battery_analysis.store import added_order, samples
 from battery_analysis.store.access import visible
+from battery_analysis.store.added_order import ADDED
 from battery_analysis.store.words import words_of
 
 RELATIVES = ("parent", *COMPONENTS)
@@ -109,17 +110,11 @@ def rows(query: SampleQuery) -> Iterator[dict[str, Any]]:
     """Yield what is known of the samples that fit, in the order asked for; relatives by name.
 
     Raises:
-        InvalidDocumentError: The sort key is none of ``SORTS``.
+        InvalidDocumentError: The sort key is none of ``SORTS`` and no ``metadata.KEY``.
     """
-    backwards, key = query.sort.startswith("-"), query.sort.removeprefix("-")
-    if key not in SORTS:
-        raise InvalidDocumentError(f"sort: one of {', '.join(SORTS)} wanted, got {query.sort!r}")
-    sign = "-" if backwards else "+"
-    order = dict.fromkeys([f"{sign}{SORTS[key]}", f"{sign}name"])  # an index serves both in the same direction
-    found = matching(query).order_by(*order).skip(query.skip)
-    found = found.limit(query.limit) if query.limit is not None else found
     shown = ("name", *PROPERTIES, *RELATIVES, "tags", "metadata", "updated_at", "created_at")
-    documents = list(found.only(*shown, *(f"aggregates.{name}" for name in AGGREGATES)).as_pymongo())
+    fields = (*shown, *(f"aggregates.{name}" for name in AGGREGATES))
+    documents = _documents(query, fields)
     names = _names({document[role] for document in documents for role in RELATIVES if document.get(role)})
     for document in documents:
         aggregates = document.get("aggregates") or {}
@@ -133,6 +128,24 @@ def rows(query: SampleQuery) -> Iterator[dict[str, Any]]:
             "test_count": aggregates.get("test_count") or 0,
             "cycle_count": aggregates.get("cycle_count") or 0,
         }
+
+
+def _documents(query: SampleQuery, fields: Sequence[str]) -> list[dict[str, Any]]:
+    backwards, key = query.sort.startswith("-"), query.sort.removeprefix("-")
+    if key.startswith(ADDED):
+
+        def fitting(condition: Mapping[str, Any]) -> QuerySet:
+            return matching(replace(query, where=[*query.where, condition]))
+
+        ids = added_order.page(query.sort, fitting, "name", query.skip, query.limit)
+        return added_order.in_order(visible(Sample).only(*fields), ids)
+    if key not in SORTS:
+        raise InvalidDocumentError(f"sort: one of {', '.join(SORTS)} wanted, got {query.sort!r}")
+    sign = "-" if backwards else "+"
+    order = dict.fromkeys([f"{sign}{SORTS[key]}", f"{sign}name"])  # an index serves both in the same direction
+    found = matching(query).order_by(*order).skip(query.skip)
+    found = found.limit(query.limit) if query.limit is not None else found
+    return list(found.only(*fields).as_pymongo())
 
 
 def groups(query: SampleQuery, by: str) -> list[Group]:

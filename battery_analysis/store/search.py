@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -13,7 +13,9 @@ from mongoengine import QuerySet
 
 from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.models import TestResult
+from battery_analysis.store import added_order
 from battery_analysis.store.access import visible
+from battery_analysis.store.added_order import ADDED
 from battery_analysis.store.words import words_of
 
 SORTS = {
@@ -130,9 +132,9 @@ def search(query: Query) -> Iterator[Found]:
     """Yield the tests that fit, in the order asked for.
 
     Raises:
-        InvalidDocumentError: The sort key is none of ``SORTS``.
+        InvalidDocumentError: The sort key is none of ``SORTS`` and no ``metadata.KEY``.
     """
-    for row in ordered(query).only(*_SHOWN).as_pymongo():
+    for row in _rows(query):
         yield Found(
             id=row["_id"],
             sample=row["sample_name"],
@@ -152,6 +154,18 @@ def search(query: Query) -> Iterator[Found]:
             name=row["name"],
             flags=[flag["name"] for flag in row.get("quality_flags", [])],
         )
+
+
+def _rows(query: Query) -> Iterable[dict[str, Any]]:
+    if not query.sort.removeprefix("-").startswith(ADDED):
+        found: Iterable[dict[str, Any]] = ordered(query).only(*_SHOWN).as_pymongo()
+        return found
+
+    def fitting(condition: Mapping[str, Any]) -> QuerySet:
+        return matching(replace(query, where=[*query.where, condition]))
+
+    ids = added_order.page(query.sort, fitting, "-started_at", query.skip, query.limit)
+    return added_order.in_order(visible(TestResult).only(*_SHOWN), ids)
 
 
 def groups(query: Query, by: str) -> list[Group]:

@@ -73,11 +73,12 @@ def is_number(test: TestResult, name: str) -> bool:
 
 def _from_overview(store: Store, test: TestResult, names: Sequence[str], points: int) -> dict[str, Curve]:
     overview = frames.overview_of(store, test)
-    of_each = overview.filter(pl.col("signal").is_in(list(names))).partition_by("signal", as_dict=True)
-    return {
-        str(name): thin(signal[TEST_TIME.name].to_numpy(), signal["value"].to_numpy(), points)
-        for (name,), signal in of_each.items()
-    }
+    found: dict[str, Curve] = {}
+    for name in names:
+        signal = overview.filter(overview["signal"] == name)
+        if signal.height:
+            found[name] = thin(signal[TEST_TIME.name].to_numpy(), signal["value"].to_numpy(), points)
+    return found
 
 
 def _from_segments(

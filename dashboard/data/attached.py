@@ -43,6 +43,19 @@ def of_tests(test_ids: Iterable[str]) -> list[Attachment]:
 
 
 @asked
+def of_tests_of(sample: str) -> tuple[list[Attachment], dict[str, str]]:
+    """Return what people attached to any of the tests of a sample, by name, and the names of these tests by id.
+
+    Raises:
+        NotFoundError: There is no such sample.
+    """
+    tests = visible(TestResult).filter(sample=samples.by_name(sample).id)
+    found = attachments.of_owners(list(tests.scalar("id")))
+    named = visible(TestResult).filter(id__in=list({each.owner for each in found})).scalar("id", "name")
+    return found, {str(identity): name for identity, name in named}
+
+
+@asked
 def brought(test_ids: Iterable[object]) -> list[Attachment]:
     """Return the settings and logs that imports found beside tests, by name."""
     found = visible(StoredAttachment).filter(test_results__in=[ObjectId(str(each)) for each in test_ids], owner=None)

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 NUMBERS = samples.NUMBERS
-SHOWN_TESTS = 20
+SHOWN = 20
 
 written = history.written
 
@@ -121,20 +121,25 @@ def some(identity: Any) -> Sample:
 
 
 @dataclass(frozen=True)
+class Relatives:
+    """Samples by name, the first ``SHOWN`` of them."""
+
+    names: list[str]
+    more: int
+    """How many there are beyond those named."""
+
+
+@dataclass(frozen=True)
 class Around:
     """What a sample has to do with."""
 
     cells: list[str]
     tests: list[TestResult]
-    """The newest ``SHOWN_TESTS``."""
-    made_from_it: list[str]
-    part_of: list[tuple[str, str]]
-    """Role and name."""
-
-    @property
-    def names(self) -> dict[str, str]:
-        """Names of its newest tests by id."""
-        return {str(test.id): test.name for test in self.tests}
+    """The newest ``SHOWN``."""
+    test_count: int
+    made_from_it: Relatives
+    part_of: dict[str, Relatives]
+    """By role."""
 
 
 @asked
@@ -142,14 +147,16 @@ def around(sample: Sample) -> Around:
     """Return cells, tests, and samples that were made from a sample or hold it."""
     tests = visible(TestResult).filter(sample=sample.id)
     shown = tests.only("id", "name", "cell_code", "tester", "channel", "test_type", "started_at", "cycle_count")
-    part_of = [
-        (role, name)
-        for role in RELATIVES[1:]
-        for name in visible(Sample).filter(**{role: sample.id}).order_by("name").limit(SHOWN_TESTS).scalar("name")
-    ]
-    children = visible(Sample).filter(parent=sample.id).order_by("name").limit(SHOWN_TESTS).scalar("name")
-    newest = list(shown.order_by("-started_at").limit(SHOWN_TESTS))
-    return Around(sorted(tests.distinct("cell_code")), newest, list(children), part_of)
+    children, *parts = [_relatives(role, sample) for role in RELATIVES]
+    newest = list(shown.order_by("-started_at").limit(SHOWN))
+    part_of = dict(zip(RELATIVES[1:], parts, strict=True))
+    return Around(sorted(tests.distinct("cell_code")), newest, tests.count(), children, part_of)
+
+
+def _relatives(role: str, sample: Sample) -> Relatives:
+    found = visible(Sample).filter(**{role: sample.id})
+    names = list(found.order_by("name").limit(SHOWN).scalar("name"))
+    return Relatives(names, found.count() - len(names) if len(names) == SHOWN else 0)
 
 
 def values(sample: Sample) -> dict[str, str]:

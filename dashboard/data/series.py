@@ -31,6 +31,7 @@ MOST_STEPS = 24
 MOST_STEP_RECORDS = 600_000
 """Steps are looked for in windows of so many records at most."""
 
+_CYCLE_STARTS = ("cycle_count", "start_time_second")
 _SHOWN = (
     *("id", "name", "cell_code", "sample_name", "test_type", "columns", "segments", "overview", "cycle_blocks"),
     *("cycle_method", "record_count", "started_at", "revision"),
@@ -145,13 +146,12 @@ def curves(test: Test, names: Sequence[str], span: Span, points: int = POINTS) -
 @asked
 def cycle_marks(test: Test, span: Span, most: int = 14) -> list[Mark]:
     """Return where cycles begin within a span: all of them, or of many every second, fifth, tenth and so on."""
-    table = frames.cycle_table(store(), test)
-    if not table.height:
-        return []
-    within = table.filter(frames.within("start_time_second", span)).select("cycle_count", "start_time_second")
-    step = _round_step(within.height / most)
-    chosen = within.filter(pl.col("cycle_count") % step == 0)
-    return [Mark(second, str(cycle)) for cycle, second in chosen.rows() if second is not None]
+    table = frames.cycle_table(store(), test, _CYCLE_STARTS)
+    cycles, starts = (table[name].to_numpy() for name in _CYCLE_STARTS)
+    first, last = (infinite if end is None else end for end, infinite in zip(span, (-np.inf, np.inf), strict=True))
+    within = (starts >= first) & (starts <= last)  # not where it is unknown when a cycle starts
+    shown = within & (cycles % _round_step(within.sum() / most) == 0)
+    return [Mark(second, str(cycle)) for cycle, second in zip(cycles[shown], starts[shown].tolist(), strict=True)]
 
 
 def _round_step(least: float) -> int:

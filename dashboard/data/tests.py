@@ -100,6 +100,12 @@ def undated(wanted: search.Query) -> int:
 
 
 @asked
+def is_empty() -> bool:
+    """Say whether there is no test at all."""
+    return visible(TestResult).only("id").first() is None
+
+
+@asked
 def choices() -> dict[str, list[str]]:
     """Return the values that tests have, by filter."""
     fields = {"tester": "tester", "chemistry": "chemistry", "project": "project", "type": "test_type", "tags": "tags"}

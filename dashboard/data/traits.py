@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from battery_analysis.store import search, traits
@@ -15,7 +16,7 @@ __all__ = ["OPERATORS", "WITHOUT_VALUE", "Condition"]
 Of = Literal["tests", "samples"]
 
 _SUBJECTS: tuple[Subject, ...] = ("sample", "test")
-_HINTS = {"number": "a number; 80 % is 0.8", "day": "YYYY-MM-DD", "yes": "yes or no", "sample": "name of a sample"}
+_HINTS = {"number": "a number", "day": "YYYY-MM-DD", "yes": "yes or no", "sample": "name of a sample"}
 
 
 @asked
@@ -32,20 +33,34 @@ def heading(subject: str, field: str) -> str:
     """Return how a property is written.
 
     Example:
-        >>> heading("sample", "area_cm2"), heading("sample", "aggregates.test_count"), heading("test", "metadata.rig")
-        ('Sample: area / cm²', 'Sample: test count', 'Test: rig')
+        >>> heading("sample", "area_cm2"), heading("test", "capacity_retention"), heading("test", "metadata.rig")
+        ('Sample: area / cm²', 'Test: capacity retention / %', 'Test: rig')
     """
     if field.startswith("metadata."):
         return f"{subject.capitalize()}: {field.removeprefix('metadata.')}"
     title, unit = samples.title({"quality_flags.name": "failed_check"}.get(field, field.removeprefix("aggregates.")))
-    words = title[0].lower() + title[1:]
+    words, unit = title[0].lower() + title[1:], "%" if _is_share(field) else unit
     return f"{subject.capitalize()}: {words} / {unit}" if unit else f"{subject.capitalize()}: {words}"
 
 
+def _is_share(field: str) -> bool:
+    return not field.startswith("metadata.") and field.endswith(("_retention", "_efficiency"))
+
+
 def described(condition: Condition) -> str:
-    """Return a condition in words."""
+    """Return a condition in words.
+
+    Example:
+        >>> described(Condition("test", "capacity_retention", "lt", "0.9"))
+        'Test: capacity retention / % < 90'
+    """
     words = f"{heading(condition.subject, condition.field)} {OPERATORS[condition.operator]}"
-    return words if condition.operator in WITHOUT_VALUE else f"{words} {condition.value.strip()}"
+    value = condition.value.strip()
+    if condition.operator in WITHOUT_VALUE:
+        return words
+    if not _is_share(condition.field):
+        return f"{words} {value}"
+    return f"{words} {value.removesuffix('%').strip() if value.endswith('%') else f'{100 * float(value):g}'}"
 
 
 @asked
@@ -60,13 +75,16 @@ def read(texts: Sequence[str]) -> list[Condition]:
 
 @asked
 def built(property_: str, operator: str, value: str) -> Condition:
-    """Return a condition from what somebody chose and typed.
+    """Return a condition from what somebody chose and typed; shares are typed in percent, as tables show them.
 
     Raises:
         InvalidDocumentError: The value does not fit the property, or is missing.
     """
     subject, _, field = property_.partition(".")
-    return Condition(subject, field, operator, "" if operator in WITHOUT_VALUE else value.strip())  # type: ignore[arg-type]
+    condition = Condition(subject, field, operator, "" if operator in WITHOUT_VALUE else value.strip())  # type: ignore[arg-type]
+    if not condition.value or not _is_share(field) or condition.value.endswith("%"):
+        return condition
+    return replace(condition, value=f"{condition.value} %")
 
 
 @asked
@@ -80,7 +98,7 @@ def operators(property_: str) -> dict[str, str]:
 def values(property_: str) -> tuple[list[str], str]:
     """Return values that a property has, and what may be typed."""
     subject, _, field = property_.partition(".")
-    hint = _HINTS.get(traits.kind_of(subject, field), "")  # type: ignore[arg-type]
+    hint = "percent" if _is_share(field) else _HINTS.get(traits.kind_of(subject, field), "")  # type: ignore[arg-type]
     return traits.values(subject, field), hint  # type: ignore[arg-type]
 
 

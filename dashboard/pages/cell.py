@@ -27,9 +27,7 @@ def layout(cell: Given = None, **_: Given) -> Component:
     """Return the page of the cell that the address names, without one of the one tested last."""
     code = links.text(cell) or lives.newest_cell()
     if code is None:
-        return parts.page(
-            TITLE, parts.empty("There are no cells yet.", "Import a folder: battery-analysis import FOLDER")
-        )
+        return parts.page(TITLE, parts.empty("There are no cells yet.", parts.to_import()))
     return parts.page(TITLE, parts.toolbar(pickers.cell("cell", code), history.author()), _body(code))
 
 

@@ -12,7 +12,7 @@ from dash import ALL as EVERY
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard import comparing, figures, figures_compare, links, parts, pickers, tables, views
+from dashboard import comparing, figures, figures_compare, grid, links, parts, pickers, tables, views
 from dashboard.comparing import ALL, EACH, FEATURES, SPREADS
 from dashboard.data import lives
 from dashboard.data.lives import Life
@@ -95,7 +95,7 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
     exports = [parts.button(label, {"type": "compare-export", "form": form}) for form, label in tables.FORMS.items()]
     numbers = parts.card(
         "What is left",
-        parts.toolbar(parts.text_input(_id("at"), "Retention at cycles", given.get("at") or RETAINED_AT)),
+        parts.toolbar(parts.text_input(_id("at"), "Retention at cycles", given.get("at") or RETAINED_AT, roomy=True)),
         html.Div(
             dag.AgGrid(
                 id="compare-table",
@@ -130,6 +130,7 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
         parts.select(_id("one"), "Across", [], given.get("one") or ACROSS),
         parts.select(_id("other"), "Upwards", [], given.get("other") or UPWARDS),
         height=figures_compare.MATRIX_HEIGHT,
+        least_width=figures_compare.MATRIX_HEIGHT,
     )
     return [numbers, heat, parts.grid(pair, box)]
 
@@ -230,9 +231,8 @@ def send_table(
     form = ctx.triggered_id["form"]
     chosen = {"cell": cells, "test": tests, "group": group, "reference": reference, "at": at}
     headings = {column.field: column.heading for column in columns}
-    ratios = [column.field for column in columns if column.kind == "percent"]
-    in_percent = [{**row, **{name: 100 * row[name] for name in ratios if row.get(name) is not None}} for row in rows]
-    return dcc.send_bytes(tables.written(form, "retention", headings, in_percent, chosen), f"retention.{form}")
+    content = tables.written(form, "retention", headings, grid.as_headed(columns, rows), chosen)
+    return dcc.send_bytes(content, f"retention.{form}")
 
 
 def draw_boxes(

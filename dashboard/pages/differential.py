@@ -50,7 +50,7 @@ def layout(**query: Given) -> Component:
     subject = parts.toolbar(
         pickers.cell("differential", cell),
         pickers.test_of("differential", cell, given.get("test")),
-        parts.text_input(_id("cycles"), "Cycles", given.get("cycles"), placeholder="1, 50, 100-200:20"),
+        parts.text_input(_id("cycles"), "Cycles", given.get("cycles"), placeholder="1, 50, 100-200:20", roomy=True),
         parts.button(f"{SOME} over life", "differential-some"),
         parts.button(f"{MANY} over life", "differential-many"),
     )

@@ -55,7 +55,7 @@ def layout(
     offered = spectra.tests()
     chosen = links.texts(test) or list(offered)[:1]
     if not chosen:
-        where = "Import impedance files: battery-analysis formats lists what can be read."
+        where = [*parts.to_import(), "; ", html.Code("battery-analysis formats"), " lists what can be read."]
         return parts.page(TITLE, parts.empty("No test holds an impedance spectrum yet.", where))
     first = parts.toolbar(
         _tests(offered, chosen),

@@ -77,12 +77,17 @@ def head(chosen: str | None) -> Component:
     if chosen:
         return facts(chosen)
     values = flags.counts()
-    return parts.stats(
+    shown = parts.stats(
         *(
             parts.stat(_STATES[each], f"{values[each]:,}", tone="bad" if each == "open" and values[each] else "plain")
             for each in flags.STATES
         )
     )
+    if any(values.values()):
+        return shown
+    step = ["Checks set them at ", dcc.Link("import", href="/import"), ", people on the page of a "]
+    step += [dcc.Link("cell", href="/cell"), " or a ", dcc.Link("test", href="/tests"), "."]
+    return html.Div([shown, parts.empty("There is no flag yet.", step)], className="page")
 
 
 def facts(flag_id: str) -> Component:

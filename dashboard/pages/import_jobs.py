@@ -84,7 +84,8 @@ def table(listed: Sequence[jobs.Progress], beginning: Sequence[processes.Started
         for each in listed
     ]
     if not rows:
-        return [parts.empty("Nothing was imported yet.", "Upload files above, or import a folder of the server.")]
+        step = ["Upload files above, or type ", html.Code("battery-analysis import FOLDER")]
+        return [parts.empty("Nothing was imported yet.", step)]
     return [parts.table("Imports, the newest first", columns, rows)]
 
 

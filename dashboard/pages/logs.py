@@ -69,7 +69,7 @@ def draw(source: str | None, level: str, text: str | None) -> Component:
         for line in found
     ]
     more = parts.note(f"The newest {logs.MOST} lines.") if len(rows) == logs.MOST else None
-    return html.Div([parts.table("Log lines", columns, rows), more], className="stack")
+    return html.Div([parts.table("Log lines", columns, rows), more], className="stack lines")
 
 
 def _text(line: logs.Line) -> Component:

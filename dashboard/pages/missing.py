@@ -34,11 +34,12 @@ COLUMNS = (
 def layout(**query: Given) -> Component:
     """Return the page with the filters and the property that the address holds."""
     if samples.is_empty():
-        hint = "An import makes samples from its files, and then this page tells what is not known of them."
+        hint = [*parts.to_import(), "; this page then tells what is not known of the samples."]
         return parts.page(TITLE, parts.empty("There are no samples yet.", hint))
     named = {field: samples.title(field)[0] for field in missing.fields()}
     given = links.text(query.get("field"))
-    field = given if given in named else next(iter(named))
+    counts, _ = samples.lacking(samples.query(query), list(named))
+    field = given if given in named else next((name for name in named if counts[name]), next(iter(named)))
     choice = parts.select(links.control("missing", "field"), "Property", named, field)
     return parts.page(
         TITLE,
@@ -56,6 +57,7 @@ def _filling(choice: Component, field: str) -> Component:
     confirm = parts.button("Fill in", "missing-fill-in", kind="primary")
     content = [
         parts.toolbar(choice, history.author()),
+        html.Div(id="missing-none", role="status"),
         html.Div(ask(field), id="missing-value-place"),
         html.Div(id="missing-preview", role="status"),
         html.Div(confirm, id="missing-confirm", hidden=True),
@@ -76,6 +78,7 @@ def coverage(*values: Any) -> Component:
     counts, total = samples.lacking(samples.query(chosen), fields)
     if not total:
         return parts.empty("No sample fits these filters.")
+    nothing = parts.note(f"Nothing is missing of {parts.count(total, 'sample')}.", tone="good")
     columns = {"property": "Property", "known": "Known", "lacking": "Lacking →"}
     rows = [
         {
@@ -93,7 +96,17 @@ def coverage(*values: Any) -> Component:
         }
         for field in sorted(fields, key=lambda each: -counts[each])
     ]
-    return html.Div(parts.table("What samples lack", columns, rows), className="scroll", tabIndex="0")
+    table = html.Div(parts.table("What samples lack", columns, rows), className="scroll", tabIndex="0")
+    return table if any(counts.values()) else html.Div([nothing, table], className="stack")
+
+
+def offer(field: str | None, _: Any, *values: Any) -> tuple[Component | None, bool]:
+    """Say so where no sample lacks the chosen property, and ask for no value then."""
+    chosen = dict(zip(FILTERS, values, strict=True))
+    _rows, lacking = samples.listed(samples.query({**chosen, "lacks": field}), 0, 1)
+    if lacking:
+        return None, False
+    return parts.note(f"No sample here lacks {_heading(field or '')}; the table beside says what is missing."), True
 
 
 def _heading(field: str) -> str:
@@ -186,6 +199,13 @@ def register_callbacks(app: Dash) -> None:
     grid.register_server_grid(
         app, "missing", COLUMNS, fetch, {**ids, "field": field, "done": "missing-done"}, word="sample"
     )
+    app.callback(
+        Output("missing-none", "children"),
+        Output("missing-value-place", "hidden"),
+        Input(field, "value"),
+        Input("missing-done", "value"),
+        *given,
+    )(offer)
     app.callback(Output("missing-value-place", "children"), Input(field, "value"), prevent_initial_call=True)(ask)
     app.callback(
         Output("missing-preview", "children"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dash import Dash, Input, Output, State, dcc, html
@@ -24,6 +24,8 @@ REFRESH_MILLISECONDS = 5_000
 
 _OUTCOMES = ("created", "updated", "unchanged", "duplicate", "skipped", "failed", lab.ROLLED_BACK)
 _FIGURE_HEIGHT = 260
+_DAYS = 30
+_BAR = 0.7 * 86_400_000  # of a day, in milliseconds
 
 
 def layout(**_: Any) -> Component:
@@ -31,7 +33,9 @@ def layout(**_: Any) -> Component:
     return parts.page(
         TITLE,
         html.Div(state(datetime.now(UTC)), id="overview-state", className="page"),
-        figures.figure_card("imports", "Files imported in the last 30 days", draw(), height=_FIGURE_HEIGHT, wide=True),
+        figures.figure_card(
+            "imports", f"Files imported in the last {_DAYS} days", draw(), height=_FIGURE_HEIGHT, wide=True
+        ),
         dcc.Interval(id="overview-tick", interval=REFRESH_MILLISECONDS),
         dcc.Store(id="overview-seen"),
         dcc.Store(id="imports-seen"),
@@ -64,12 +68,13 @@ def state(now: datetime) -> list[Component]:
 
 
 def draw() -> go.Figure:
-    """Draw the imports of the last 30 days."""
-    return imports_figure(lab.imports_by_day(datetime.now(UTC)))
+    """Draw the imports of the last days."""
+    now = datetime.now(UTC)
+    return imports_figure(lab.imports_by_day(now, _DAYS), now.date())
 
 
-def imports_figure(by_day: pl.DataFrame) -> go.Figure:
-    """Draw files by day (``day``, ``outcome``, ``files``), stacked by what became of them."""
+def imports_figure(by_day: pl.DataFrame, today: date) -> go.Figure:
+    """Draw files by day (``day``, ``outcome``, ``files``), stacked by what became of them, up to today."""
     import plotly.graph_objects as go
     import polars as pl
 
@@ -78,11 +83,14 @@ def imports_figure(by_day: pl.DataFrame) -> go.Figure:
         of_it = by_day.filter(pl.col("outcome") == outcome)
         if of_it.height:
             days = of_it["day"].cast(pl.String).to_list()
-            traces.append(go.Bar(x=days, y=of_it["files"].to_list(), name=outcome, hovertemplate="%{x}: %{y}"))
-    axis = {"xaxis": {"type": "category", "categoryorder": "category ascending"}}  # days without files take no place
-    looks = axis if traces else figures.nothing("No file was imported in the last 30 days.")
-    x = "Day on which the file was seen to (UTC)"
-    return figures.figure(traces, x=x, y="Files", height=_FIGURE_HEIGHT, barmode="stack", bargap=0.4, **looks)
+            traces.append(
+                go.Bar(x=days, y=of_it["files"].to_list(), name=outcome, width=_BAR, hovertemplate="%{x}: %{y}")
+            )
+    first = datetime.combine(today, time()) - timedelta(days=_DAYS - 0.5)
+    axis = {"xaxis": {"type": "date", "range": [first, first + timedelta(days=_DAYS)], "tickformat": "%Y-%m-%d"}}
+    looks = axis if traces else figures.nothing(f"No file was imported in the last {_DAYS} days.")
+    x = "Day (UTC)"
+    return figures.figure(traces, x=x, y="Files", height=_FIGURE_HEIGHT, barmode="stack", **looks)
 
 
 def refresh(_: int, seen: str | None) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import parts
@@ -24,7 +24,8 @@ LOW_SHARE = 0.05
 def tests(title: str, listed: Sequence[Test], now: datetime) -> Component:
     """Return tests with the time since their last record."""
     if not listed:
-        none = parts.empty("No test had a record within the last 24 hours.", "A watcher or an import brings them.")
+        step = [dcc.Link("A watcher", href="/watchers"), " or ", dcc.Link("an import", href="/import"), " brings them."]
+        none = parts.empty("No test had a record within the last 24 hours.", step)
         return parts.card(title, none)
     columns = {"test": "Test", "cell": "Cell", "tester": "Tester", "cycles": "Cycles →", "since": "Last record →"}
     rows = [
@@ -79,7 +80,7 @@ def watchers(listed: Sequence[lab.Watcher], now: datetime) -> Component:
     """Return the watchers with how far they are."""
     title = "Watchers"
     if not listed:
-        step = ["Start one with ", html.Code("battery-analysis watch FOLDER"), "."]
+        step = [dcc.Link("Watch one", href="/watchers"), ", or type ", html.Code("battery-analysis watch FOLDER")]
         return parts.card(title, parts.empty("No folder is being watched.", step))
     columns = {
         "roots": "Folder",

@@ -18,7 +18,7 @@ COLUMNS = (
     Column("filename", "File", sort="name", link="/raw-files?id=", width=280),
     Column("size", "Size", "B", kind="whole", sort="size", width=120),
     Column("test", "Test", link="/test/", link_field="test_id", width=220),
-    Column("sample", "Sample", link="/samples?sample=", link_field="sample", width=140),
+    Column("sample", "Sample", link="/sample?sample=", link_field="sample", width=140),
     Column("operator", "Operator", sort="operator", width=110),
     Column("device", "Device", sort="device", width=120, hidden=True),
     Column("file_type", "Type", sort="type", width=90),
@@ -37,7 +37,7 @@ def layout(id: Given = None, **query: Given) -> Component:
     """Return the page with the filters, and the one file, that the address holds."""
     values = raw_files.choices()
     if not values["file_type"] and not values["operator"]:
-        return parts.page(TITLE, parts.empty("No raw file is kept yet.", dcc.Link("Import files", href="/import")))
+        return parts.page(TITLE, parts.empty("No raw file is kept yet.", parts.to_import()))
     text, here = links.text, _id
     filters = parts.toolbar(
         parts.text_input(here("name"), "Name", text(query.get("name")), placeholder="any part of it"),

@@ -24,8 +24,8 @@ def layout(sample: Given = None, **_: Given) -> Component:
     shown = samples.one(name)
     around = samples.around(shown)
     cells = [each for code in around.cells for each in (", ", parts.cell_link(code))][1:]
-    attached = attached_files.card("sample", shown.name, around.names)
-    left = [cards.properties(shown), _relatives(around), cards.history_card(shown)]
+    attached = attached_files.card("sample", shown.name)
+    left = [cards.properties(shown), _relatives(shown.name, around), cards.history_card(shown)]
     right = [cards.tests(shown, around), attached, cards.notes_card(shown)]
     return parts.page(
         shown.name,
@@ -51,13 +51,18 @@ def _numbers(sample: samples.Sample) -> Component:
     )
 
 
-def _relatives(around: samples.Around) -> Component | None:
-    roles: dict[str, list[str]] = {"Made from it": around.made_from_it}
-    for role, name in around.part_of:
-        roles.setdefault(f"Is the {role} of", []).append(name)
-    known = {
-        title: html.Ul([html.Li(parts.sample_link(name)) for name in names]) for title, names in roles.items() if names
-    }
+def _relatives(sample: str, around: samples.Around) -> Component | None:
+    roles = {"Made from it": around.made_from_it}
+    roles |= {f"Is the {role} of": found for role, found in around.part_of.items()}
+    known = {}
+    for title, found in roles.items():
+        if not found.names:
+            continue
+        lines = [html.Li(parts.sample_link(name)) for name in found.names]
+        if found.more:
+            address = links.href("/samples", **{"parent" if title == "Made from it" else "part": sample})
+            lines.append(html.Li(dcc.Link(f"and {found.more:,} more", href=address)))
+        known[title] = html.Ul(lines)
     return parts.card("Related samples", parts.facts(known)) if known else None
 
 

@@ -196,7 +196,7 @@ def add_note(_: int, text: str | None, who: str | None, name: str) -> tuple[Any,
 def tests(sample: Sample, around: samples.Around) -> Component:
     """Return the newest tests of a sample."""
     if not around.tests:
-        return parts.card("Tests", parts.empty("No test of this sample yet.", "Imports and watchers bring them."))
+        return parts.card("Tests", parts.empty("No test of this sample yet.", parts.to_import()))
     columns = {"test": "Test", "cell": "Cell", "type": "Type", "started": "Started (UTC)", "cycles": "Cycles →"}
     rows = [
         {
@@ -208,9 +208,11 @@ def tests(sample: Sample, around: samples.Around) -> Component:
         }
         for each in around.tests
     ]
+    cut = around.test_count > len(rows)
+    said = parts.note(f"The newest {len(rows)} of {around.test_count:,}.") if cut else None
     every = dcc.Link("All tests", href=links.href("/tests", sample=sample.name), className="button plain")
     raw = dcc.Link("Raw files", href=links.href("/raw-files", sample=sample.name), className="button plain")
-    return parts.card("Tests", parts.table(f"Newest tests of {sample.name}", columns, rows), actions=[raw, every])
+    return parts.card("Tests", parts.table(f"Newest tests of {sample.name}", columns, rows), said, actions=[raw, every])
 
 
 def register_callbacks(app: Dash) -> None:

@@ -93,7 +93,7 @@ def layout(**query: Given) -> Component:
         html.Div(id="samples-new-said"),
     )
     if samples.is_empty():
-        hint = "An import makes samples from its files; one can be made by hand, too."
+        hint = [*parts.to_import(), ": it makes samples from its files. New sample makes one by hand."]
         return parts.page(TITLE, parts.empty("There are no samples yet.", hint), actions=[new])
     fields = {field: samples.title(field)[0] for field in samples.PROPERTIES}
     by = {field: samples.title(field)[0] for field in samples.GROUPS}
@@ -159,10 +159,10 @@ def fetch(wanted: Wanted) -> Rows:
 
 
 def show_groups(by: str | None, *values: Any) -> Component | None:
-    """Return the groups of the samples that the filters let through, each a link to its own samples."""
+    """Return the groups of the samples that the filters let through, each a link to its own in the same table."""
     if not by:
         return None
-    chosen = dict(zip(FILTERS, values, strict=True))
+    chosen = dict(zip((*FILTERS, *grid.looks("samples")), values, strict=True))
     title = samples.title(by)[0]
     found = samples.grouped(samples.query(chosen), by)
     counts = ("samples", "tests", "cycles")
@@ -189,7 +189,7 @@ def register_callbacks(app: Dash) -> None:
     app.callback(
         Output("samples-groups", "children"),
         Input(links.control("samples", "group"), "value"),
-        *(Input(id, "value") for id in wired.values()),
+        *(Input(id, "value") for id in (*wired.values(), *grid.looks("samples").values())),
     )(show_groups)
     app.callback(
         Output("url", "href", allow_duplicate=True),

@@ -34,8 +34,7 @@ def layout(**query: Given) -> Component:
     usual = "date" if len(given) > 1 and cell else None
     found = series.some(given)
     if not found and not lives.tests(with_cycles=False):
-        step = ["Import a folder: ", html.Code("battery-analysis import FOLDER")]
-        return parts.page(TITLE, parts.empty("There are no tests yet.", step))
+        return parts.page(TITLE, parts.empty("There are no tests yet.", parts.to_import()))
     known = series.signals(found)
     asked = [name for name in links.texts(query.get("signal")) if name in known]
     text = links.text
@@ -97,7 +96,7 @@ def draw(
     if len(chosen) > MOST_TESTS:
         remarks.append(f"The first {MOST_TESTS} of {len(chosen)} tests are shown.")
     files = series_files.menu_lines(chosen, wanted.names, axis, first, last)
-    return drawn, {"height": height_of(len(wanted.names))}, False, [parts.note(each) for each in remarks], files
+    return drawn, figures.tall(height_of(len(wanted.names))), False, [parts.note(each) for each in remarks], files
 
 
 def register_callbacks(app: Dash) -> None:

@@ -63,18 +63,17 @@ def columns() -> list[Column]:
 
 def layout(**query: Given) -> Component:
     """Return the page with the filters that the address holds."""
-    values = tests.choices()
-    if not values["tester"]:
-        return parts.page(
-            TITLE, parts.empty("There are no tests yet.", "Import a folder: battery-analysis import FOLDER")
-        )
-    text, id = links.text, _id
+    if tests.is_empty():
+        return parts.page(TITLE, parts.empty("There are no tests yet.", parts.to_import()))
+    values, text, id = tests.choices(), links.text, _id
 
     def one_of(name: str, label: str, every: str) -> Component:
         return parts.select(id(name), label, values[name], text(query.get(name)), every=every)
 
     filters = parts.toolbar(
-        parts.text_input(id("text"), "Words", text(query.get("text")), placeholder="names, tags, protocol, notes"),
+        parts.text_input(
+            id("text"), "Words", text(query.get("text")), placeholder="names, tags, protocol, notes", roomy=True
+        ),
         one_of("tester", "Tester", "All testers"),
         one_of("type", "Type", "All types"),
         one_of("chemistry", "Chemistry", "All chemistries"),
@@ -115,10 +114,10 @@ def fetch(wanted: Wanted) -> Rows:
 
 
 def show_groups(by: str | None, *values: Any) -> Component | None:
-    """Return the groups of the tests that the filters let through, each a link to its own tests."""
+    """Return the groups of the tests that the filters let through, each a link to its own tests in the same table."""
     if not by or by not in tests.GROUPS:
         return None
-    chosen = dict(zip(FILTERS, values, strict=True))
+    chosen = dict(zip((*FILTERS, *grid.looks("tests")), values, strict=True))
     found = tests.grouped(tests.query(chosen), by)
     counts = ("tests", "cycles")
     address = {**chosen, "group": by}
@@ -134,5 +133,5 @@ def register_callbacks(app: Dash) -> None:
     app.callback(
         Output("tests-groups", "children"),
         Input(_id("group"), "value"),
-        *(Input(id, "value") for id in controls.values()),
+        *(Input(id, "value") for id in (*controls.values(), *grid.looks("tests").values())),
     )(show_groups)

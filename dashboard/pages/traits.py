@@ -10,6 +10,8 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import BatteryAnalysisError
 from dashboard import grid, links, parts, views
+from dashboard.data import samples as stored_samples
+from dashboard.data import tests as stored_tests
 from dashboard.data import traits
 from dashboard.grid import Rows, Wanted
 from dashboard.links import Given
@@ -31,6 +33,8 @@ _CONTROLS = {name: links.control("traits", name) for name in ("where", "match", 
 
 def layout(where: Given = None, match: Given = None, of: Given = None, **query: Given) -> Component:
     """Return the page with the conditions that the address holds."""
+    if stored_tests.is_empty() and stored_samples.is_empty():
+        return parts.page(TITLE, parts.empty("There are no tests and no samples yet.", parts.to_import()))
     texts = links.texts(where)
     shown = links.choice(of, tuple(OF))
     named = traits.properties()

@@ -77,7 +77,8 @@ def listed() -> list[Component]:
         for each in watching.everyone(now)
     ]
     if not rows:
-        return [parts.empty("No folder is being watched.", "Add one below, or type: battery-analysis watch FOLDER")]
+        here = "Add one below, or type " if folders.roots() else "Type "
+        return [parts.empty("No folder is being watched.", [here, html.Code("battery-analysis watch FOLDER")])]
     return [parts.table("Watched folders", columns, rows)]
 
 

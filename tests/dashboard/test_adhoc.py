@@ -122,6 +122,14 @@ def test_the_example_reacts_and_a_broken_script_shows_its_error_beside_it(
         page.get_by_label("Tests with cycles from").fill("150")
         page.wait_for_function(f"() => {bars} < {before}")
         page.wait_for_url("**/adhoc?script=fastest_fade")
+        page.set_viewport_size({"width": 390, "height": 844})
+        settled(page)
+        figure = page.locator(".js-plotly-plot").bounding_box()
+        names = [each.bounding_box() for each in page.locator(".js-plotly-plot .annotation-text").all()]
+        assert figure
+        assert len(names) > 1
+        assert all(figure["x"] <= each["x"] for each in names if each)
+        assert all(each["x"] + each["width"] <= figure["x"] + figure["width"] for each in names if each)
         settled(page)
         page.goto("about:blank")
     faults[:] = [each for each in faults if not each.startswith(f"request to {url}")]  # another server than the lab's

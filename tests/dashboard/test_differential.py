@@ -64,7 +64,7 @@ def test_discharges_are_drawn_downwards_and_changes_leave_the_reference_out() ->
     assert [np.sign(np.median(trace.y)) for trace in lines] == [1, -1, 1, -1]
     assert {trace.name for trace in change.data} == {"cycle 9"}
     assert change.layout.yaxis.title.text == "dQ/dV less that of cycle 1 / Ah/V"
-    assert [trace.name for trace in tracks.data] == ["charge, peak 1", "discharge, peak 1"]
+    assert [trace.name for trace in tracks.data] == ["charge 1", "discharge 1"]
 
 
 def test_curves_say_how_they_were_made() -> None:

@@ -78,6 +78,10 @@ def test_what_the_lab_has_added_is_a_column_that_is_edited_and_exported(kind: st
     place = tab.locator(f".ag-row[row-id='{row}'] {column}")
     type_into(tab, place, "<b>8</b>")
     place.get_by_text("<b>8</b>").wait_for()
+    assert tab.locator(f".ag-row[row-id='{row}']").get_attribute("row-index") != "0"
+    tab.locator(f"#{kind}s").get_by_role("columnheader", name="test rig").click()
+    tab.locator(f".ag-row[row-index='0'][row-id='{row}']").wait_for()
+    tab.wait_for_url("**&sort=metadata.test+rig")
     tab.locator("summary", has_text="Export").click()
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="CSV").click()

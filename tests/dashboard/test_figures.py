@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import io
 import itertools
+import json
 import zipfile
 
 import numpy as np
+import plotly.graph_objects as go
 import polars as pl
 import pytest
+from plotly.io.json import to_json_plotly
 
 from dashboard import answers, figures, tables
 from dashboard.figures_cycles import MOST_POINTS, capacity_by_cycle
@@ -80,6 +84,36 @@ def test_the_numbers_of_a_figure_come_back_also_where_plotly_packed_them() -> No
     assert figures.numbers(drawn).columns == ["trace", "Test time / h", "Voltage / V", "Current / A"]
     packed = {"dtype": "f8", "bdata": "AAAAAAAA8D8AAAAAAAAAQA=="}
     assert figures.values(packed) == [1.0, 2.0]
+
+
+def test_a_figure_is_sent_as_plotly_would_send_it() -> None:
+    numbers = np.array([1.5, np.nan, 2.5])
+    trace = {
+        "type": "scatter",
+        "x": pl.Series([1, 2, 3]),
+        "y": numbers[::2],
+        "text": np.array(["a", "b"]),
+        "customdata": np.arange(6).reshape(3, 2),
+        "error_y": {"array": numbers.astype(np.float32)},
+        "marker": {"color": [np.float64(0.5), 1]},
+    }
+    annotation = {"x": np.float64(1), "text": "<b>"}
+    drawn = figures.figure([trace], x="x", y="y", xaxis={"range": np.array([1.0, 2.0])}, annotations=[annotation])
+    before = drawn.to_dict()
+    assert json.loads(to_json_plotly(drawn)) == json.loads(to_json_plotly(go.Figure.to_plotly_json(drawn)))
+    assert str(drawn.to_dict()) == str(before)
+
+
+def test_a_long_name_stands_in_lines_and_is_whole_in_exports_and_on_hovering() -> None:
+    name = "NC052 formation & cycling at 45 °C in the <old> climate chamber_Channel_12_Wb_1.CSV"
+    lines = {"type": "scatter", "x": [1], "y": [2], "name": figures.plain(name)}
+    drawn = figures.figure([lines, {**lines, "name": "short"}], x="Cycle", y="Capacity")
+    shown = drawn.data[0].name.split("<br>")
+    assert len(shown) > 1
+    assert max(len(html.unescape(line)) for line in shown) <= 36
+    assert drawn.data[1].name == "short"
+    assert drawn.layout.template.layout.hoverlabel.namelength == -1
+    assert figures.numbers(drawn.to_plotly_json())["trace"].to_list() == [name, "short"]
 
 
 def test_capacities_of_very_many_cycles_are_thinned() -> None:

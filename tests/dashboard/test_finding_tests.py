@@ -98,6 +98,9 @@ def test_a_link_restores_order_columns_and_groups_of_a_table(visit: Callable[[st
     assert tab.url == link
     groups.get_by_role("link", name="LFP/graphite").click()
     counted(tab, 2)
+    assert "sort=capacity_retention" in tab.url  # order and columns go along
+    tab.locator(".ag-row[row-index='0']", has_text="FE022").wait_for()
+    assert "Tester" not in tab.locator("#tests .ag-header-cell-text").all_inner_texts()
     tab = visit("/tests")
     assert "Chemistry" in tab.locator("#tests .ag-header-cell-text").all_inner_texts()  # the link taught nothing
 
@@ -126,6 +129,7 @@ def test_columns_are_chosen_and_remembered(visit: Callable[[str], Tab]) -> None:
 def test_the_filtered_table_is_exported_with_its_filter_and_units(form: str, visit: Callable[[str], Tab]) -> None:
     tab = visit("/tests?tester=Arbin")
     counted(tab, 4)
+    shown = tab.locator(".ag-row [col-id=capacity_retention]").all_inner_texts()
     tab.locator("summary", has_text="Export").click()
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name=form).click()
@@ -151,7 +155,8 @@ def test_the_filtered_table_is_exported_with_its_filter_and_units(form: str, vis
             assert json.loads(about["filter"]) == {"tester": "Arbin"}
     assert table.height == 4
     assert table["Cycles"].sum() == 120 + 120 + 21 + 100
-    assert {"Initial / Ah", "Retention / %", "SHA-256"} <= set(table.columns)
+    assert [f"{share:.2f}" for share in table["Retention / %"]] == shown
+    assert {"Initial / Ah", "SHA-256"} <= set(table.columns)
 
 
 def test_a_search_that_finds_nothing_says_so(visit: Callable[[str], Tab]) -> None:

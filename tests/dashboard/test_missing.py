@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
+from battery_analysis.settings import Settings
+from battery_analysis.store import Store
+from dashboard import data
+from dashboard.data import samples
+from dashboard.pages import missing
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
@@ -35,6 +43,28 @@ def test_a_property_is_filled_in_after_a_preview_for_the_chosen_rows_first(visit
     row.get_by_text("1 of 2").wait_for()
     tab.goto(tab.url.replace("/missing", "/sample").replace("project", "sample=ZN032&project"))
     assert "Ada" in tab.locator("#sample-history li").first.inner_text()
+
+
+def test_the_page_begins_with_what_is_missing_and_says_of_what_is_not(visit: Visit) -> None:
+    tab = visit("/missing")
+    field = tab.locator('[id=\'{"page":"missing","query":"field"}\']')
+    assert field.input_value() == "manufacturer"  # chemistry, which comes before it, is known of all
+    assert tab.get_by_role("button", name="Preview").is_visible()
+    field.select_option("chemistry")
+    tab.get_by_text("No sample here lacks Chemistry").wait_for()
+    assert not tab.get_by_role("button", name="Preview").is_visible()
+    field.select_option("volume_cm3")
+    tab.get_by_label("Volume / cm³ of all of them").wait_for()
+
+
+def test_it_is_said_when_nothing_is_missing(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    data.use(store, settings)
+    samples.create("whole", None)
+    samples.change("whole", {"chemistry": "NMC", "project": "P1"}, None, {})
+    monkeypatch.setattr(missing.missing, "fields", lambda: ["chemistry", "project"])
+    assert "Nothing is missing of 1 sample." in str(missing.coverage())
+    samples.create("bare", None)
+    assert "Nothing is missing" not in str(missing.coverage())
 
 
 def test_another_property_takes_the_preview_back(visit: Visit) -> None:

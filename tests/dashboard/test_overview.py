@@ -105,8 +105,8 @@ def test_files_count_on_the_day_they_were_seen_to_not_when_their_watcher_was_sta
 def test_imports_are_stacked_by_what_became_of_the_files() -> None:
     days = [date(2026, 5, 1), date(2026, 5, 2), date(2026, 5, 3)]
     table = pl.DataFrame({"day": days, "outcome": ["created", "failed", "created"], "files": [3, 1, 2]})
-    drawn = overview.imports_figure(table)
-    assert drawn.layout.xaxis.categoryorder == "category ascending"  # the second day, which only failed, is not last
+    drawn = overview.imports_figure(table, date(2026, 5, 3))
+    assert drawn.layout.xaxis.range == (datetime(2026, 4, 3, 12), datetime(2026, 5, 3, 12))  # quiet days show as gaps
     assert [(bar.name, bar.x, bar.y) for bar in drawn.data] == [
         ("created", ("2026-05-01", "2026-05-03"), (3, 2)),
         ("failed", ("2026-05-02",), (1,)),

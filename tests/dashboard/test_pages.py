@@ -42,6 +42,27 @@ def test_every_page_is_open_to_everybody_in_both_themes_and_fits_a_phone(
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_a_very_wide_screen_is_filled_by_tall_figures_and_larger_letters(page: Tab, lab: Lab) -> None:
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    page.goto(f"{lab.url}/compare?cell=LG012&cell=FE021")
+    settled(page)
+    edges = page.locator("section.card").evaluate_all(
+        "cards => cards.map(card => Math.round(card.getBoundingClientRect().right))"
+    )
+    right = page.locator(".page").first.evaluate("page => Math.round(page.getBoundingClientRect().right)")
+    assert edges[-1] == right  # the two figures of the last row share it
+    for figure in page.locator(".js-plotly-plot").all():
+        box = figure.bounding_box()
+        assert box is not None
+        assert box["width"] / box["height"] < 5
+    page.goto(f"{lab.url}/tests")
+    settled(page)
+    table = page.locator("#tests .ag-header-viewport").evaluate("table => table.clientWidth")
+    columns = page.locator("#tests .ag-header-row").evaluate("row => row.clientWidth")
+    assert columns >= table - 1
+    assert page.locator("main h1").evaluate("title => getComputedStyle(title).fontSize") == "25px"
+
+
 def test_every_page_says_where_it_is() -> None:
     assert len({page.PATH for page in PAGES}) == len(PAGES)
     for page in PAGES:

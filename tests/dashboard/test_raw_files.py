@@ -22,6 +22,7 @@ def test_a_file_is_found_by_its_name_and_downloads_as_it_was(lab: Lab, visit: Ca
     tab.get_by_role("textbox", name="Name").fill("ZN032")
     tab.get_by_text("1 raw file", exact=True).wait_for()
     assert "name=ZN032" in tab.url
+    assert tab.get_by_role("link", name="ZN032", exact=True).get_attribute("href") == "/sample?sample=ZN032"
     tab.get_by_role("link", name="ZN032_rate").first.click()
     digest = tab.locator(".facts code.digest").inner_text()
     with tab.expect_download() as saving:

@@ -51,7 +51,8 @@ def test_filters_stand_in_the_address_and_come_back_from_it(visit: Visit) -> Non
 
 
 def test_groups_count_samples_and_lead_to_them(visit: Visit) -> None:
-    tab = visit("/samples")
+    tab = visit("/samples?columns=name,project")
+    tab.locator("#samples").get_by_role("columnheader", name="Sample").click()
     control(tab, "group").select_option("project")
     row = tab.get_by_role("row").filter(has=tab.get_by_role("link", name="2026-04 zinc"))
     row.wait_for()
@@ -59,6 +60,8 @@ def test_groups_count_samples_and_lead_to_them(visit: Visit) -> None:
     row.get_by_role("link").click()
     tab.get_by_text("2 samples").wait_for()
     assert sorted(names(tab)) == ["ZN031", "ZN032"]
+    assert "sort=name" in tab.url
+    assert tab.locator("#samples .ag-header-cell-text").all_inner_texts() == ["Sample", "Project"]
 
 
 def test_a_property_is_edited_and_the_history_tells_by_whom(visit: Visit) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
@@ -15,9 +16,16 @@ import polars as pl
 import pytest
 
 from battery_analysis.errors import BatteryAnalysisError
+from battery_analysis.models import TestResult
+from battery_analysis.settings import Settings
+from battery_analysis.store import Store
+from battery_analysis.store.frames import load_cycles
+from dashboard import data
+from dashboard.data import series
 from dashboard.data.series import as_csv, as_parquet, moment, moments, title_of, unit_of
 from dashboard.figures import PALETTES
 from dashboard.figures_series import Strip, View, series_figure
+from tests.builders import cycling_frame, read_result, save
 from tests.dashboard.conftest import Lab
 
 if TYPE_CHECKING:
@@ -77,6 +85,19 @@ def test_records_come_as_one_file_however_many_parts_they_have() -> None:
     assert b"".join(as_csv(iter(parts))) == b"voltage_volt\n1.0\n2.0\n3.0\n"
     assert pl.read_parquet(b"".join(as_parquet(iter(parts))))["voltage_volt"].to_list() == [1.0, 2.0, 3.0]
     assert list(as_csv(iter([]))) == list(as_parquet(iter([]))) == []
+
+
+def test_cycles_are_marked_where_they_begin_within_a_window(store: Store, settings: Settings, tmp_path: Path) -> None:
+    data.use(store, settings)
+    test = save(store, tmp_path, read_result(cycling_frame(cycles=40)))
+    table = load_cycles(store, test.id, form="polars")
+    starts = dict(table.select("cycle_count", "start_time_second").rows())
+    marks = series.cycle_marks(test, (None, None))
+    assert [(int(each.label), each.second) for each in marks] == [(n, starts[n]) for n in starts if n % 5 == 0]
+    first, last = starts[7], starts[9]
+    assert [each.label for each in series.cycle_marks(test, (first, last))] == ["7", "8", "9"]
+    assert [each.label for each in series.cycle_marks(test, (None, first))] == [str(n) for n in starts if n <= 7]
+    assert series.cycle_marks(TestResult(cycle_blocks=[]), (None, None)) == []
 
 
 def drawn(tab: Tab, condition: str) -> None:

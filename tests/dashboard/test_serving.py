@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import threading
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from battery_analysis import settings
 from battery_analysis.errors import StoreUnavailableError
@@ -15,6 +19,7 @@ from battery_analysis.store import open_store, server
 from dashboard import data
 from dashboard.__main__ import announce, main
 from dashboard.app import threaded
+from dashboard.compression import CALLBACK, Compressed
 from dashboard.data import samples
 from tests.dashboard.conftest import free_port, run_beside
 from tests.test_house import HEAVY, IMPORT_ALL, PLOTTING, ROOT, python
@@ -48,6 +53,36 @@ def test_an_unknown_setting_does_not_start_it(tmp_path: Path, capsys: pytest.Cap
 def test_who_listens_to_others_says_what_that_means(host: str, warns: bool, capsys: pytest.CaptureFixture[str]) -> None:
     announce(host, 8050, "a store", open_browser=False)
     assert ("can see and change all data" in capsys.readouterr().out) is warns
+
+
+def test_answers_come_back_whole_however_they_are_compressed() -> None:
+    content = b"".join(b'{"row": %d}' % number for number in range(2000))
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        await Response(content, media_type="application/json")(scope, _, send)
+
+    def answered(path: str, accepted: str) -> tuple[bytes, Headers]:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"accept-encoding", accepted.encode())]
+        scope: Scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+        run_beside(Compressed(app)(scope, receive, send))
+        return sent[1]["body"], Headers(raw=sent[0]["headers"])
+
+    sizes = []
+    for path in (CALLBACK, "/assets/style.css"):
+        body, headers = answered(path, "gzip, br")
+        assert gzip.decompress(body) == content
+        assert (headers["content-encoding"], int(headers["content-length"])) == ("gzip", len(body))
+        sizes.append(len(body))
+    assert sizes[0] > sizes[1]  # quickly, and well
+    assert answered(CALLBACK, "br")[0] == content
 
 
 def test_callbacks_do_not_wait_for_one_another() -> None:

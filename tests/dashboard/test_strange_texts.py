@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -48,7 +49,7 @@ def test_columns_of_a_file_are_called_as_there_and_never_read_as_values() -> Non
 
 def test_a_figure_of_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     none = pl.DataFrame(schema={"day": pl.Date, "outcome": pl.String, "files": pl.Int64})
-    assert "No file was imported" in imports_figure(none).layout.annotations[0].text
+    assert "No file was imported" in imports_figure(none, date(2026, 5, 1)).layout.annotations[0].text
     monkeypatch.setattr(tests, "query", lambda *_, **__: None)
     monkeypatch.setattr(tests, "listed", lambda *_: ([], 0))
     drawn = fastest_fade.draw(50)

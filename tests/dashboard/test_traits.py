@@ -40,8 +40,9 @@ def test_conditions_join_and_what_does_not_fit_is_said_where_it_was_typed(visit:
     tab.get_by_text("No condition yet: everything fits.").wait_for()
     add(tab, "Test: capacity retention", "<", "most")
     tab.get_by_role("alert").get_by_text("capacity_retention: a number is wanted, got 'most'").wait_for()
-    tab.locator("#traits-value").fill("70 %")
+    tab.locator("#traits-value").fill("70")
     tab.get_by_role("button", name="Add condition").click()
+    tab.get_by_text("Test: capacity retention / % < 70", exact=True).wait_for()
     tab.get_by_text("1 test", exact=True).wait_for()
     assert names(tab, "traits-tests") == ["LG014_ageing_21_1_3.ndax"]
     add(tab, "Sample: chemistry", "is", "LFP/graphite")

@@ -20,7 +20,7 @@ from battery_analysis.settings import Settings
 from battery_analysis.store import Store
 from dashboard import data
 from dashboard.data import logs, processes, watching
-from tests.dashboard.conftest import ROOT, WAIT_MILLISECONDS, Lab, serving, settled, watch
+from tests.dashboard.conftest import ROOT, SCREEN, WAIT_MILLISECONDS, Lab, serving, settled, watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -171,6 +171,9 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     tab.get_by_role("row", name=re.compile("warning.*broken.ndax")).first.wait_for()
     tab.goto("/logs?source=jobs")  # the example lab was imported by a command in a terminal
     settled(tab)
+    tab.set_viewport_size({"width": 390, "height": 844})
+    assert tab.locator("#logs-lines .table-scroll").evaluate("table => table.scrollWidth - table.clientWidth") == 0
+    tab.set_viewport_size(SCREEN)
     tab.get_by_role("row", name=re.compile("example-lab: completed: 13 created")).get_by_role("link").click()
     tab.locator("#job-facts").get_by_text("completed", exact=True).wait_for()
     tab.go_back()

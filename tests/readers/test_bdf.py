@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from pathlib import Path
 
 import polars as pl
@@ -237,3 +238,35 @@ def test_remarks_above_the_table_are_passed_over(tmp_path: Path) -> None:
     found = read(path)
     assert found.reader == "bdf_csv"
     assert found.frame.equals(plain)
+
+
+def test_a_compressed_table_reads_as_the_table_does(tmp_path: Path) -> None:
+    whole = write_csv(tmp_path / "cell.bdf.csv", logged(ideal_cycles(2), every=60.0))
+    packed = tmp_path / "cell.bdf.gz"
+    packed.write_bytes(gzip.compress(whole.read_bytes()))
+    assert (result := read(packed)).frame.equals(read(whole).frame)
+    assert (result.reader, result.warnings) == ("bdf_csv", [])
+
+    packed.write_bytes(packed.read_bytes()[:-400])
+    cut = read(packed)
+    assert 0 < cut.frame.height < result.frame.height
+    assert any("the compressed file is incomplete" in warning for warning in cut.warnings)
+
+
+def test_a_compressed_table_that_grows_too_far_is_refused(tmp_path: Path) -> None:
+    packed = tmp_path / "cell.bdf.gz"
+    packed.write_bytes(gzip.compress(b"test_time_second,voltage_volt\n" + b"0,3\n" * (20 << 20)))
+    with pytest.raises(CorruptFileError, match="expands beyond the limit"):
+        read(packed)
+
+
+def test_a_kind_of_step_with_a_unit_still_says_that_the_current_is_turned(tmp_path: Path) -> None:
+    rows = [
+        f"{time / 3600},{-1 if time < 3600 else 1},3.6,{'charge' if time < 3600 else 'discharge'}"
+        for time in range(0, 7200, 60)
+    ]
+    path = tmp_path / "cell.csv"
+    path.write_text("\n".join(["Test Time / h,Current / A,Voltage / V,Step Type / 1", *rows, ""]))
+    result = read(path)
+    assert set(result.frame["step_kind"]) == {"CHG", "DCH"}
+    assert next(check for check in result.checks if check.name == "sign").status == "failed"

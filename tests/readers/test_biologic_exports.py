@@ -137,3 +137,30 @@ def test_a_table_of_somebody_else_is_not_taken_for_an_export(tmp_path: Path) -> 
     from battery_analysis.readers.biologic import BiologicText
 
     assert not BiologicText().recognises(b"time/s,U/V,I/A\n0,3.5,1.0\n", tmp_path)
+
+
+@pytest.mark.parametrize("seconds", ["09.64", "41.707", "22.757"])
+def test_times_begin_at_zero_with_the_first_stamp(tmp_path: Path, seconds: str) -> None:
+    """A stamp since 1970 has seven decimals at most, and 0.1 of the last is not to become a time before the start."""
+    rows = (f"03/25/2024 14:0{minute}:{seconds}\t3.5\t250.0" for minute in range(3))
+    result = written(tmp_path, "\n".join(["time/s\tEcell/V\tI/mA", *rows, ""]))
+    assert result.frame["test_time_second"].to_list() == [0.0, 60.0, 120.0]
+    assert result.warnings == []
+
+
+def test_the_byte_of_all_flags_is_parted(tmp_path: Path) -> None:
+    """Galvanostatic, oxidation, control changed: 0x15; with Ns changed, too: 0x35; a rest that counts: 0x83."""
+    flags = ("mode", "ox", "error", "control changes", "Ns changes", "counter inc.")
+    rows = (
+        ";".join([*[str(byte)] * len(flags), str(10.0 * at), "3.5", "250.0", "1"])
+        for at, byte in enumerate((0x35, 0x15, 0x15, 0x83))
+    )
+    frame = written(tmp_path, "\n".join([";".join([*flags, "time/s", "Ecell/V", "I/mA", "Ns"]), *rows, ""])).frame
+    assert frame["aux_mode"].to_list() == [1, 1, 1, 3]
+    assert frame["step_type"].to_list() == ["galvanostatic"] * 3 + ["rest"]
+    assert frame["step_count"].to_list() == [1, 1, 1, 2]
+    assert frame["aux_ox"].to_list() == [1, 1, 1, 0]
+    assert frame["aux_error"].to_list() == [0, 0, 0, 0]
+    assert frame["aux_control_changes"].to_list() == [1, 1, 1, 0]
+    assert frame["aux_ns_changes"].to_list() == [1, 0, 0, 0]
+    assert frame["aux_counter_inc"].to_list() == [0, 0, 0, 1]

@@ -48,6 +48,18 @@ def test_the_instruction_is_the_kind_of_step(tmp_path: Path) -> None:
     assert set(frame["step_type"]) == {"CC Chg", "CC DChg", "Rest"}
 
 
+def test_clock_times_of_other_columns_are_kept_in_seconds(tmp_path: Path) -> None:
+    lines = pec(new=True, every=600.0).splitlines()
+    labels = next(at for at, line in enumerate(lines) if line.startswith("Test,Cell,Rack"))
+    added = ["Load On Time (Hours in hh:mm:ss.xxx)", *(f"25:00:0{at % 10}.500" for at in range(len(lines)))]
+    lines[labels:] = [line + cell + "," for line, cell in zip(lines[labels:], added, strict=False)]
+    result = ba.read(saved(tmp_path, "\n".join([*lines, ""])))
+    name = "aux_load_on_time_hours_in_hh_mm_ss_xxx"
+    assert result.frame[name].head(2).to_list() == [90000.5, 90001.5]
+    assert result.metadata.sources[name].unit == "s"
+    assert not any(key.endswith("Time (Hours in hh:mm:ss.xxx)") for key in result.metadata.header)
+
+
 def test_several_cells_are_several_tests(tmp_path: Path) -> None:
     text = pec(every=600.0)
     with pytest.raises(CorruptFileError, match=r"records of 2 cells \(1, 2\); export each by itself"):

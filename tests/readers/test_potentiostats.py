@@ -536,6 +536,33 @@ def test_digatron_labels_with_units_behind_a_hash(open_text: Open, options: dict
     assert any("taken from the status" in warning for warning in result.warnings) == options.get("unsigned", False)
 
 
+@pytest.mark.parametrize("below_zero", [False, True])
+def test_digatron_in_german(open_text: Open, below_zero: bool) -> None:
+    lines = ["Schritt;Zustand;Zeit;Programmdauer;Schrittdauer;Zyklus;Prozedur;AhEla;AhLad;AhStep;Spannung;Strom;Temp2"]
+    lines.append(";;;ms;ms;;;Ah;Ah;Ah;V;A;°C")
+    for time in range(60, 7260, 60):
+        status, current, step, since = ("LAD", 1, 1, 0) if time <= 3600 else ("ELA", -1, 2, 3600)
+        stamp = f"13.11.2018 {5 + time // 3600:02d}:{time // 60 % 60:02d}:00"
+        charged, discharged, counted = min(time, 3600) / 3600, max(time - 3600, 0) / 3600, (time - since) / 3600
+        if below_zero and current < 0:
+            discharged, counted = -discharged, -counted
+        cells = [step, status, stamp, time * 1000, (time - since) * 1000, 1, "C/1", discharged, charged, counted]
+        lines.append(
+            ";".join(str(cell).replace(".", ",") if cell != stamp else stamp for cell in [*cells, 3.7, current, 25])
+        )
+    result = open_text("\n".join([*lines, ""]).encode("latin-1"), "cell.csv")
+    assert (result.reader, result.warnings) == ("digatron_csv", [])
+    assert result.frame["test_time_second"].to_list() == [float(time) for time in range(60, 7260, 60)]
+    assert result.cycles["charge_capacity_ah"].to_list() == pytest.approx([1.0])
+    assert result.cycles["discharge_capacity_ah"].to_list() == pytest.approx([1.0])
+    assert set(result.frame["step_kind"]) == {"CHG", "DCH"}
+    assert result.frame["temperature_t2_celsius"][0] == 25.0
+    assert result.frame["discharging_capacity_ah"].max() == 1.0
+    assert ("step_net_capacity_ah" if below_zero else "step_cumulative_capacity_ah") in result.frame.columns
+    assert result.metadata.started_at == datetime(2018, 11, 13, 5, 0, tzinfo=UTC)
+    assert result.metadata.protocol == "C/1"
+
+
 def test_digatron_cut_in_a_row_says_so(open_text: Open) -> None:
     result = open_text(ideal_cell(300)[:-30], "cell.csv")
     assert result.frame.height == 24

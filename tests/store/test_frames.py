@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 from pymongo import monitoring
 
 from battery_analysis.errors import ArchiveError, NotFoundError
+from battery_analysis.models import TestResult
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, columnar, frames, open_store
 from tests.builders import cycling_frame, read_result, save
@@ -164,3 +165,17 @@ def test_a_test_without_cycles_has_an_empty_table_with_its_columns(store: Store,
     result = read_result(cycling_frame().drop("current_ampere"))
     test = save(store, tmp_path, result)
     assert_frame_equal(frames.load_cycles(store, test.id, form="polars"), result.cycles)
+
+
+def test_some_columns_of_a_cycle_table_are_those_of_all(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["cycle_count", "start_time_second"]
+    monkeypatch.setattr(columnar, "RECORDS_PER_SEGMENT", 5)
+    several = save(store, tmp_path, read_result(cycling_frame(cycles=12)))
+    assert len(several.cycle_blocks) == 3
+    assert frames.cycle_table(store, several, names).equals(frames.cycle_table(store, several).select(names))
+    apart = columnar.encode_columns(frames.cycle_table(store, several))
+    assert columnar.decode(apart, names).equals(frames.cycle_table(store, several).select(names))
+    none = TestResult(cycle_blocks=[])
+    assert frames.cycle_table(store, none, names).schema == frames.cycle_table(store, none).select(names).schema
