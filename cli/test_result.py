@@ -144,14 +144,14 @@ def tag(
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="Also add a note.")] = None,
 ) -> None:
     """Add and remove tags of a test, and add a note to it."""
-    from battery_analysis.store import tests
+    from battery_analysis.store import test_edits
 
     if not (tags or remove or note):
         raise IngestError("a tag to add, --remove or --note is wanted")
     with open_store(context):
-        test = tests.tag(test_id, add=tags or (), remove=remove or (), author=user_name())
+        test = test_edits.tag(test_id, add=tags or (), remove=remove or (), author=user_name())
         if note:
-            test = tests.add_note(test_id, note)
+            test = test_edits.add_note(test_id, note)
         notes = [{"text": each.text, "author": each.author, "written_at": each.written_at} for each in test.notes_log]
     if context.json:
         print_json({"id": test.id, "tags": list(test.tags), "notes": notes})

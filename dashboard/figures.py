@@ -41,6 +41,8 @@ _INK: Mapping[Theme, Mapping[str, str]] = {
     "dark": {"text": "#e7eaf0", "muted": "#a0a9b8", "line": "#2a303b", "surface": "#1d222b"},
 }
 _LEGEND_CHARACTERS = 36
+_TWO_LINES = 60
+"""Characters: lines end where words do."""
 _NEW_LINE = "<br>"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif"
 
@@ -133,14 +135,19 @@ def wrapped(name: str) -> str:
 
 
 def _legible(trace: Any) -> Any:
-    """Return a trace whose name is in lines if it is long."""
-    name = (trace if isinstance(trace, Mapping) else trace.to_plotly_json()).get("name")
+    """Return a trace whose name is in two lines if it is long, and whole on hovering if it is longer than these."""
+    given = trace if isinstance(trace, Mapping) else trace.to_plotly_json()
+    name = given.get("name")
     if not name or "<" in name or len(unescape(name)) <= _LEGEND_CHARACTERS:
         return trace
-    if isinstance(trace, Mapping):
-        return {**trace, "name": wrapped(name)}
-    trace["name"] = wrapped(name)
-    return trace
+    whole = unescape(name)
+    changes = {"name": wrapped(shortened(whole, _TWO_LINES))}
+    if len(whole) > _TWO_LINES:
+        changes["hovertext"] = plain(whole)  # which ``numbers`` takes
+        template = given.get("hovertemplate")
+        if template and "<extra>" not in template:
+            changes["hovertemplate"] = f"{template}<extra>{plain(whole)}</extra>"
+    return {**trace, **changes} if isinstance(trace, Mapping) else trace.update(changes)
 
 
 def shortened(name: str, most: int) -> str:
@@ -312,10 +319,8 @@ def _columns(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> Iterator[tu
     points = {name: values(trace[name]) for name in ("x", "y", "z") if trace.get(name) is not None}
     if not points:
         return
-    yield (
-        "trace",
-        [unescape((trace.get("name") or "").replace(_NEW_LINE, ""))] * max(len(each) for each in points.values()),
-    )
+    whole = trace.get("hovertext") or (trace.get("name") or "").replace(_NEW_LINE, "")
+    yield "trace", [unescape(whole)] * max(len(each) for each in points.values())
     for name, each in points.items():
         axis = layout.get(f"{name}axis{str(trace.get(f'{name}axis') or name)[1:]}", {})
         yield unescape(axis.get("title", {}).get("text") or name), each

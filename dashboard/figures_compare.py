@@ -10,7 +10,7 @@ import numpy as np
 from battery_analysis.analysis.correlations import FEWEST
 from dashboard import links
 from dashboard.comparing import EACH, FEATURES, drawn, grouped, in_order, mean_with_spread, shown, summed_up
-from dashboard.figures import DASHES, PALETTES, axis_title, figure, plain, theme
+from dashboard.figures import DASHES, PALETTES, axis_title, figure, plain, shortened, theme
 from dashboard.quantities import AXES, Choice, Scale, readable
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ MOST_NAMED = 16
 """Lines in a legend."""
 
 MATRIX_HEIGHT = 640
+
+TICK_CHARACTERS = 24
+"""Of the name of a group below its box."""
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 _HEIGHT = 460
@@ -238,7 +241,8 @@ def boxes(lives: Sequence[Life], looks: Looks, feature: str) -> tuple[go.Figure,
         )
     filled = [trace for trace in traces if trace["y"]]
     drawn = figure(filled, x="Group", y=axis_title(title, unit), height=360, xaxis_type="category")
-    drawn.update_layout(showlegend=False)
+    ticks = [plain(shortened(group, TICK_CHARACTERS)) for group in looks.names]
+    drawn.update_layout(showlegend=False, xaxis={"tickvals": list(map(plain, looks.names)), "ticktext": ticks})
     return drawn, [life.name for life, value in zip(lives, values, strict=True) if value is None]
 
 

@@ -79,6 +79,7 @@ TERMS: dict[str, Column] = {
 
 _TYPICAL = {"cycleindex", "stepindex", "steptime", "datapoint", "datetime", "internalresistance", "acr", "dvdt"}
 _OTHER_TESTERS = {"rec", "cyclec", "dpttime", "cyc"}  # Maccor, which also has a "Test Time (sec)"
+_NOBODYS = {"cycle", "step"}  # Arbin counts a Cycle_Index and a Step_Index
 _CHANNEL_COLUMNS = {"channel", "channelid", "channelindex", "channelnumber"}
 
 _CHANNEL = re.compile(r"(?<![A-Za-z0-9])ch(?:annel)?[ _-]?(\d+)(?![A-Za-z0-9])", re.IGNORECASE)
@@ -165,7 +166,7 @@ class ArbinCsv:
 
 def is_arbins(keys: set[str]) -> bool:
     """Say whether column names, as ``heading`` gives them, are those of Arbin's records."""
-    if keys & _OTHER_TESTERS:
+    if keys & (_OTHER_TESTERS | _NOBODYS):
         return False
     if "testtime" in keys:
         return bool(keys & (_TYPICAL | _COUNTERS.keys())) or {"voltage", "current"} <= keys

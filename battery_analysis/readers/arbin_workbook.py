@@ -20,7 +20,7 @@ Seen in:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +33,7 @@ from battery_analysis.readers.base import Reading, TestMetadata
 from battery_analysis.readers.headings import heading
 from battery_analysis.readers.stamps import local_to_unix, moment
 from battery_analysis.readers.terms import to_frame, with_clock
-from battery_analysis.readers.workbook import Rows, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import Rows, continued, fault, peek, read_sheet, sheet_table
 from battery_analysis.readers.workbook_columns import Cell
 
 _CHANNEL_SHEET = re.compile(r"channel[ _]?(?P<channel>\d+(?:-\d+)*)(?:_(?P<part>\d+))?", re.IGNORECASE)
@@ -59,6 +59,8 @@ class _Sheet(NamedTuple):
     header_row: int
     channel: str
     part: int
+    names: Sequence[str] = ()
+    """The names of a sheet that goes on with the rows of another one and has none of its own."""
 
 
 class ArbinXlsx:
@@ -95,7 +97,7 @@ class ArbinXlsx:
             raise CorruptFileError(path, f"no sheet holds records; {there}", self.name)
         parts = []
         for sheet in sheets:
-            part, said = sheet_table(path, sheet.name, sheet.header_row)
+            part, said = sheet_table(path, sheet.name, sheet.header_row, names=sheet.names)
             parts.append(part)
             warnings += said
         raw = _joined(parts)
@@ -124,15 +126,17 @@ def _record_sheets(heads: dict[str, Rows]) -> tuple[list[_Sheet], list[str]]:
     """Sheets of one channel's records in order, and what is said about the others."""
     found: dict[str, list[_Sheet]] = {}
     others = []
+    header_rows = {name: row for name, rows in heads.items() if (row := _header_row(rows)) is not None}
+    going_on = continued(heads, header_rows)
     for name, rows in heads.items():
-        header = _header_row(rows)
+        header = 0 if name in going_on else header_rows.get(name)
         if header is None:
             if rows and not _INFO_SHEET.fullmatch(name):
                 others.append(name)
             continue
         spelled = _CHANNEL_SHEET.match(name)
         channel, part = (spelled["channel"], int(spelled["part"] or 0)) if spelled else ("", 0)
-        found.setdefault(channel, []).append(_Sheet(name, header, channel, part))
+        found.setdefault(channel, []).append(_Sheet(name, header, channel, part, going_on.get(name, ())))
     if len(found) > 1:  # a sheet that is not named as a channel holds something else, where others are
         others += [each.name for each in found.pop("", [])]
     said = [f"sheets without records are left out: {', '.join(others)}"] if others and found else []

@@ -180,7 +180,7 @@ def _set_apart(below: Below) -> tuple[Below, str | None]:
 
 def _without_marks(below: Below) -> Below:
     """Take the marks off the names, so that a repeated line of names is seen as such."""
-    header = re.sub(rf"(^|[{_DELIMITERS}])\"?[{_MARKS}]", r"\1", below.header)
+    header = re.sub(rf'(^"?|[{_DELIMITERS}]"?)[{_MARKS}]', r"\1", below.header)
     below = below._replace(header=header)
     for mark in _MARKS.encode():
         if below.text.find(mark, below.start) >= 0:  # a single byte, for it is found many times faster than two

@@ -3,7 +3,7 @@
 EC-Lab and BT-Lab name all files of a run alike: ``run.mps`` holds the settings of ``run_01_OCV_C01.mpr``. While a
 technique runs, its log and the starts of its loops lie in ``run_01_OCV_C01.mpl`` and ``run_01_OCV_C01_LOOP.txt``;
 EC-Lab moves both into the ``.mpr`` at the end. Arbin's and Maccor's data name their schedule or procedure in their
-header.
+header; beside ``run_CH8.csv`` as Arbin's database gives it lies ``run_CH8_Metadata.csv``.
 
 A file and the data it belongs to have a *link* in common: a text made of the tester, the folder and the name.
 """
@@ -124,9 +124,21 @@ BESIDE: tuple[BesideFormat, ...] = (
         pattern=re.compile(rb"(?s).*?^\[Schedule(_\w+)?\]", re.MULTILINE),
         names="protocol",
     ),
+    BesideFormat(
+        name="arbin_metadata",
+        tester="Arbin",
+        title="Arbin test description",
+        kind="settings",
+        suffixes=frozenset({".csv"}),
+        what="the description of an Arbin test (_Metadata.csv)",
+        beginning="the column names 'test_id', 'device_id', 'iv_ch_id'",
+        pattern=re.compile(rb"[\"\w]*,?\"?test_id\"?,\"?device_id\"?,\"?iv_ch_id\"?,"),
+        names="file",
+        tail="_Metadata",
+    ),
 )
 
-BESIDE_SUFFIXES = frozenset[str]().union(*(each.suffixes for each in BESIDE)) - {".txt"}
+BESIDE_SUFFIXES = frozenset[str]().union(*(each.suffixes for each in BESIDE)) - {".txt", ".csv"}
 """Suffixes that files with records rarely have: a hint."""
 
 

@@ -45,6 +45,7 @@ _HEAD_BYTES = 8_192
 _CONTENT = re.compile(rb"\S")
 _MOST_HEADER_LINES = 50_000
 _PARAMETER_WIDTH = 20
+_PARAMETERS = re.compile(r".{19} .{20}")  # the name of a technique may be as long, but has no gap there
 _COUNT = re.compile(r"Nb header lines\s*:\s*(\d+)")
 _SOFTWARE = re.compile(r"(EC|BT)-Lab for windows v([\w.]+)", re.IGNORECASE)
 _LOOP = re.compile(r"Loop \d+ from point number (\d+) to (\d+)")
@@ -90,7 +91,8 @@ class BiologicText:
 
         raw, table_warnings = _table(found)
         if not raw.height:
-            raise CorruptFileError(path, f"no data rows after the {len(found.lines)} header lines", self.name)
+            nothing = f"no data rows after the {len(found.lines)} header lines"
+            raise CorruptFileError(path, "; ".join([nothing, *table_warnings[:1]]), self.name)
         found = found._replace(text=b"")  # many megabytes of which nothing more is needed
         metadata = _metadata(_header(found.lines[:-1]), found.lines[:-1], time_zone)
         loops = [(int(first), int(last)) for first, last in _LOOP.findall("\n".join(found.lines))]
@@ -189,7 +191,7 @@ def _header(lines: Sequence[str]) -> dict[str, str]:
         if not line.strip() or _LOOP.match(line):
             continue
         key, colon, value = (part.strip() for part in line.partition(" :"))
-        if not colon and line[:1].strip() and len(line) >= 2 * _PARAMETER_WIDTH:
+        if not colon and line[:1].strip() and _PARAMETERS.match(line):
             cells = _cells(line)
             key, value = cells[0], " | ".join(cells[1:]).rstrip(" |")
         if key in header and colon:

@@ -46,7 +46,7 @@ from battery_analysis.readers.landt_terms import counters, signed_current
 from battery_analysis.readers.preamble import find_table, read_table
 from battery_analysis.readers.sniff import load_text, split_cells, voltage_lines
 from battery_analysis.readers.terms import SERIES, keep_words, to_frame, with_clock
-from battery_analysis.readers.workbook import peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import continued, peek, read_sheet, sheet_table
 from battery_analysis.readers.workbook_columns import Cell
 
 TERMS: dict[str, Column] = {
@@ -148,6 +148,8 @@ class LandtWorkbook:
         if not sheets:
             raise CorruptFileError(path, "no sheet with columns such as TestTime/Sec, Voltage/V", self.name)
         tables = [sheet_table(path, name, row) for name, row in sheets.items()]
+        going_on = continued(heads, sheets)
+        tables += [sheet_table(path, name, 0, names=names) for name, names in going_on.items()]
         warnings = [warning for _, found in tables for warning in found]
         raw = pl.concat([table for table, _ in tables], how="diagonal_relaxed")
         raw, row_warnings = _records_only(raw)
@@ -226,10 +228,11 @@ def _without_hyphens(rows: bytes, delimiter: str) -> bytes:
 
 
 def _records_only(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Leave out rows without a time, such as those of cycles and steps among the records."""
-    kept = raw.drop_nulls([name for name in raw.columns if heading(name).key in _SERIES_KEYS[0]])
+    """Leave out rows without a time, a voltage and a current: names and rows of cycles and steps among the records."""
+    time, voltage, current = ([name for name in raw.columns if heading(name).key in keys] for keys in _SERIES_KEYS)
+    kept = raw.drop_nulls(time).filter(pl.any_horizontal(pl.col(*voltage, *current).is_not_null()))
     lost = raw.height - kept.height
-    return kept, [f"{lost} rows without test time are no records; left out"] if lost else []
+    return kept, [f"rows without test time, voltage and current are no records; left out: {lost}"] if lost else []
 
 
 def _reading(

@@ -23,7 +23,7 @@ from battery_analysis.readers.maccor_columns import is_header
 from battery_analysis.readers.maccor_header import describe, read_header
 from battery_analysis.readers.maccor_mapping import UNITS_SUFFIX
 from battery_analysis.readers.maccor_records import to_reading
-from battery_analysis.readers.workbook import Rows, peek, sheet_table
+from battery_analysis.readers.workbook import Rows, continued, peek, sheet_table
 from battery_analysis.readers.workbook_columns import Cell
 
 _UNITS = re.compile(r"Units( duplicate \d+)?", re.IGNORECASE)
@@ -55,13 +55,15 @@ class MaccorWorkbook:
         tables: list[pl.DataFrame] = []
         warnings: list[str] = []
         above: Rows = []
+        header_rows = {sheet: at for sheet, rows in heads.items() if (at := _header_row(rows)) is not None}
+        going_on = continued(heads, header_rows)
         for sheet, rows in heads.items():
-            at = _header_row(rows)
+            at = 0 if sheet in going_on else header_rows.get(sheet)
             if at is None:
                 if any(cell != "" for row in rows for cell in row):
                     warnings.append(f"sheet {sheet} has no column names of Maccor's; left out")
                 continue
-            table, sheet_warnings = sheet_table(path, sheet, at)
+            table, sheet_warnings = sheet_table(path, sheet, at, names=going_on.get(sheet, ()))
             tables.append(_with_named_units(table))
             warnings += [each for each in sheet_warnings if "the column name 'Units'" not in each]
             above = above or rows[:at]

@@ -31,7 +31,7 @@ from battery_analysis.readers.neware_headings import heading
 from battery_analysis.readers.neware_layout import Names, find_names, is_table_of_totals, nested_table
 from battery_analysis.readers.neware_report import to_reading
 from battery_analysis.readers.neware_sheets import describe_test
-from battery_analysis.readers.workbook import Rows, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import Rows, continued, fault, peek, read_sheet, sheet_table
 from battery_analysis.readers.workbook_columns import Cell
 
 _MARK = "|"  # unlike a tab it never pads cells
@@ -72,15 +72,19 @@ class NewareWorkbook:
     def _read(self, path: Path, sheets: dict[str, Rows], named: dict[str, Names], time_zone: str) -> Reading:
         parts: dict[str, pl.DataFrame] = {}
         warnings: list[str] = []
-        for sheet, names in named.items():
-            part, part_warnings = _records(path, sheet, names)
+        going_on = continued(sheets, {sheet: len(names.before) for sheet, names in named.items() if not names.indents})
+        for sheet in (sheet for sheet in sheets if sheet in named or sheet in going_on):
+            if sheet in named:
+                part, part_warnings = _records(path, sheet, named[sheet])
+            else:
+                part, part_warnings = sheet_table(path, sheet, 0, names=going_on[sheet])
             if part.height:
                 parts[sheet] = part
             warnings += part_warnings
         if not parts:
             raise CorruptFileError(path, f"no data rows in the sheets {', '.join(named)}", self.name)
         table, other_tests = _one_test(parts)
-        for sheet in [each for each in sheets if each not in named]:
+        for sheet in [each for each in sheets if each not in named and each not in going_on]:
             table, more = _with_auxiliary(table, path, sheet, sheets[sheet])
             warnings += more
         information = [read_sheet(path, sheet) for sheet in sheets if sheet.lower() in _INFORMATION]

@@ -18,10 +18,10 @@ import errno
 import io
 import re
 import zipfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,6 +57,7 @@ _SCAN_OVERLAP = 64
 _CHUNK_ROWS = 2048
 _WORKSHEET = re.compile(r".*worksheets/[^/]+\.xml", re.IGNORECASE)
 _NEEDED = re.compile(r"(\[Content_Types\]\.xml|_rels/\.rels|xl/(_rels/)?[^/]+\.(xml|rels))", re.IGNORECASE)
+_NUMBERED = re.compile(r"[\W_]*\d*$")
 _ROW_END = re.compile(rb"</(\w+:)?row>")
 _WIDE = re.compile(rb"""r=["']([A-Z]{2,})\d""")
 _ROW = re.compile(rb"""row [^>]*?r=["'](\d{1,18})["']""")
@@ -110,7 +111,9 @@ def read_sheet(path: Path, name: str) -> Rows:
         return book.get_sheet_by_name(name).to_python(skip_empty_area=False)
 
 
-def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = ()) -> tuple[pl.DataFrame, list[str]]:
+def sheet_table(
+    path: Path, name: str, header_row: int, texts: Container[str] = (), names: Sequence[str] = ()
+) -> tuple[pl.DataFrame, list[str]]:
     """Read the rows below a row of column names into typed columns.
 
     A column is ``Float64``, ``Datetime`` (µs, without a zone), ``Duration``, ``Boolean`` or ``String``. Empty cells,
@@ -123,6 +126,8 @@ def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = 
         name: The sheet.
         header_row: Position of the row with the names, counted from 0 as in ``read_sheet``.
         texts: Names of columns whose cells are texts whatever they look like.
+        names: The names, where the sheet goes on with the rows of another one and has none; ``header_row`` is its
+            first row then.
 
     Raises:
         CorruptFileError: The workbook cannot be opened, or must not be.
@@ -132,12 +137,38 @@ def sheet_table(path: Path, name: str, header_row: int, texts: Container[str] = 
         sheet = book.get_sheet_by_name(name)
         rows = islice(sheet.iter_rows(), header_row, None)
         empty = [""] * (sheet.start[1] if sheet.start else 0)
-        header = [*empty, *next(rows, [])]
+        header = [*names, *[""] * sheet.width][: len(empty) + sheet.width] if names else [*empty, *next(rows, [])]
         columns: list[list[pl.Series | list[Cell]]] = [[] for _ in header[len(empty) :]]
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             for column, cells in zip(columns, zip(*chunk, strict=True), strict=True):
                 column.append(uniform(cells))
     return assembled(name, header[len(empty) :], len(empty), columns, texts)
+
+
+def continued(heads: Mapping[str, Rows], header_rows: Mapping[str, int]) -> dict[str, list[str]]:
+    """Sheets that go on without names with the rows of one that is called alike, as where a sheet was full.
+
+    Args:
+        heads: The first rows of each sheet.
+        header_rows: Position of the names in each sheet that has them.
+
+    Returns:
+        The names for each such sheet, whose first row has cells of the same kinds as that below the names.
+    """
+    found: dict[str, list[str]] = {}
+    for first, at in header_rows.items():
+        called, rows = _NUMBERED.sub("", first), heads[first]
+        for name, others in heads.items():
+            alike = name not in header_rows and name not in found and _NUMBERED.sub("", name) == called
+            if alike and others and len(rows) > at + 1 and _same_kinds(rows[at + 1], others[0]):
+                found[name] = [str(cell) for cell in rows[at]]
+    return found
+
+
+def _same_kinds(row: Sequence[Cell], other: Sequence[Cell]) -> bool:
+    pairs = list(zip_longest(row, other, fillvalue=""))
+    filled = [(one, two) for one, two in pairs if one != "" and two != ""]
+    return 2 * len(filled) > len(pairs) and all(isinstance(one, float) == isinstance(two, float) for one, two in filled)
 
 
 def _key(path: Path) -> _Key:

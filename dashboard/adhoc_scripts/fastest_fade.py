@@ -54,7 +54,11 @@ def draw(least_cycles: float | None) -> go.Figure:
         for place, name in enumerate(names)
     ]
     places = {"showticklabels": False, "ticks": "", "showgrid": False, "range": [len(known) - 0.6, -0.8]}
-    looks = {"yaxis": places, "annotations": labels} if known else figures.nothing("No test has so many cycles.")
+    looks = (
+        {"yaxis": places, "annotations": labels}
+        if known
+        else figures.nothing("No test has so many cycles: ask for fewer above.")
+    )
     return figures.figure([trace], x=figures.axis_title("Retention", "%"), y="", height=HEIGHT, **looks)
 
 

@@ -13,7 +13,7 @@ from battery_analysis.errors import InvalidDocumentError
 from battery_analysis.ingest.sample_rules import rules_from
 from battery_analysis.models import Change, ImportedFile, TestResult
 from battery_analysis.models.test_result import TEST_TYPES
-from battery_analysis.store import frames, history, samples, search
+from battery_analysis.store import frames, history, samples, search, test_edits
 from battery_analysis.store import tests as stored
 from battery_analysis.store.access import by_id, visible
 from dashboard import links
@@ -147,7 +147,7 @@ def set_tags(test_id: str, wanted: Sequence[str], seen: Sequence[str], author: s
     """
     gone = [each for each in seen if each not in wanted]
     new = [each for each in wanted if each not in seen]
-    changed = stored.tag(test_id, add=new, remove=gone, author=author) if gone or new else one(test_id)
+    changed = test_edits.tag(test_id, add=new, remove=gone, author=author) if gone or new else one(test_id)
     return list(changed.tags)
 
 
@@ -202,7 +202,7 @@ def grouped(wanted: search.Query, by: str) -> list[search.Group]:
 @asked
 def add_note(test_id: str, text: str, author: str | None) -> Test:
     """Add a note to a test and return it."""
-    return stored.add_note(test_id, text, author)
+    return test_edits.add_note(test_id, text, author)
 
 
 @asked
@@ -218,7 +218,7 @@ def set_metadata(test_id: str, wanted: Mapping[str, str], seen: Mapping[str, str
     changed = {key: wanted.get(key, "") for key in {**seen, **wanted} if wanted.get(key, "") != seen.get(key, "")}
     if not changed:
         return one(test_id)
-    test = stored.set_metadata(test_id, changed, author, seen=seen)
+    test = test_edits.set_metadata(test_id, changed, author, seen=seen)
     added.forget()
     return test
 

@@ -224,9 +224,10 @@ def _normalised(cell: str | None, test: str | None, cycle: float | None) -> Comp
         for name, value in vars(found.properties).items()
         if name != "sources" and value is not None
     }
+    lacks = ", ".join(answers.heading(name).partition(" / ")[0].lower() for name in found.lacks)
     missing = (
         parts.note(
-            f"The sample lacks {', '.join(found.lacks)}. ",
+            f"The sample lacks {lacks}. ",
             dcc.Link("Edit the sample", href=links.sample(found.sample)),
             tone="warning",
         )

@@ -122,13 +122,18 @@ def _below(given: Mapping[str, str | None]) -> list[Component]:
     pair = figures.figure_card(
         "compare-pair", "Two numbers against one another", None, html.Div(id="compare-pair-note")
     )
+    axes = [
+        parts.select(_id(name), label, [], given.get(name) or usual)
+        for name, label, usual in (("one", "Across", ACROSS), ("other", "Upwards", UPWARDS))
+    ]
+    for axis in axes:
+        axis.className += " roomy"
     heat = figures.figure_card(
         "compare-matrix",
         "What goes with what",
         None,
         parts.select(_id("measure"), "Correlation", MEASURES, given.get("measure")),
-        parts.select(_id("one"), "Across", [], given.get("one") or ACROSS),
-        parts.select(_id("other"), "Upwards", [], given.get("other") or UPWARDS),
+        *axes,
         height=figures_compare.MATRIX_HEIGHT,
         least_width=figures_compare.MATRIX_HEIGHT,
     )

@@ -13,7 +13,7 @@ import pymongo
 import pytest
 
 from battery_analysis.settings import Settings
-from battery_analysis.store import open_store, samples, tests
+from battery_analysis.store import open_store, samples, test_edits
 from cli.main import main
 from tests.builders import cycling_frame, read_result, save
 from tests.cli.conftest import Cli
@@ -35,7 +35,7 @@ def database(server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         save(store, folder, second, name="CD34.ndax", sample="CD34")
         save(store, folder, read_result(cycling_frame(5), started_at=None), name="EF56.csv", sample="EF56")
         samples.set_fields(store, "CD34", {"chemistry": "LFP/graphite", "project": "fast"})
-        tests.tag(first.id, add=["a", "b"])
+        test_edits.tag(first.id, add=["a", "b"])
     yield name
     with pymongo.MongoClient(server_uri, serverSelectionTimeoutMS=2000) as client:
         client.drop_database(name)

@@ -106,10 +106,14 @@ def test_a_figure_is_sent_as_plotly_would_send_it() -> None:
 
 def test_a_long_name_stands_in_lines_and_is_whole_in_exports_and_on_hovering() -> None:
     name = "NC052 formation & cycling at 45 °C in the <old> climate chamber_Channel_12_Wb_1.CSV"
-    lines = {"type": "scatter", "x": [1], "y": [2], "name": figures.plain(name)}
+    lines = {"type": "scatter", "x": [1], "y": [2], "name": figures.plain(name), "hovertemplate": "%{y} V"}
     drawn = figures.figure([lines, {**lines, "name": "short"}], x="Cycle", y="Capacity")
     shown = drawn.data[0].name.split("<br>")
-    assert len(shown) > 1
+    assert len(shown) == 2
+    assert shown[0].startswith("NC052 formation")
+    assert shown[1].endswith("Channel_12_Wb_1.CSV")
+    assert "…" in drawn.data[0].name
+    assert drawn.data[0].hovertemplate == f"%{{y}} V<extra>{figures.plain(name)}</extra>"
     assert max(len(html.unescape(line)) for line in shown) <= 36
     assert drawn.data[1].name == "short"
     assert drawn.layout.template.layout.hoverlabel.namelength == -1

@@ -20,7 +20,7 @@ from battery_analysis.ingest import reader_pool
 from battery_analysis.ingest import run as runs
 from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, Sample, TestResult, now
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, frames, open_store, raw_files, samples, tests
+from battery_analysis.store import Store, frames, open_store, raw_files, samples, test_edits, tests
 from battery_analysis.store.parcel import pack
 from battery_analysis.store.provenance import PartRead, Source
 from battery_analysis.store.raw_files import Arrival, Labels
@@ -132,8 +132,8 @@ def test_a_reset_makes_the_next_revision_and_leaves_what_people_set(
     (lab / "AB12.csv").write_text(arbin_csv())
     first = importing()["AB12.csv"]
     assert first.test_id is not None
-    tests.tag(first.test_id, add=["keep me"])
-    tests.add_note(first.test_id, "looked fine")
+    test_edits.tag(first.test_id, add=["keep me"])
+    test_edits.add_note(first.test_id, "looked fine")
     again = importing(reset=True)["AB12.csv"]
     assert (again.outcome, again.test_id) == ("updated", first.test_id)
     test = TestResult.objects.get()
@@ -287,7 +287,7 @@ def test_the_cell_type_of_a_sample_decides_the_efficiency_of_its_tests(
     assert outcome.test_id is not None
     test = TestResult.objects.get()
     assert (test.efficiency_convention, test.chemistry) == ("charge_per_discharge", "graphite/Li")
-    tests.tag(outcome.test_id, add=["keep me"])
+    test_edits.tag(outcome.test_id, add=["keep me"])
     samples.set_fields(store, "AB12", {"cell_type": "", "project": "P1"})
     test.reload()
     assert (test.efficiency_convention, test.cell_type, test.project) == ("same_cycle", None, "P1")

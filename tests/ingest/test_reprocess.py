@@ -19,7 +19,7 @@ from battery_analysis.ingest.rereading import Change
 from battery_analysis.ingest.rollback import roll_back
 from battery_analysis.models import ImportedFile, ImportJob, RawDataFile, SourcePath, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, frames, samples, tests
+from battery_analysis.store import Store, frames, samples, test_edits
 from tests.builders import arbin_csv, cycling_frame, read_result, save
 from tests.ingest.test_parts import PARTS, workbooks, write
 
@@ -82,8 +82,8 @@ def test_a_corrected_mapping_reaches_the_tests_that_were_read_by_it(store: Store
     (lab / "CD34.csv").write_text(arbin_csv())
     job = bring_in(store, rig, lab)
     before = TestResult.objects.get(name="AB12.csv")
-    tests.tag(before.id, add=["good"])
-    tests.add_note(before.id, "keep me")
+    test_edits.tag(before.id, add=["good"])
+    test_edits.add_note(before.id, "keep me")
     assert {each.outcome for each in again(store, rig).values()} == {"unchanged"}
 
     mend(rig)

@@ -15,7 +15,7 @@ from battery_analysis.ingest import run as runs
 from battery_analysis.ingest.rollback import Undone, roll_back
 from battery_analysis.models import ImportJob, RawDataFile, Sample, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, frames, removal, samples, tests
+from battery_analysis.store import Store, frames, removal, samples, test_edits, tests
 from battery_analysis.store.search import Query, search
 from tests.builders import arbin_csv
 
@@ -66,7 +66,7 @@ def test_a_test_that_grew_is_as_it_was_before_the_job(
     frame, cycles = frames.load_frame(store, before.id, form="polars"), frames.cycle_table(store, before)
     (lab / "AB12.csv").write_text(whole)
     second = run_job()
-    tests.add_note(before.id, "keep me")
+    test_edits.add_note(before.id, "keep me")
 
     assert [each.what for each in undo(store, settings, second)] == ["restored"]
     after = TestResult.objects.get()
@@ -182,7 +182,7 @@ def test_a_test_that_a_person_changed_since_is_not_taken_away(
     (lab / "AB12.csv").write_text(arbin_csv())
     job = run_job()
     test = TestResult.objects.get()
-    tests.tag(test.id, add=["good"])
+    test_edits.tag(test.id, add=["good"])
     with pytest.raises(IngestError, match=rf"a person has changed test {test.id} \(AB12\.csv\)"):
         undo(store, settings, job)
     assert TestResult.objects.count() == 1
@@ -285,7 +285,7 @@ def test_a_test_that_grew_is_still_found_by_its_tags_notes_and_cell(store: Store
     (lab / "AB12.csv").write_text(arbin_csv(cycles=2))
     run_job(tags=["precious"])
     test = TestResult.objects.get()
-    tests.add_note(test.id, "swollen")
+    test_edits.add_note(test.id, "swollen")
     tests.move(store, test.id, samples.set_fields(store, "CD34", {}), "XY99")
     (lab / "AB12.csv").write_text(arbin_csv(cycles=3))
     run_job()

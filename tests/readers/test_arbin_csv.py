@@ -211,6 +211,7 @@ def test_a_file_of_a_single_line_is_an_error(tmp_path: Path) -> None:
         b"test_time_second,voltage_volt,current_ampere\n0,3.6,0\n",
         b"Test Time / s,Voltage / V,Current / A\n0,3.6,0\n",
         b"time,voltage,current\n",
+        b"index;test_time;step_time;current;voltage;charge_capacity;cycle;step\n",
     ],
 )
 def test_other_testers_files_are_not_claimed(head: bytes) -> None:

@@ -77,6 +77,14 @@ def test_every_name_may_carry_the_mark(tmp_path: Path) -> None:
     ]
 
 
+def test_names_may_stand_between_quotes_with_their_mark(tmp_path: Path) -> None:
+    """As spreadsheets save them."""
+    text = 'Resultfile from Basytec Battery Test System\n"~Time[s]","~U[V]","~I[A]"\n0,3.6,0\n1,3.7,0.5\n'
+    result = ba.read(saved(tmp_path, text))
+    assert result.warnings == []
+    assert result.frame["test_time_second"].to_list() == [0.0, 1.0]
+
+
 def test_clock_times_are_seconds(tmp_path: Path) -> None:
     text = "~Time[h:min:s]\tCommand\tU[V]\tI[A]\n00:00:01.5\tPause\t3.6\t0\n25:00:00\tPause\t3.7\t0\n"
     assert ba.read(saved(tmp_path, text)).frame["test_time_second"].to_list() == [1.5, 90_000.0]

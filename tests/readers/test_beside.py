@@ -10,7 +10,7 @@ from battery_analysis.errors import ReadError
 from battery_analysis.readers.arbin import ArbinCsv
 from battery_analysis.readers.beside import BESIDE, BesideFormat, beside_format, links_of_data
 from battery_analysis.readers.biologic_mpr import BiologicMpr
-from battery_analysis.reading import companions_of
+from battery_analysis.reading import companions_of, read
 from tests.readers.biologic_bytes import log_file, whole
 from tests.realdata import real, real_entries
 
@@ -90,3 +90,16 @@ def test_a_foreign_reader_that_fails_to_say_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ReadError, match="could not say what it needs: KeyError"):
         companions_of(Foreign(), tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("first", ["", "index,", '"",'])
+def test_the_description_of_an_arbin_test_belongs_to_the_data_of_its_name(tmp_path: Path, first: str) -> None:
+    head = f"{first or ','}test_id,device_id,iv_ch_id,first_start_datetime\n0,296,0,3,2024-03-05\n"
+    found = beside_format(head.encode())
+    assert found is BY_NAME["arbin_metadata"]
+    assert belongs(found, "/a/run_CH33_Metadata.csv", "/a/run_CH33.csv", "Arbin")
+    assert not belongs(found, "/a/run_CH33_Metadata.csv", "/a/run_CH3.csv", "Arbin")
+    path = tmp_path / "run_CH33_Metadata.csv"
+    path.write_text(head)
+    with pytest.raises(ReadError, match=r"the description of an Arbin test .* holds no records"):
+        read(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from battery_analysis.errors import CorruptFileError
 from battery_analysis.reading import ReadResult, read
 
 LABELS = ("mode", "Ns", "time/s", "Ecell/V", "I/mA", "cycle number")
@@ -164,3 +165,19 @@ def test_the_byte_of_all_flags_is_parted(tmp_path: Path) -> None:
     assert frame["aux_control_changes"].to_list() == [1, 1, 1, 0]
     assert frame["aux_ns_changes"].to_list() == [1, 0, 0, 0]
     assert frame["aux_counter_inc"].to_list() == [0, 0, 0, 1]
+
+
+def test_records_with_a_field_more_than_the_labels_are_refused_by_line(tmp_path: Path) -> None:
+    """Somebody deleted a label, but not its column: nobody can say which of the others a value belongs to."""
+    rows = (f"{1000.0 / at}\t10.0\t-2.0\t10.2\t{at}.5" for at in range(1, 9))
+    with pytest.raises(
+        CorruptFileError, match="no data rows after the 12 header lines; line 13 has 5 fields instead of 4"
+    ):
+        written(tmp_path, headed("freq/Hz\tRe(Z)/Ohm\t|Z|/Ohm\ttime/s", *rows))
+
+
+def test_a_long_name_of_a_technique_is_no_list_of_parameters(tmp_path: Path) -> None:
+    technique = "Potentio Electrochemical Impedance Spectroscopy"
+    result = written(tmp_path, headed("time/s\tEwe/V", "0.5\t3.5", technique=technique))
+    assert result.metadata.technique == technique
+    assert result.metadata.header[technique] == ""

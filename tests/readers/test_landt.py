@@ -149,6 +149,30 @@ def test_a_workbook_reads_as_the_text_does(tmp_path: Path, parts: int) -> None:
     assert (metadata.test_name, metadata.protocol, metadata.channel) == ("formation", "LC-1", "Group_00_6")
 
 
+@pytest.mark.parametrize("names", [("Record1", "Record2", "Record3"), ("Record", "Record_1", "Record_2")])
+def test_sheets_that_go_on_without_names_are_read(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Only the first of several sheets has a row of names, and not every column has cells."""
+    first, *others = [rows for name, rows in record_sheets(3).items() if name.startswith("Record")]
+    first = [["Remark", *first[0]], *(["", *row] for row in first[1:])]
+    goes_on = [[["", *row] for row in rows[1:]] for rows in others]
+    path = workbook(tmp_path, {"Cycle": [["Cycle"], [1.0]]} | dict(zip(names, (first, *goes_on), strict=True)))
+    result = ba.read(path)
+    expected = ba.read(saved(tmp_path, exports.landt_slashes(every=600.0)))
+    assert result.frame["voltage_volt"].equals(expected.frame["voltage_volt"])
+    assert result.frame["test_time_second"].equals(expected.frame["test_time_second"])
+    assert result.cycles["discharge_capacity_ah"].to_list() == pytest.approx([1.0, 1.0])
+
+
+def test_names_and_steps_among_the_records_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    names, *rows = record_sheets(1)["Record-Tab"]
+    among = [["Step", "rest"], names]
+    path = workbook(tmp_path, {"Sheet1": [["Cycle", "CapC/mAh"], *among, *rows[:5], *among, *rows[5:]]})
+    result = ba.read(path)
+    assert result.frame.height == len(rows)
+    assert result.cycles["charge_capacity_ah"].to_list() == pytest.approx([1.0, 1.0])
+    assert any("no records; left out: 1" in each for each in result.warnings)
+
+
 def test_a_workbook_without_records_is_not_claimed(tmp_path: Path) -> None:
     path = workbook(tmp_path, {"Cycle-Tab": [["Cycle", "CapC/mAh"], [1.0, 2.0]]})
     assert not LandtWorkbook().recognises(path.read_bytes(), path)

@@ -15,7 +15,8 @@ import pytest
 import battery_analysis as ba
 from battery_analysis.errors import CorruptFileError
 from battery_analysis.readers.base import HEAD_BYTES
-from battery_analysis.readers.workbook import HEAD_ROWS, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook import HEAD_ROWS, Rows, continued, fault, peek, read_sheet, sheet_table
+from battery_analysis.readers.workbook_columns import Cell
 from tests.realdata import real, real_entries
 
 xlsxwriter = pytest.importorskip("xlsxwriter")
@@ -259,3 +260,37 @@ def test_real_sheets_agree_with_an_independent_reader(entry: dict[str, Any]) -> 
                     assert abs(cell - want) <= timedelta(milliseconds=1)  # one rounds, the other cuts
                 else:
                     assert cell == ("" if want is None else want)
+
+
+GOING_ON = {
+    "neware_workbook": (
+        "record{}",
+        ("DataPoint", "Cycle Index", "Step Type", "Total Time(s)", "Current(A)", "Voltage(V)"),
+    ),
+    "arbin_xlsx": (
+        "Channel_1-008_{}",
+        ("Data_Point", "Cycle_Index", "Mode", "Test_Time(s)", "Current(A)", "Voltage(V)"),
+    ),
+    "maccor_workbook": ("Sheet{}", ("Step", "Cyc#", "State", "Test Time (sec)", "Amps", "Volts")),
+    "landt_xlsx": ("Record{}", ("Record", "Cycle-Index", "Step-State", "TestTime/Sec", "Current/A", "Voltage/V")),
+}
+"""How sheets are called, and their columns."""
+
+
+@pytest.mark.parametrize("reader", GOING_ON)
+def test_a_sheet_that_goes_on_without_names_belongs_to_the_one_before(tmp_path: Path, reader: str) -> None:
+    called, names = GOING_ON[reader]
+    rows = [[at, 1, "C", 60.0 * at, 1.0, 3.5] for at in range(1, 9)]
+    totals = [["Cycle", "Capacity"], [1, 2.5]]
+    sheets = {called.format(1): [names, *rows[:5]], called.format(2): rows[5:], "Summary": totals}
+    result = ba.read(write(tmp_path / "cell.xlsx", sheets))
+    assert result.reader == reader
+    assert result.frame["test_time_second"].to_list() == [60.0 * at for at in range(1, 9)]
+    assert not any(called.format(2) in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("other", [["Cycle", "Capacity", "", "", ""], [1.0, 2.5], ["a", 1.0, "b", 2.0, 3.0]])
+def test_a_sheet_of_something_else_goes_on_with_nothing(other: list[Cell]) -> None:
+    heads: dict[str, Rows] = {"Sheet1": [["Rec", "State", "Test", "Amps", "Volts"], [1.0, "C", 0.0, 1.0, 3.5]]}
+    assert continued(heads | {"Sheet2": [[2.0, "C", 60.0, 1.0, ""]]}, {"Sheet1": 0}) == {"Sheet2": heads["Sheet1"][0]}
+    assert continued(heads | {"Sheet2": [other]}, {"Sheet1": 0}) == {}

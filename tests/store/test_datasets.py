@@ -15,7 +15,7 @@ from battery_analysis.analysis.features import cell_features
 from battery_analysis.errors import ArchiveError, InvalidDocumentError, NotFoundError
 from battery_analysis.models import CellDataset, TestResult
 from battery_analysis.settings import Settings
-from battery_analysis.store import Store, dataset_build, datasets, frames, garbage, removal, samples, tests
+from battery_analysis.store import Store, dataset_build, datasets, frames, garbage, removal, samples, test_edits, tests
 from battery_analysis.store.backup import backup, restore
 from battery_analysis.store.dataset_frames import load_dataset
 from battery_analysis.store.search import Query, search
@@ -154,7 +154,7 @@ def test_a_new_version_only_for_new_content(store: Store, tmp_path: Path) -> Non
     add(store, tmp_path, 1)
     assert datasets.rebuild(store, "AB12") == (1, True)
     first = built(store)
-    tests.tag(first.tests[0].test, add=["good"])
+    test_edits.tag(first.tests[0].test, add=["good"])
     samples.set_fields(store, "AB12", {"description": "the best"})
     assert datasets.rebuild(store, "AB12") == (1, False)
     add(store, tmp_path, 2)

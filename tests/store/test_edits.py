@@ -9,14 +9,14 @@ import pytest
 
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import TestResult
-from battery_analysis.store import Store, history, samples, tests
+from battery_analysis.store import Store, history, samples, test_edits, tests
 from tests.builders import cycling_frame, meanwhile, read_result, save
 
 
 def test_what_people_added_is_set_and_removed_and_told(store: Store, tmp_path: Path) -> None:
     test = save(store, tmp_path, read_result(cycling_frame()))
-    tests.set_metadata(test.id, {"rig": "7", "room": "B"}, "Ada")
-    changed = tests.set_metadata(test.id, {"rig": "8", "room": ""}, "Bob")
+    test_edits.set_metadata(test.id, {"rig": "7", "room": "B"}, "Ada")
+    changed = test_edits.set_metadata(test.id, {"rig": "8", "room": ""}, "Bob")
     assert changed.metadata == {"rig": "8"}
     assert changed.edited_at is not None
     told = [(each.field, each.before, each.after, each.created_by) for each in history.of(test.id)]
@@ -28,13 +28,13 @@ def test_what_people_added_is_set_and_removed_and_told(store: Store, tmp_path: P
 def test_a_name_that_no_entry_can_have_is_refused(store: Store, tmp_path: Path, key: str) -> None:
     test = save(store, tmp_path, read_result(cycling_frame()))
     with pytest.raises(InvalidDocumentError, match="metadata: no entry can be named"):
-        tests.set_metadata(test.id, {key: "1"})
+        test_edits.set_metadata(test.id, {key: "1"})
 
 
 def test_tags_and_moves_are_told(store: Store, tmp_path: Path) -> None:
     test = save(store, tmp_path, read_result(cycling_frame()))
-    tests.tag(test.id, add=["rate"], author="Ada")
-    tests.tag(test.id, add=["rate"], author="Bob")  # changes nothing
+    test_edits.tag(test.id, add=["rate"], author="Ada")
+    test_edits.tag(test.id, add=["rate"], author="Bob")  # changes nothing
     tests.move(store, test.id, samples.get_or_create("CD34"), "CD34", "Ada")
     told = {each.field: (each.before, each.after, each.created_by) for each in history.of(test.id)}
     assert told == {
@@ -49,14 +49,14 @@ def test_who_sets_what_somebody_else_is_just_setting_is_refused(
 ) -> None:
     test = save(store, tmp_path, read_result(cycling_frame()))
     for before, mine, theirs in (("", "7", "8"), ("8", "", "9"), ("9", "10", "")):
-        edit = partial(tests.set_metadata, test.id, {"rig": theirs}, "Bob")
+        edit = partial(test_edits.set_metadata, test.id, {"rig": theirs}, "Bob")
         meanwhile(monkeypatch, history, "refuse_changed", edit)
         with pytest.raises(ConflictError, match="somebody else changed it just now; nothing of yours is stored"):
-            tests.set_metadata(test.id, {"rig": mine, "room": "B"}, "Ada", seen={"rig": before})
+            test_edits.set_metadata(test.id, {"rig": mine, "room": "B"}, "Ada", seen={"rig": before})
         changed = tests.by_id(TestResult, test.id)
         assert changed.metadata == ({"rig": theirs} if theirs else {})
-    meanwhile(monkeypatch, history, "refuse_changed", partial(tests.set_metadata, test.id, {"shelf": "3"}, "Bob"))
-    assert tests.set_metadata(test.id, {"rig": "7"}, "Ada", seen={}).metadata == {"rig": "7", "shelf": "3"}
+    meanwhile(monkeypatch, history, "refuse_changed", partial(test_edits.set_metadata, test.id, {"shelf": "3"}, "Bob"))
+    assert test_edits.set_metadata(test.id, {"rig": "7"}, "Ada", seen={}).metadata == {"rig": "7", "shelf": "3"}
     assert {each.created_by for each in history.of(test.id) if each.after == "B"} == set()
 
 

@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from battery_analysis.errors import ConflictError
 from battery_analysis.models import RawDataFile, Sample, TestResult, checked
-from battery_analysis.store import Store, labels, samples, tests, words
+from battery_analysis.store import Store, labels, samples, test_edits, words
 from battery_analysis.store.raw_files import Labels
 from battery_analysis.store.search import Query, search
 from tests.builders import cycling_frame, meanwhile, read_result, save
@@ -63,7 +63,7 @@ def test_what_two_jobs_brought_goes_with_the_last_of_them(add: Callable[[Labels]
 
 def test_what_a_person_said_before_stays(add: Callable[[Labels], None]) -> None:
     test = TestResult.objects.get()
-    tests.tag(test.id, add=["good"])
+    test_edits.tag(test.id, add=["good"])
     add(Labels(tags=("good", "new"), import_job=ONE))
     labels.take_back(ONE)
     assert TestResult.objects.get().tags == ["good"]
@@ -82,10 +82,10 @@ def test_tags_and_notes_of_people_and_jobs_do_not_overwrite_each_other(
     add: Callable[[Labels], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test = TestResult.objects.get()
-    meanwhile(monkeypatch, tests, "checked", lambda: add(Labels(tags=("job",), import_job=ONE)))
-    tests.tag(test.id, add=["mine"])
-    meanwhile(monkeypatch, tests, "checked", lambda: tests.add_note(test.id, "swollen"))
-    tests.add_note(test.id, "warm")
+    meanwhile(monkeypatch, test_edits, "checked", lambda: add(Labels(tags=("job",), import_job=ONE)))
+    test_edits.tag(test.id, add=["mine"])
+    meanwhile(monkeypatch, test_edits, "checked", lambda: test_edits.add_note(test.id, "swollen"))
+    test_edits.add_note(test.id, "warm")
     now_is = TestResult.objects.get()
     assert (sorted(now_is.tags), sorted(note.text for note in now_is.notes_log)) == (
         ["job", "mine"],
@@ -99,7 +99,7 @@ def test_words_follow_what_is_said_while_they_are_gathered(
 ) -> None:
     test = TestResult.objects.get()
     meanwhile(monkeypatch, words, "search_words", lambda: add(Labels(tags=("job",), import_job=ONE)))
-    tests.tag(test.id, add=["mine"])
+    test_edits.tag(test.id, add=["mine"])
     assert {"job", "mine"} <= set(TestResult.objects.get().words)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from battery_analysis.errors import InvalidDocumentError
-from battery_analysis.store import Store, sample_search, samples, search, tests, traits
+from battery_analysis.store import Store, sample_search, samples, search, test_edits, traits
 from battery_analysis.store.sample_search import SampleQuery
 from battery_analysis.store.traits import Condition
 from tests.builders import cycling_frame, read_result, save
@@ -20,7 +20,7 @@ def lab(store: Store, tmp_path: Path) -> None:
     samples.set_fields(store, "A2", {"chemistry": "NMC", "area_cm2": 3.0, "metadata.rig": 12})
     samples.set_fields(store, "B1", {"chemistry": "LFP", "tags": "old"})
     first = save(store, tmp_path, read_result(cycling_frame()), name="a1.csv", sample="A1")
-    tests.tag(first.id, add=["rate"])
+    test_edits.tag(first.id, add=["rate"])
     save(store, tmp_path, read_result(cycling_frame(5), tester="Neware"), name="b1.csv", sample="B1")
 
 
