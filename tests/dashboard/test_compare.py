@@ -24,8 +24,6 @@ from dashboard.retention import group_means, retention_table
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 PLOT = "document.querySelectorAll('.js-plotly-plot')"
 
 

@@ -19,8 +19,6 @@ from dashboard.pages.eis import among
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 NYQUIST = "document.querySelector('[aria-label=\"Nyquist plot\"] .js-plotly-plot')"
 
 

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from dashboard import data
 from dashboard.data import incoming, previews, processes
 from dashboard.data.requests import Asked
 from dashboard.pages import import_form
-from tests.dashboard.conftest import Lab, command, run_command, settled
+from tests.dashboard.conftest import Lab, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -63,21 +63,6 @@ def announced(lab: Lab, *files: dict[str, Any]) -> tuple[int, str]:
     return ask(lab, "POST", "/uploads", json.dumps({"files": files}).encode())
 
 
-@pytest.fixture
-def taken_back(lab: Lab) -> Iterator[None]:
-    """What a test imports is rolled back at its end: others count what is in the lab."""
-    known = jobs(lab)
-    yield
-    for job in jobs(lab) - known:
-        run_command(lab, "import", "--rollback", job)
-
-
-def jobs(lab: Lab) -> set[str]:
-    """Return the ids of all imports."""
-    return {job["id"] for job in command(lab, "import", "--history")}
-
-
-@pytest.mark.usefixtures("taken_back")
 def test_an_uploaded_file_is_looked_at_named_and_imported_and_downloads_identical(
     lab: Lab, visit: Callable[[str], Tab], tmp_path: Path
 ) -> None:
