@@ -107,8 +107,12 @@ def test_a_rolled_back_import_leaves_nothing_and_its_files_are_listed_with_their
     tab.get_by_text("1 test that this import made will be removed").wait_for()
     tab.get_by_role("gridcell", name="created").wait_for()
     tab.get_by_role("gridcell", name="failed").wait_for()
+    assert tab.get_by_role("link", name="open").count() == 1
     tab.get_by_role("button", name="Roll back").last.click()
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
+    tab.reload()
+    tab.get_by_role("gridcell", name="created").wait_for()
+    assert tab.get_by_role("link", name="open").count() == 0  # its test is gone
 
 
 def test_files_are_dropped_and_an_upload_that_nobody_wants_is_removed(lab: Lab, visit: Callable[[str], Tab]) -> None:
