@@ -8,12 +8,13 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from battery_analysis.processes import Processes
     from battery_analysis.settings import Settings
     from battery_analysis.store import Store
 
@@ -43,14 +44,49 @@ def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         stop(Settings.load().data_dir)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def lent_readers() -> Iterator[None]:
+    """Imports in this process hand the processes that read to the next one; to start them is most of a small import.
+
+    Those of an import that ends with an error are stopped, as all are without this: they may be at work.
+    """
+    from battery_analysis.ingest import reader_pool, rollback
+
+    free: dict[tuple[int, int], Processes] = {}
+
+    class LentReaders(reader_pool.ReaderPool):
+        def __init__(self, workers: int, mappings: Path | None = None) -> None:
+            super().__init__(workers, mappings)
+            self._limits = (workers, reader_pool.MEMORY_BYTES)
+            self._processes = free.pop(self._limits, self._processes)
+
+        def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+            if error is None and self._limits not in free:
+                free[self._limits] = self._processes
+            else:
+                super().__exit__(kind, error, traceback)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (reader_pool, rollback):
+            patch.setattr(module, "ReaderPool", LentReaders)
+        yield
+    for processes in free.values():
+        processes.close()
+
+
 @pytest.fixture(scope="session")
 def server_uri() -> Iterator[str]:
     """Connection string of one embedded MongoDB for the whole session of this test process."""
+    import pymongo
+
     from battery_analysis.store import server
 
     data_dir = Path(tempfile.mkdtemp(prefix="ba-", dir=_memory()))
     try:
-        yield server.ensure_running(data_dir)
+        uri = server.ensure_running(data_dir)
+        with pymongo.MongoClient(uri) as client:
+            client.admin.command("ping")  # whoever is connected keeps it running, however long no test needs it
+            yield uri
         server.stop(data_dir)
     finally:
         shutil.rmtree(data_dir)
@@ -63,6 +99,17 @@ def _memory() -> str | None:
     """
     place = "/dev/shm"
     return place if os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM_BYTES else None
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder of this test's own; an embedded MongoDB that was started there stops at the end."""
+    from battery_analysis.store import server
+
+    folder = Path(tempfile.mkdtemp(prefix="ba-", dir=_memory()))
+    yield folder
+    server.stop(folder)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

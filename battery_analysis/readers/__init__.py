@@ -28,6 +28,7 @@ from battery_analysis.readers.digatron import DigatronCsv
 from battery_analysis.readers.gamry import GamryDta
 from battery_analysis.readers.indigo import IndigoH5
 from battery_analysis.readers.ivium import IviumIdf
+from battery_analysis.readers.ivium_text import IviumText
 from battery_analysis.readers.landt import LandtText, LandtWorkbook
 from battery_analysis.readers.landt_ccs import LandtCcs, LandtCex
 from battery_analysis.readers.maccor import MaccorImpedance, MaccorText, MaccorWorkbook
@@ -84,6 +85,7 @@ READERS: tuple[Reader, ...] = (
     VersaStudioPar(),
     ChInstrumentsText(),
     IviumIdf(),
+    IviumText(),
     DigatronCsv(),
     BasytecText(),
     NovonixCsv(),

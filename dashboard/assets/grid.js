@@ -89,10 +89,13 @@
       return clientside.no_update;
     },
 
-    // A control changed: what was fetched is no longer what is asked.
+    // A control changed: what was fetched is no longer what is asked, and what was selected may be out of sight.
     refresh() {
       const id = clientside.callback_context.outputs_list.id.replace(/-stale$/, "");
-      window.dash_ag_grid.getApiAsync(id).then((api) => api.purgeInfiniteCache());
+      window.dash_ag_grid.getApiAsync(id).then((api) => {
+        api.deselectAll();
+        api.purgeInfiniteCache();
+      });
       return Date.now();
     },
   };

@@ -332,7 +332,7 @@ def _are_you_sure(job_id: str) -> Component:
 def fetch_files(wanted: Wanted) -> Rows:
     """Return what became of the files of a job."""
     found, total = jobs.files(wanted.chosen["job"], wanted.chosen, wanted.sort, wanted.first, wanted.last)
-    return Rows(found, total)
+    return Rows(shown.rows(jobs.one(wanted.chosen["job"]), found), total)
 
 
 def register_callbacks(app: Dash) -> None:

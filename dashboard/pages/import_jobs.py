@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -149,6 +150,13 @@ def actions(progress: jobs.Progress) -> list[Component]:
         id = {"type": "job-wish", "wish": wish, "job": str(progress.job.id)}
         buttons.append(parts.button(label, id, kind="danger" if wish == "rollback" else "plain"))
     return buttons
+
+
+def rows(progress: jobs.Progress, found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what became of files without the way to tests that a rollback has removed."""
+    if progress.state != "rolled_back":
+        return list(found)
+    return [{**each, "test": None} if each["outcome"] == "created" else each for each in found]
 
 
 def card(progress: jobs.Progress, outcome: str | None, text: str | None, query: Mapping[str, Given]) -> Component:

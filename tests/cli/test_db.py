@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 
-from battery_analysis.store.server import stop
 from battery_analysis.store.server_folder import Layout
 from cli import db
 from cli.common import run
@@ -20,12 +16,9 @@ from tests.cli.conftest import Cli
 
 
 @pytest.fixture
-def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="ba-"))
-    monkeypatch.setenv("BATTERY_DATA_DIR", str(folder))
-    yield folder
-    stop(folder)
-    shutil.rmtree(folder)
+def data_dir(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BATTERY_DATA_DIR", str(data_dir))
+    return data_dir
 
 
 def json_of(capsys: pytest.CaptureFixture[str], *args: str) -> dict[str, Any]:

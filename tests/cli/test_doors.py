@@ -36,12 +36,16 @@ def test_every_door_leads_to_its_command(cli: Cli, lab: Path) -> None:
         assert shown in out
 
 
-def test_ctrl_c_finishes_the_files_in_hand_and_the_job_goes_on_where_it_stopped(cli: Cli, tmp_path: Path) -> None:
-    lab = tmp_path / "lab"
+def many_files(lab: Path) -> Path:
+    """A folder whose import takes longer than it takes to interrupt it."""
     lab.mkdir()
     for number in range(100):
         (lab / f"AB{number + 100}.csv").write_text(arbin_csv(2, records=20 + 2 * number))
-    child = cli.process("import", lab, start_new_session=True)
+    return lab
+
+
+def test_ctrl_c_finishes_the_files_in_hand_and_the_job_goes_on_where_it_stopped(cli: Cli, tmp_path: Path) -> None:
+    child = cli.process("import", many_files(tmp_path / "lab"), start_new_session=True)
     child.stdout.readline()
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the workers too
     out, err = child.communicate()
@@ -64,13 +68,6 @@ def test_ctrl_c_finishes_the_files_in_hand_and_the_job_goes_on_where_it_stopped(
     assert cli.json("import", "--status", job["id"])["state"] == "completed"
 
 
-def many_files(lab: Path) -> Path:
-    lab.mkdir()
-    for number in range(150):
-        (lab / f"AB{number + 100}.csv").write_text(arbin_csv(2, records=20 + 2 * number))
-    return lab
-
-
 def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
     child = cli.process("import", many_files(tmp_path / "lab"), start_new_session=True)
     child.stdout.readline()
@@ -87,26 +84,22 @@ def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(cli: Cli, tmp_path: 
 
 
 def test_an_import_whose_server_goes_away_ends_with_one_line_and_can_go_on(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="ba-") as folder:
-        monkeypatch.setenv("BATTERY_DATA_DIR", folder)
-        cli.database = ()
-        try:
-            child = cli.process("import", many_files(tmp_path / "lab"), "--retries", "1")
-            child.stdout.readline()
-            assert cli("db", "stop", "--force").status == 0
-            _, err = child.communicate()
-            assert child.returncode == 2
-            waiting, error = err.decode().splitlines()
-            assert waiting.endswith("; waiting, tried again in 1 s")
-            assert error.startswith("error: no answer from ")
-            command = err.decode().partition("go on with: ")[2]
-            again = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)
-            assert (again.returncode, again.stderr) == (0, b"")
-            assert len(cli.json("search")) == 150
-        finally:
-            cli("db", "stop", "--force")
+    monkeypatch.setenv("BATTERY_DATA_DIR", str(data_dir))
+    cli.database = ()
+    child = cli.process("import", many_files(tmp_path / "lab"), "--retries", "1")
+    child.stdout.readline()
+    assert cli("db", "stop", "--force").status == 0
+    _, err = child.communicate()
+    assert child.returncode == 2
+    waiting, error = err.decode().splitlines()
+    assert waiting.endswith("; waiting, tried again in 1 s")
+    assert error.startswith("error: no answer from ")
+    command = err.decode().partition("go on with: ")[2]
+    again = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)
+    assert (again.returncode, again.stderr) == (0, b"")
+    assert len(cli.json("search")) == 100
 
 
 def test_a_killed_import_shows_as_interrupted_and_can_be_resumed(cli: Cli, lab: Path) -> None:

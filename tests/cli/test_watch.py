@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -268,15 +267,11 @@ def test_a_job_of_several_folders_is_gone_on_with_by_watching(cli: Cli, folder: 
 
 
 @pytest.fixture
-def own_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_server(cli: Cli, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data folder of an embedded MongoDB of this test's own, which the commands use."""
-    with tempfile.TemporaryDirectory(prefix="ba-") as data_dir:
-        monkeypatch.setenv("BATTERY_DATA_DIR", data_dir)
-        cli.database = ()
-        try:
-            yield Path(data_dir)
-        finally:
-            server.stop(Path(data_dir))
+    monkeypatch.setenv("BATTERY_DATA_DIR", str(data_dir))
+    cli.database = ()
+    return data_dir
 
 
 def kill_server(data_dir: Path) -> None:

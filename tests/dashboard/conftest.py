@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,35 @@ SELECTIONS: dict[str, str] = {
 """What a page is opened with that shows nothing without a selection: its query, by its path."""
 
 
+class Contents:
+    """What a database holds, kept in memory to return to."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        from bson.raw_bson import RawBSONDocument
+        from pymongo import MongoClient
+
+        self._client: MongoClient[RawBSONDocument] = MongoClient(uri, document_class=RawBSONDocument)
+        self._database = self._client.get_database(name)
+        self._digests = self._present()
+        self._documents = {each: list(self._database[each].find()) for each in self._digests}
+
+    def _present(self) -> dict[str, str]:
+        """Return what differs between two states of a collection, for each of them."""
+        return dict(self._database.command("dbHash")["collections"])
+
+    def restore(self) -> None:
+        """Make every collection hold again what it held."""
+        for name, digest in self._present().items():
+            if digest != self._digests.get(name):
+                self._database[name].delete_many({})
+                if documents := self._documents.get(name):
+                    self._database[name].insert_many(documents)
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._client.close()
+
+
 @dataclass(frozen=True)
 class Lab:
     """The example lab in a store of its own, and the dashboard on it."""
@@ -63,6 +92,8 @@ class Lab:
     data_dir: Path
     named: dict[str, str]
     """What stands in addresses such as ``/test/<test_id>``."""
+    imported: Contents
+    """What its database held when nobody had changed anything yet."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -106,8 +137,16 @@ def lab_in(uri: str, data_dir: Path) -> Iterator[Lab]:
     environment = {**os.environ, "BATTERY_DATA_DIR": str(data_dir), "BATTERY_WORKERS": "2", "PYTHONPATH": str(ROOT)}
     demo = [sys.executable, "-m", "cli.main", "demo", "--no-dashboard", *where]
     subprocess.run(demo, cwd=ROOT, env=environment, check=True, capture_output=True)
-    with serving(environment, *where) as url:
-        yield Lab(url, uri, name, data_dir, {"test_id": _a_test(uri, name)})
+    with serving(environment, *where) as url, closing(Contents(uri, name)) as imported:
+        yield Lab(url, uri, name, data_dir, {"test_id": _a_test(uri, name)}, imported)
+
+
+@pytest.fixture(autouse=True)
+def lab_as_imported(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test changes in the lab, the next one finds it as it was imported."""
+    yield
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").imported.restore()
 
 
 def _a_test(uri: str, name: str) -> str:
@@ -143,8 +182,11 @@ class serving:  # noqa: N801 - reads as what it does
     def __exit__(self, *_: object) -> None:
         """Stop it as a person would."""
         self.process.terminate()
-        assert self.process.wait(20) == 0
-        self.process.stdout.close()
+        try:
+            assert self.process.wait(WAIT_MILLISECONDS / 1000) == 0
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
 
 
 def command(lab: Lab, *words: str) -> Any:

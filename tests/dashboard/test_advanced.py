@@ -22,8 +22,6 @@ from tests.dashboard.conftest import Lab, command
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 LONG = 40_000
 
 

@@ -18,8 +18,6 @@ from dashboard.pages.differential_shown import Asked, Shown
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 
 

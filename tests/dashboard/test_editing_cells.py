@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 Visit = Callable[[str], "Tab"]
 
 

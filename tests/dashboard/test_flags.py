@@ -21,6 +21,9 @@ def test_a_flag_of_a_check_is_resolved_only_with_a_note_which_is_kept(lab: Lab, 
     tab.get_by_label("Your name").fill("Ada")
     tab.get_by_role("button", name="Save").click()
     tab.get_by_text("1 flag: resolved.").wait_for()
+    settled(tab)
+    tab.get_by_role("button", name="Save").click()  # what is out of sight is selected no longer
+    tab.get_by_text("No flag is selected").wait_for()
     tab.goto(f"{lab.url}/flags?state=resolved")
     settled(tab)
     tab.get_by_role("gridcell", name="as planned").wait_for()

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from dashboard import data
 from dashboard.data import incoming, previews, processes
 from dashboard.data.requests import Asked
 from dashboard.pages import import_form
-from tests.dashboard.conftest import Lab, command, run_command, settled
+from tests.dashboard.conftest import Lab, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -63,21 +63,6 @@ def announced(lab: Lab, *files: dict[str, Any]) -> tuple[int, str]:
     return ask(lab, "POST", "/uploads", json.dumps({"files": files}).encode())
 
 
-@pytest.fixture
-def taken_back(lab: Lab) -> Iterator[None]:
-    """What a test imports is rolled back at its end: others count what is in the lab."""
-    known = jobs(lab)
-    yield
-    for job in jobs(lab) - known:
-        run_command(lab, "import", "--rollback", job)
-
-
-def jobs(lab: Lab) -> set[str]:
-    """Return the ids of all imports."""
-    return {job["id"] for job in command(lab, "import", "--history")}
-
-
-@pytest.mark.usefixtures("taken_back")
 def test_an_uploaded_file_is_looked_at_named_and_imported_and_downloads_identical(
     lab: Lab, visit: Callable[[str], Tab], tmp_path: Path
 ) -> None:
@@ -122,8 +107,12 @@ def test_a_rolled_back_import_leaves_nothing_and_its_files_are_listed_with_their
     tab.get_by_text("1 test that this import made will be removed").wait_for()
     tab.get_by_role("gridcell", name="created").wait_for()
     tab.get_by_role("gridcell", name="failed").wait_for()
+    assert tab.get_by_role("link", name="open").count() == 1
     tab.get_by_role("button", name="Roll back").last.click()
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
+    tab.reload()
+    tab.get_by_role("gridcell", name="created").wait_for()
+    assert tab.get_by_role("link", name="open").count() == 0  # its test is gone
 
 
 def test_files_are_dropped_and_an_upload_that_nobody_wants_is_removed(lab: Lab, visit: Callable[[str], Tab]) -> None:

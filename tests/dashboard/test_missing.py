@@ -12,6 +12,7 @@ from battery_analysis.store import Store
 from dashboard import data
 from dashboard.data import samples
 from dashboard.pages import missing
+from tests.dashboard.conftest import settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -67,12 +68,17 @@ def test_it_is_said_when_nothing_is_missing(store: Store, settings: Settings, mo
     assert "Nothing is missing" not in str(missing.coverage())
 
 
-def test_another_property_takes_the_preview_back(visit: Visit) -> None:
+def test_another_property_takes_the_preview_and_the_selection_back(visit: Visit) -> None:
     tab = visit(f"{ZINC}&field=volume_cm3")
     tab.get_by_label("Volume / cm³ of all of them").fill("1")
+    tab.locator("#missing .ag-row", has_text="ZN032").locator("[col-id=chemistry]").click()
     tab.get_by_role("button", name="Preview").click()
-    tab.get_by_text("2 samples: Volume / cm³ = 1").wait_for()
+    tab.get_by_text("1 sample: Volume / cm³ = 1").wait_for()
     tab.locator('[id=\'{"page":"missing","query":"field"}\']').select_option("mass_g")
     tab.get_by_label("Mass / g of all of them").wait_for()
     assert not tab.get_by_role("button", name="Fill in", exact=True).is_visible()
     assert "field=mass_g" in tab.url
+    settled(tab)
+    tab.get_by_label("Mass / g of all of them").fill("2")
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_text("2 samples: Mass / g = 2").wait_for()

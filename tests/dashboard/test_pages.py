@@ -135,6 +135,20 @@ def test_on_a_phone_the_pages_are_behind_a_button(visit: Callable[[str], Tab], p
     tab.locator("nav").wait_for(state="hidden")
 
 
+def test_a_page_says_when_the_dashboard_does_not_answer_and_when_it_does_again(
+    visit: Callable[[str], Tab], faults: list[str]
+) -> None:
+    tab = visit("/tests")
+    tab.context.set_offline(True)
+    tab.get_by_label("Words").fill("LG")
+    tab.get_by_role("alert").get_by_text("The dashboard does not answer").wait_for()
+    tab.context.set_offline(False)
+    tab.get_by_role("alert").get_by_text("The dashboard answers again").wait_for()
+    tab.get_by_role("button", name="Reload").click()
+    tab.get_by_text("4 tests", exact=True).wait_for()
+    faults.clear()
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [

@@ -31,8 +31,6 @@ from tests.dashboard.conftest import Lab
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
-pytestmark = pytest.mark.thorough
-
 PLOT = "document.querySelector('.js-plotly-plot')"
 
 

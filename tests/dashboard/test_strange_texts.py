@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -21,12 +19,10 @@ from dashboard.adhoc_scripts import fastest_fade
 from dashboard.data import tests
 from dashboard.figures_series import Strip, View, series_figure
 from dashboard.pages.overview import imports_figure
-from tests.dashboard.conftest import ROOT, Lab
+from tests.dashboard.conftest import Lab, run_command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
-
-pytestmark = pytest.mark.thorough
 
 Visit = Callable[[str], "Tab"]
 
@@ -63,17 +59,12 @@ def test_a_figure_of_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_very_long_name_is_broken_into_lines(lab: Lab, visit: Visit) -> None:
     name = "NMC811_" + "graphite" * 30
-    command = [sys.executable, "-m", "cli.main", "sample", "set", name, "chemistry=NMC", *lab.options]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    try:
-        tab = visit(f"/sample?sample={name}")
-        assert tab.locator("h1").inner_text() == name
-        assert width_beyond_window(tab) <= 0
-        tab.set_viewport_size({"width": 390, "height": 844})
-        assert width_beyond_window(tab) <= 0
-    finally:
-        delete = [sys.executable, "-m", "cli.main", "sample", "delete", name, *lab.options]
-        subprocess.run(delete, cwd=ROOT, check=True, capture_output=True, input=b"y\n")
+    run_command(lab, "sample", "set", name, "chemistry=NMC")
+    tab = visit(f"/sample?sample={name}")
+    assert tab.locator("h1").inner_text() == name
+    assert width_beyond_window(tab) <= 0
+    tab.set_viewport_size({"width": 390, "height": 844})
+    assert width_beyond_window(tab) <= 0
 
 
 def width_beyond_window(tab: Tab) -> Any:

@@ -159,12 +159,19 @@ def test_a_deleted_run_takes_all_its_files_along_and_can_come_again(
     the_test(store, lab, importing)
 
 
+@pytest.fixture(scope="module")
+def techniques(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of one sequence of the example lab."""
+    folder = tmp_path_factory.mktemp("example")
+    make_lab(folder)
+    return sorted(folder.rglob("NC051_0*_C02.mpt"))
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_techniques_of_one_sequence_are_one_test(
-    store: Store, lab: Path, importing: Importing, tmp_path: Path, order: Sequence[int]
+    store: Store, lab: Path, importing: Importing, techniques: list[Path], order: Sequence[int]
 ) -> None:
-    make_lab(tmp_path / "example")
-    files = sorted((tmp_path / "example").rglob("NC051_0*_C02.mpt"))
+    files = techniques
     assert [file.name.split("_")[2] for file in files] == ["PEIS", "GCPL", "PEIS"]
     for place in order:
         shutil.copy(files[place], lab)

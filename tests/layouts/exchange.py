@@ -103,6 +103,16 @@ def gamry(records: Sequence[Record]) -> str:
     return head + "".join(tables)
 
 
+def ivium(records: Sequence[Record]) -> str:
+    """Three columns and nothing else."""
+    fields: Fields = (
+        ("time /s", lambda r: r.time),
+        ("I /mA", lambda r: r.current * 1000),
+        ("E /V", lambda r: r.voltage),
+    )
+    return lines(fields, records, "\t")
+
+
 def versastudio(records: Sequence[Record]) -> str:
     """A segment for each step."""
     head = (
@@ -238,6 +248,16 @@ LAYOUTS: tuple[Layout, ...] = (
         "versastudio_par",
         "cell.par",
         text(versastudio),
+        9,
+        counted=False,
+        step_starts=True,
+        numberings=(),
+    ),
+    Layout(
+        "ivium",
+        "ivium_txt",
+        "cell.txt",
+        text(ivium, line_end="\r\n"),
         9,
         counted=False,
         step_starts=True,

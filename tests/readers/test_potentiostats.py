@@ -19,6 +19,7 @@ from battery_analysis.readers.chinstruments import ChInstrumentsText
 from battery_analysis.readers.digatron import DigatronCsv
 from battery_analysis.readers.gamry import GamryDta
 from battery_analysis.readers.ivium import IviumIdf
+from battery_analysis.readers.ivium_text import IviumText
 from battery_analysis.readers.parstat import ParstatText
 from battery_analysis.readers.powersuite import PowerSuiteText
 from battery_analysis.readers.versastudio import VersaStudioPar
@@ -37,6 +38,7 @@ OURS: tuple[Reader, ...] = (
     VersaStudioPar(),
     ChInstrumentsText(),
     IviumIdf(),
+    IviumText(),
     DigatronCsv(),
 )
 VENDORS = ("zplot", "autolab", "parstat", "versastudio", "chinstruments")
@@ -439,6 +441,27 @@ def test_ivium_says_where_points_end(open_text: Open) -> None:
         "line 8 is no point; left out, with what follows",
         "the data set 'a' announces 2 records, the file holds 1",
     ]
+
+
+@pytest.mark.parametrize(("delimiter", "decimal"), [("\t", "."), ("\t", ","), (",", "."), (";", ",")])
+@pytest.mark.parametrize(("unit", "scale"), [("mA", 1000), ("A", 1)])
+def test_ivium_text_holds_an_ideal_cell(open_text: Open, delimiter: str, decimal: str, unit: str, scale: float) -> None:
+    rows = [
+        delimiter.join(
+            f"{value:.6E}".replace(".", decimal) for value in (time, (1 if time <= 3600 else -1) * scale, 3.7)
+        )
+        for time in range(60, 7260, 60)
+    ]
+    result = open_text("\r\n".join([delimiter.join(("time /s", f"I /{unit}", "E /V")), *rows, ""]))
+    assert (result.reader, result.metadata.tester, result.warnings) == ("ivium_txt", "Ivium", [])
+    assert result.frame["current_ampere"].unique().sort().to_list() == [-1.0, 1.0]
+    assert result.cycles["discharge_capacity_ah"].to_list() == pytest.approx([1.0])
+    assert result.cycles["charge_energy_wh"].to_list() == pytest.approx([3.7 * 59 / 60])
+
+
+def test_ivium_text_without_rows_is_an_error(open_text: Open) -> None:
+    with pytest.raises(CorruptFileError, match="the file has no data rows"):
+        open_text("time /s\tI /mA\tE /V\r\n")
 
 
 # --- Digatron -------------------------------------------------------------------------------------------------------

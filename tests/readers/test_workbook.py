@@ -271,7 +271,7 @@ GOING_ON = {
         "Channel_1-008_{}",
         ("Data_Point", "Cycle_Index", "Mode", "Test_Time(s)", "Current(A)", "Voltage(V)"),
     ),
-    "maccor_workbook": ("Sheet{}", ("Rec#", "Step", "State", "Test Time (sec)", "Amps", "Volts")),
+    "maccor_workbook": ("Sheet{}", ("Step", "Cyc#", "State", "Test Time (sec)", "Amps", "Volts")),
     "landt_xlsx": ("Record{}", ("Record", "Cycle-Index", "Step-State", "TestTime/Sec", "Current/A", "Voltage/V")),
 }
 """How sheets are called, and their columns."""

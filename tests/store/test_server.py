@@ -32,14 +32,6 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets
 root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
 
 
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="ba-"))
-    yield folder
-    server.stop(folder)
-    shutil.rmtree(folder)
-
-
 @contextmanager
 def connected(uri: str) -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
     client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(uri, serverSelectionTimeoutMS=5000)
