@@ -90,9 +90,10 @@ def tests(containing: str = "", *, with_cycles: bool = True) -> dict[str, str]:
 
 @asked
 def names(tests: Sequence[str]) -> dict[str, str]:
-    """Return the names of tests by id; those that are not there are left out."""
+    """Return the names of tests by id; those that are not there are told as such, so that a choice of them stays."""
     found = visible(TestResult).filter(id__in=stored.object_ids(tests)).scalar("id", "cell_code", "name")
-    return {str(identity): _labelled(code, name) for identity, code, name in found}
+    known = {str(identity): _labelled(code, name) for identity, code, name in found}
+    return {each: known.get(each, f"{each} (no such test)") for each in tests}
 
 
 def _labelled(code: str, name: str) -> str:

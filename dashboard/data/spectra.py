@@ -42,12 +42,6 @@ def tests(containing: str = "", most: int = 50) -> dict[str, str]:
 
 
 @asked
-def names(ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of tests by id; those that are not there are left out."""
-    return {str(each.id): _labelled(each) for each in stored.named(ids)}
-
-
-@asked
 def measured(ids: Sequence[str]) -> tuple[list[Measured], list[str]]:
     """Return all spectra of tests, and a sentence for each test without any."""
     known = {str(each.id): each for each in stored.named(ids)}

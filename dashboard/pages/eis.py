@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from battery_analysis.errors import AnalysisError
 from dashboard import background, figures, links, parts
-from dashboard.data import spectra
+from dashboard.data import lives, spectra
 from dashboard.links import Given
 from dashboard.pages import eis_cards as cards
 from dashboard.pages import eis_several
@@ -95,7 +95,7 @@ def _roomy(control: Component) -> Component:
 
 
 def _tests(offered: dict[str, str], chosen: Sequence[str]) -> Component:
-    named = _options(spectra.names(chosen) | offered)
+    named = _options(lives.names(chosen) | offered)
     control = dcc.Dropdown(
         id=_id("test"), options=named, value=list(chosen), multi=True, placeholder="Type words of a test"
     )
@@ -114,7 +114,7 @@ def offer(typed: str | None, chosen: Any) -> Any:
     """Offer tests in which words begin as is typed; those that are chosen stay among them."""
     if typed is None:
         return no_update
-    return _options(spectra.names(links.texts(chosen)) | spectra.tests(typed))
+    return _options(lives.names(links.texts(chosen)) | spectra.tests(typed))
 
 
 def draw(tests: list[str] | None, numbers: str | None, per_area: bool | None, wanted: str | None) -> tuple[Any, ...]:

@@ -198,6 +198,11 @@ def test_cells_are_chosen_by_typing_and_stand_in_the_address(visit: Callable[[st
     tab.wait_for_function(f"() => {PLOT}[0]?.layout?.yaxis?.title?.text === 'Discharge capacity / %'")
 
 
+def test_a_test_that_is_not_there_is_named_beside_the_cells(visit: Callable[[str], Tab]) -> None:
+    tab = visit(f"/compare?cell=LG012&test={'0' * 24}")
+    tab.get_by_text(f"there is no test '{'0' * 24}'").first.wait_for(timeout=30_000)
+
+
 def test_all_cells_of_a_project_are_compared_by_what_is_known_of_them(visit: Callable[[str], Tab]) -> None:
     tab = visit("/compare")
     tab.get_by_label("Add all cells of").select_option("Project: 2026-03 ageing")

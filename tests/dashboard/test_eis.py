@@ -73,6 +73,12 @@ def test_spectra_of_a_test_are_chosen_in_the_address(visit: Callable[[str], Tab]
     tab.get_by_text("numbers such as 1, 3-5 wanted, got 'two'").wait_for(timeout=30_000)
 
 
+def test_a_test_that_is_not_there_is_named_where_it_was_asked_for(visit: Callable[[str], Tab]) -> None:
+    tab = visit("/eis?test=nope")
+    tab.get_by_text("there is no test 'nope'").wait_for(timeout=30_000)
+    assert "nope (no such test)" in tab.inner_text("main")
+
+
 def test_several_spectra_are_taken_apart_side_by_side(visit: Callable[[str], Tab]) -> None:
     tab = visit("/eis")
     tab.locator("label", has_text="Tests with spectra").locator("button.dash-dropdown").click()
