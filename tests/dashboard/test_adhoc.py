@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dash import html
+from dash.exceptions import PreventUpdate
 
 from battery_analysis.errors import NotFoundError
 from battery_analysis.settings import Settings
@@ -97,10 +100,104 @@ def test_a_script_that_hangs_while_it_is_loaded_is_named_and_keeps_no_other_wait
         with pytest.raises(adhoc.ScriptHangsError, match=r"a_hangs\.py, line 3: still being loaded after \d+ s"):
             adhoc.drawn("a_hangs")
     assert "all is well" in str(adhoc.drawn("b_good"))
-    assert sum(each.name == "loads a_hangs.py" for each in threading.enumerate()) == 1
+    assert sum(each.name == "a_hangs.py: being loaded" for each in threading.enumerate()) == 1
     let_go.set()
     monkeypatch.setattr(adhoc, "PATIENCE_SECONDS", 60.0)
     assert "its callbacks work once it was started again" in str(adhoc.drawn("a_hangs"))
+
+
+HELD = "from dash import html\nfrom dashboard import adhoc\n\n"
+HOLD = "    adhoc.held[0].set()\n    adhoc.held[1].wait()\n"
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """What a script that is written with ``HOLD`` waits for; anybody else waits a second for it."""
+    monkeypatch.setattr(adhoc, "PATIENCE_SECONDS", 1.0)
+    let_go = threading.Event()
+    monkeypatch.setattr(adhoc, "held", (threading.Event(), let_go), raising=False)
+    yield let_go
+    let_go.set()
+
+
+def threads_of(name: str) -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith(f"{name}: ")]
+
+
+def test_a_layout_that_hangs_is_named_holds_one_thread_and_is_shown_once_it_is_there(
+    folder: Path, held: threading.Event
+) -> None:
+    (folder / "slow.py").write_text(HELD + "def layout():\n" + HOLD + "    return html.P('here at last')\n")
+    (folder / "good.py").write_text(GOOD)
+    with pytest.raises(
+        adhoc.ScriptHangsError, match=r"slow\.py, line 6: still drawing its layout after 1 s; all other"
+    ):
+        adhoc.drawn("slow")
+    began = time.monotonic()
+    for _ in range(5):
+        with pytest.raises(adhoc.ScriptHangsError, match="still drawing its layout"):
+            adhoc.drawn("slow")
+    assert time.monotonic() - began < 0.5  # turned away at once
+    (only,) = threads_of("slow.py")
+    assert "all is well" in str(adhoc.drawn("good"))
+    held.set()
+    only.join()
+    adhoc.held[0].clear()  # type: ignore[attr-defined]
+    assert "here at last" in str(adhoc.drawn("slow"))
+    assert not adhoc.held[0].is_set()  # type: ignore[attr-defined]  # it was not drawn once more
+
+
+def test_a_corrected_script_does_not_wait_for_what_hangs(folder: Path, held: threading.Event) -> None:
+    path = folder / "slow.py"
+    path.write_text(HELD + "def layout():\n" + HOLD)
+    with pytest.raises(adhoc.ScriptHangsError):
+        adhoc.drawn("slow")
+    path.write_text(GOOD)
+    os.utime(path, ns=(1, 1))
+    assert "all is well" in str(adhoc.drawn("slow"))
+
+
+class App:
+    """Keeps what is registered."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[..., Any]] = []
+
+    def callback(self, *_: Any, **__: Any) -> Callable[..., Any]:
+        return self.callbacks.append
+
+
+def test_a_callback_of_a_script_that_hangs_is_named_and_further_clicks_hold_no_thread(
+    folder: Path, held: threading.Event
+) -> None:
+    hangs = "    @app.callback()\n    def hang(value):\n" + "".join(f"    {line}\n" for line in HOLD.splitlines())
+    answers = (
+        "    @app.callback()\n    def quick(value):\n        if value is None:\n            raise PreventUpdate\n"
+        "        if value < 0:\n            raise SystemExit\n        return asked.get() + value\n"
+    )
+    head = "import contextvars\nfrom dash.exceptions import PreventUpdate\nasked = contextvars.ContextVar('asked')\n"
+    wired = "def register_callbacks(app):\n" + answers + hangs
+    (folder / "clicks.py").write_text(head + HELD + GOOD + wired)
+    app = App()
+    adhoc.register_callbacks(app)  # type: ignore[arg-type]
+    named = {each.__name__: each for each in app.callbacks}
+    quick, hanging = named["quick"], named["hang"]
+    inspect.unwrap(quick).__globals__["asked"].set(40)  # as Dash keeps what a request is about
+    assert quick(2) == 42
+    with pytest.raises(PreventUpdate):
+        quick(None)
+    with pytest.raises(adhoc.ScriptError, match=r"clicks\.py, line 19: SystemExit"):
+        quick(-1)
+    with pytest.raises(adhoc.ScriptHangsError, match=r"clicks\.py, line 24: still at its callback hang after 1 s"):
+        hanging(1)
+    began = time.monotonic()
+    for click in (hanging, quick, hanging):
+        with pytest.raises(adhoc.ScriptHangsError, match="still at its callback hang"):
+            click(1)
+    assert time.monotonic() - began < 0.5
+    (only,) = threads_of("clicks.py")
+    held.set()
+    only.join()
 
 
 def test_only_scripts_of_the_folders_are_found_by_name(folder: Path) -> None:
