@@ -275,13 +275,13 @@ def _executed(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _contained(script: Script, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def _contained(script: Script, passing: tuple[type[BaseException], ...] = (KeyboardInterrupt,)) -> Iterator[None]:
     """Make whatever a script raises, but for ``passing``, a ``ScriptError``; ``sys.exit()`` would stop the server."""
     try:
         yield
     except passing:
         raise
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:  # a panic of polars is no Exception, either
         own = [each.lineno for each in traceback.extract_tb(exc.__traceback__) if Path(each.filename) == script.path]
         line = exc.lineno if isinstance(exc, SyntaxError) else next(reversed(own), None)
         said = exc.msg if isinstance(exc, SyntaxError) else str(exc)

@@ -56,6 +56,7 @@ def test_a_changed_script_is_loaded_anew(folder: Path) -> None:
     [
         ("def layout():\n    return 1 / 0\n", "bad.py, line 2: ZeroDivisionError: division by zero"),
         ("import sys\ndef layout():\n    sys.exit('stop')\n", "bad.py, line 3: SystemExit: stop"),
+        ("class Panic(BaseException): ...\ndef layout():\n    raise Panic('bins')\n", "bad.py, line 3: Panic: bins"),
         ("def layout(:\n", "bad.py, line 1: SyntaxError: "),
         ("import no_such_package\ndef layout(): ...\n", "bad.py, line 1: ModuleNotFoundError: No module named"),
         ("def layout():\n    return object()\n", "bad.py: TypeError: "),
