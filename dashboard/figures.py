@@ -324,7 +324,8 @@ def _columns(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> Iterator[tu
     yield "trace", [unescape(whole)] * max(len(each) for each in points.values())
     for name, each in points.items():
         axis = layout.get(f"{name}axis{str(trace.get(f'{name}axis') or name)[1:]}", {})
-        yield unescape(axis.get("title", {}).get("text") or name), each
+        said = [unescape(value) if isinstance(value, str) else value for value in each]
+        yield unescape(axis.get("title", {}).get("text") or name), said
 
 
 def values(given: Any) -> list[Any]:
