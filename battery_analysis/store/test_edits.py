@@ -27,17 +27,16 @@ def tag(
         InvalidDocumentError: A tag is empty or too long.
     """
     test = by_id(TestResult, test_id)
-    before = list(test.tags)
     taken = list(dict.fromkeys(remove))
     new = [each for each in dict.fromkeys(add) if each not in taken]
     test.tags = [*test.tags, *new]
     checked(test)
-    _change_by_hand(test, {"$addToSet": {"tags": {"$each": new}}})
+    before = _change_by_hand(test, {"$addToSet": {"tags": {"$each": new}}}).get("tags", [])
     if taken:
         _change_by_hand(test, {"$pull": {"tags": {"$in": taken}}})
-    changed = by_id(TestResult, test_id)
-    history.record(test.id, {"tags": before}, {"tags": list(changed.tags)}, author)
-    return changed
+    after = [each for each in dict.fromkeys([*before, *new]) if each not in taken]
+    history.record(test.id, {"tags": before}, {"tags": after}, author)
+    return by_id(TestResult, test_id)
 
 
 def add_note(test_id: str | ObjectId, text: str, author: str | None = None) -> TestResult:

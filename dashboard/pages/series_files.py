@@ -47,6 +47,7 @@ def records(
     if form not in FORMS:
         return PlainTextResponse(f"form: one of {', '.join(FORMS)} wanted, got {form[:40]!r}", 400)
     try:
+        first, last = first.strip(), last.strip()
         wanted = Wanted(series.some(test), signal, axis, first, last)
         names = series.exported_columns(wanted.tests, wanted.names)
         parts = series.records(wanted.tests, names, [wanted.span(each) for each in wanted.tests])

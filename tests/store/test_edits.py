@@ -44,6 +44,16 @@ def test_tags_and_moves_are_told(store: Store, tmp_path: Path) -> None:
     }
 
 
+def test_who_tags_while_somebody_else_does_is_told_of_as_who_set_that_tag(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = save(store, tmp_path, read_result(cycling_frame()))
+    meanwhile(monkeypatch, test_edits, "checked", partial(test_edits.tag, test.id, add=["theirs"], author="Bob"))
+    assert test_edits.tag(test.id, add=["mine"], author="Ada").tags == ["theirs", "mine"]
+    told = {each.created_by: (each.before, each.after) for each in history.of(test.id)}
+    assert told == {"Bob": (None, ["theirs"]), "Ada": (["theirs"], ["theirs", "mine"])}
+
+
 def test_who_sets_what_somebody_else_is_just_setting_is_refused(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
