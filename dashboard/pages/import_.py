@@ -310,13 +310,13 @@ def ask(clicks: Sequence[int | None], sure: Sequence[int | None], job_id: str) -
     if wish == "keep":
         return None
     try:
-        said = jobs.ask(job_id, wish)
+        jobs.ask(job_id, wish)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
     now = jobs.one(job_id)
     set_props("job-facts", {"children": shown.facts(now)})
     set_props("job-actions", {"children": shown.actions(now)})
-    return parts.note(said, tone="good")
+    return None
 
 
 def _are_you_sure(job_id: str) -> Component:

@@ -6,9 +6,13 @@ import hashlib
 import io
 import json
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +21,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from battery_analysis.errors import IngestError
+from battery_analysis.ingest import job as import_job
 from battery_analysis.ingest.preview import Preview
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.uploads import Announced
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, open_store
 from dashboard import data
-from dashboard.data import incoming, previews, processes
+from dashboard.data import incoming, jobs, previews, processes
 from dashboard.data.requests import Asked
-from dashboard.pages import import_form
+from dashboard.pages import import_form, import_jobs
 from tests.dashboard.conftest import Lab, settled
 
 if TYPE_CHECKING:
@@ -110,6 +115,7 @@ def test_a_rolled_back_import_leaves_nothing_and_its_files_are_listed_with_their
     assert tab.get_by_role("link", name="open").count() == 1
     tab.get_by_role("button", name="Roll back").last.click()
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
+    assert "being rolled back" not in tab.locator("main").inner_text()
     tab.reload()
     tab.get_by_role("gridcell", name="created").wait_for()
     assert tab.get_by_role("link", name="open").count() == 0  # its test is gone
@@ -240,6 +246,35 @@ def test_an_upload_waits_for_the_look_at_its_files_and_for_their_samples() -> No
     assert str(import_form.not_ready(look, {"a.csv": ""}, Asked())).endswith("fill it in: a.csv")
     assert import_form.not_ready(look, {"a.csv": "CD34"}, Asked()) is None
     assert import_form.not_ready(look, {}, Asked(sample="AB12")) is None
+
+
+def test_what_an_import_is_asked_is_said_until_it_has_happened(
+    store: Store, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.use(store, settings)
+    job = import_job.start(str(tmp_path), {})
+    job_id = str(job.id)
+
+    def said() -> str:
+        return str(import_jobs.facts(jobs.one(job_id)))
+
+    jobs.ask(job_id, "pause")
+    assert "The import is asked to pause; it finishes the files in hand." in said()
+    job.modify(state="paused")
+    assert "asked to pause" not in said()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        kind: processes.Kind = "import"
+        started = processes.Started(kind, "x", job_id, tmp_path / "x.log", process)
+        monkeypatch.setattr(processes, "recent", lambda: [started])
+        assert "is being started again" in said()
+        job.modify(state="running", asked=None)
+        assert "is being started" not in said()
+        job.modify(state="completed", finished_at=datetime.now(UTC))
+        assert "is being started" not in said()  # its process ends a moment later
+        monkeypatch.setattr(processes, "recent", lambda: [replace(started, kind="rollback")])
+        assert "The import is being rolled back." in said()
+        process.communicate(b"end")
+    assert "being rolled back" not in said()
 
 
 def test_other_sites_cannot_upload(lab: Lab) -> None:
