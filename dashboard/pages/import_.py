@@ -97,7 +97,13 @@ def _waiting() -> Component | None:
         }
         for batch in batches
     ]
-    return parts.table("Uploads that are not imported yet", columns, rows)
+    return html.Div(
+        [
+            parts.table("Uploads that are not imported yet", columns, rows),
+            parts.note(f"What is not imported goes {incoming.KEPT_HOURS} hours after its last byte came."),
+        ],
+        className="stack",
+    )
 
 
 def _remove(batch_id: str) -> Component:
@@ -130,7 +136,10 @@ def _looked_at(batch_id: str) -> Component:
         f"{parts.count(len(batch.files), 'uploaded file')}, {parts.size(batch.total_bytes)}",
         html.Div(
             [
-                parts.note("Nothing is stored yet. Look at what the files are, correct their samples, then import."),
+                parts.note(
+                    "Nothing is stored yet. Look at what the files are, correct their samples, then import; "
+                    f"what is not imported within {incoming.KEPT_HOURS} hours goes."
+                ),
                 html.Div(form.preview(look, editable=look.is_done), id="upload-preview", className="stack"),
                 form.fields("upload"),
                 html.Div(id="upload-said", role="alert"),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,7 +22,9 @@ import pytest
 
 from battery_analysis.errors import IngestError
 from battery_analysis.ingest import job as import_job
+from battery_analysis.ingest.discover import Candidate
 from battery_analysis.ingest.preview import Preview
+from battery_analysis.ingest.run import ImportRequest
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.uploads import Announced
 from battery_analysis.settings import Settings
@@ -133,6 +135,9 @@ def test_files_are_dropped_and_an_upload_that_nobody_wants_is_removed(lab: Lab, 
     )
     tab.wait_for_url("**/import?upload=*")
     tab.get_by_text("cannot be read").wait_for(timeout=30_000)
+    tab.get_by_text("what is not imported within 24 hours goes").wait_for()
+    tab.get_by_role("link", name="Later").click()
+    tab.get_by_text("What is not imported goes 24 hours after its last byte came.").wait_for()
     tab.get_by_role("button", name="Remove").click()
     tab.get_by_text("Drop files or folders here").wait_for()
     assert not list((lab.data_dir / "uploads" / "incoming").rglob("dropped.csv"))
@@ -231,6 +236,29 @@ def test_of_several_imports_of_an_upload_that_which_cannot_start_waits_on(
         assert (begun, [each.path for each in left.files], left.is_complete) == (["a.csv"], ["lab.zip"], True)
     finally:
         incoming.spool.cache_clear()
+
+
+def test_the_sample_of_a_single_file_goes_before_the_one_of_all_files(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[list[str]] = []
+    monkeypatch.setattr(processes, "start", lambda _, words, **__: said.append(words))
+    data.use(store, settings)
+    incoming.spool.cache_clear()
+    try:
+        batch = incoming.spool().begin([Announced("a.csv", 1), Announced("b.csv", 1)])
+        for number in range(2):
+            with incoming.spool().writing(batch.id, number, 0) as piece:
+                piece.write(b"1")
+        incoming.confirm(batch.id, Asked(sample="AB12"), {"b.csv": "CD34"})
+    finally:
+        incoming.spool.cache_clear()
+    ((_, *options, _, root),) = said
+    given = dict(each.removeprefix("--").split("=") for each in options if not each.startswith("--include"))
+    request = ImportRequest(root=root, sample=given["sample"], sample_map=given["sample-map"])
+    decide = request.options(settings).rules.decide
+    files = [Candidate(Path(root) / each, PurePosixPath(each)) for each in ("a.csv", "b.csv")]
+    assert [decide(each, None).sample for each in files] == ["AB12", "CD34"]
 
 
 def test_an_upload_waits_for_the_look_at_its_files_and_for_their_samples() -> None:
