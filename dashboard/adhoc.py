@@ -275,13 +275,13 @@ def _executed(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _contained(script: Script, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def _contained(script: Script, passing: tuple[type[BaseException], ...] = (KeyboardInterrupt,)) -> Iterator[None]:
     """Make whatever a script raises, but for ``passing``, a ``ScriptError``; ``sys.exit()`` would stop the server."""
     try:
         yield
     except passing:
         raise
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:  # a panic of polars is no Exception, either
         own = [each.lineno for each in traceback.extract_tb(exc.__traceback__) if Path(each.filename) == script.path]
         line = exc.lineno if isinstance(exc, SyntaxError) else next(reversed(own), None)
         said = exc.msg if isinstance(exc, SyntaxError) else str(exc)
@@ -301,7 +301,7 @@ def drawn(name: str) -> Component:
     """
     script = find(name)
     if script.path in _unwired:
-        raise _unwired[script.path]
+        raise _unwired[script.path].with_traceback(None)  # which grows each time it is raised
     module = _loaded.module(script)
     shown = _turns.take(script, module, "drawing its layout", lambda: _layout(script, module), shared=True)
     late = script.is_wired and script.path not in _wired

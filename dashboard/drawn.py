@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from _plotly_utils.utils import to_typed_array_spec
 
-_FORMS = {"float32": "f4", "float64": "f8"}
+_FORMS = {np.dtype(np.float32): "f4", np.dtype(np.float64): "f8"}
 _NEVER_PACKED = frozenset({"geojson", "layer", "layers", "range"})
 """Properties of which plotly's script wants the numbers themselves."""
 
@@ -27,7 +27,7 @@ def _sent(value: Any) -> Any:
         return {name: each if name in _NEVER_PACKED else _sent(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_sent(each) for each in value]
-    if isinstance(value, np.ndarray) and value.ndim == 1 and value.size and (form := _FORMS.get(value.dtype.name)):
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.size and (form := _FORMS.get(value.dtype)):
         return {"dtype": form, "bdata": base64.b64encode(value.tobytes()).decode("ascii")}
     is_array = hasattr(value, "__array__") and not isinstance(value, np.generic)
     return to_typed_array_spec(value) if is_array else value

@@ -142,7 +142,7 @@ def _legible(trace: Any) -> Any:
         return trace
     whole = unescape(name)
     changes = {"name": wrapped(shortened(whole, _TWO_LINES))}
-    if len(whole) > _TWO_LINES:
+    if len(whole) > _TWO_LINES and given.get("hovertext") is None:
         changes["hovertext"] = plain(whole)  # which ``numbers`` takes
         template = given.get("hovertemplate")
         if template and "<extra>" not in template:
@@ -319,11 +319,13 @@ def _columns(trace: Mapping[str, Any], layout: Mapping[str, Any]) -> Iterator[tu
     points = {name: values(trace[name]) for name in ("x", "y", "z") if trace.get(name) is not None}
     if not points:
         return
-    whole = trace.get("hovertext") or (trace.get("name") or "").replace(_NEW_LINE, "")
+    told = trace.get("hovertext")  # a text for all points is the name; a list has one for each
+    whole = told if isinstance(told, str) else (trace.get("name") or "").replace(_NEW_LINE, "")
     yield "trace", [unescape(whole)] * max(len(each) for each in points.values())
     for name, each in points.items():
         axis = layout.get(f"{name}axis{str(trace.get(f'{name}axis') or name)[1:]}", {})
-        yield unescape(axis.get("title", {}).get("text") or name), each
+        said = [unescape(value) if isinstance(value, str) else value for value in each]
+        yield unescape(axis.get("title", {}).get("text") or name), said
 
 
 def values(given: Any) -> list[Any]:

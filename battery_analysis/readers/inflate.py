@@ -18,29 +18,36 @@ GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 31  # for zlib: a gzip header, and the largest window
 _MAX_RATIO = 200
 _MIN_LIMIT = 64 << 20
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 
 
 def gunzipped(path: Path, data: bytes, most: int, reader: str | None = None) -> tuple[bytes, list[str]]:
-    """Unpack what gzip compressed, and say whether it ended early.
+    """Unpack what gzip compressed, in one piece or in several, one after another, and say what of it is damaged.
 
     Raises:
-        CorruptFileError: It is damaged, or grows beyond ``most`` bytes or 200 times its size.
+        CorruptFileError: It cannot be unpacked, or grows beyond ``most`` bytes or 200 times its size.
     """
     limit = min(most, max(_MAX_RATIO * len(data), _MIN_LIMIT))
-    unpacker = zlib.decompressobj(wbits=_GZIP)
     parts: list[bytes] = []
-    total = 0
+    at, room, is_whole = 0, limit + 1, False
     try:
-        for at in range(0, len(data), _CHUNK_BYTES):
-            parts.append(unpacker.decompress(data[at : at + _CHUNK_BYTES], limit + 1 - total))
-            total += len(parts[-1])
-            if total > limit:
-                what = f"{len(data)} bytes to more than {limit}"
-                raise CorruptFileError(path, f"the compressed content expands beyond the limit: {what}", reader)
+        while data.startswith(GZIP_MAGIC, at):
+            unpacker = zlib.decompressobj(wbits=_GZIP)
+            while at < len(data) and not unpacker.eof:
+                chunk = data[at : at + _CHUNK_BYTES]
+                parts.append(unpacker.decompress(chunk, room))
+                at += len(chunk) - len(unpacker.unused_data)
+                room -= len(parts[-1])
+                if not room:
+                    what = f"{len(data)} bytes to more than {limit}"
+                    raise CorruptFileError(path, f"the compressed content expands beyond the limit: {what}", reader)
+            is_whole = unpacker.eof
     except inflate_errors() as exc:
         raise CorruptFileError(path, f"the compressed content is damaged ({exc})", reader) from exc
-    return b"".join(parts), [] if unpacker.eof else ["the compressed file is incomplete: it ends before its content"]
+    warnings = [] if is_whole else ["the compressed file is incomplete: it ends before its content"]
+    if data[at:].strip(b"\0"):  # some programs fill the file up
+        warnings.append(f"{len(data) - at} bytes after the compressed content are left out")
+    return b"".join(parts), warnings
 
 
 def gunzipped_start(head: bytes, size: int) -> bytes:

@@ -13,6 +13,7 @@ from dash.development.base_component import Component
 
 from dashboard import figures, parts
 from dashboard.data import tests
+from dashboard.data.names import told_apart
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -37,15 +38,16 @@ def draw(least_cycles: float | None) -> go.Figure:
     wanted = tests.query({"min_cycles": int(least_cycles or 2)}, sort="retention")
     rows, *_ = tests.listed(wanted, 0, 10 * MOST_TESTS)
     known = [row for row in rows if row["capacity_retention"] is not None][:MOST_TESTS]
-    names = [f"{row['cell_code']} · {row['name']}" for row in known]
+    cells = ((row["id"], f"{row['cell_code']} · {row['name']}", row["cell_code"]) for row in known)
+    names = list(told_apart(cells).values())
     trace: dict[str, Any] = {
         "type": "bar",
         "orientation": "h",
         "x": [100 * row["capacity_retention"] for row in known],
-        "y": list(range(len(known))),
+        "y": list(map(figures.plain, names)),
         "width": 0.4,
-        "customdata": [[figures.plain(name), row["cycles"]] for name, row in zip(names, known, strict=True)],
-        "hovertemplate": "%{customdata[0]}<br>%{x:.1f} % after %{customdata[1]} cycles<extra></extra>",
+        "customdata": [row["cycles"] for row in known],
+        "hovertemplate": "%{y}<br>%{x:.1f} % after %{customdata} cycles<extra></extra>",
     }
     # Names stand above their bars: beside them they would leave no room for bars on a phone.
     above = {"x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
@@ -54,8 +56,8 @@ def draw(least_cycles: float | None) -> go.Figure:
         for place, name in enumerate(names)
     ]
     places = {"showticklabels": False, "ticks": "", "showgrid": False, "range": [len(known) - 0.6, -0.8]}
-    looks = (
-        {"yaxis": places, "annotations": labels}
+    looks: dict[str, Any] = (
+        {"yaxis": {"type": "category", **places}, "annotations": labels}
         if known
         else figures.nothing("No test has so many cycles: ask for fewer above.")
     )

@@ -107,7 +107,7 @@ def start(
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         log = folder / f"{kind}-{datetime.now(UTC):{_STAMP}}.log"
-        with log.open("wb") as output:
+        with log.open("wb", buffering=0) as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", words[0], "--log-level=info", *_config(), *words[1:]],
                 cwd=_PROJECT,
@@ -118,7 +118,8 @@ def start(
                 start_new_session=True,  # Ctrl-C on the dashboard is not meant for it
             )
             line = f"{datetime.now():%Y-%m-%d %H:%M:%S},000 INFO dashboard: {_begun(process.pid)}: {one_line(about)}\n"
-            output.write(line.encode("utf-8", "replace"))  # they write to the same place in turn
+            with suppress(OSError):  # the disk is full, but the process has begun
+                output.write(line.encode("utf-8", "replace"))  # they write to the same place in turn
     except OSError as exc:
         raise IngestError(f"{exc.filename or folder}: {exc.strerror or exc}") from exc
     started = Started(kind, about, job, log, process)

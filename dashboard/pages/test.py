@@ -109,10 +109,12 @@ def load_further(clicks: int | None, text: str | None, seen: Mapping[str, str], 
     """Load what somebody else has stored meanwhile of the further properties; what the reader has typed stays."""
     if not clicks:
         return (no_update,) * 4
-    stored = tests.further(tests.one(test_id))
-    merged, theirs = history.together(history.named_lines(text), seen, stored)
-    told = history.told(tests.changes(test_id))
-    return cards.lines(merged), stored, told, history.loaded(theirs)
+    try:
+        stored = tests.further(tests.one(test_id))
+        merged, theirs = history.together(history.named_lines(text), seen, stored)
+    except BatteryAnalysisError as exc:
+        return *[no_update] * 3, parts.problem(exc)
+    return cards.lines(merged), stored, history.told(tests.changes(test_id)), history.loaded(theirs)
 
 
 def add_note(_: int, text: str | None, author: str | None, test_id: str) -> tuple[Any, Any, Any]:

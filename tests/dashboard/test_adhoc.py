@@ -56,6 +56,7 @@ def test_a_changed_script_is_loaded_anew(folder: Path) -> None:
     [
         ("def layout():\n    return 1 / 0\n", "bad.py, line 2: ZeroDivisionError: division by zero"),
         ("import sys\ndef layout():\n    sys.exit('stop')\n", "bad.py, line 3: SystemExit: stop"),
+        ("class Panic(BaseException): ...\ndef layout():\n    raise Panic('bins')\n", "bad.py, line 3: Panic: bins"),
         ("def layout(:\n", "bad.py, line 1: SyntaxError: "),
         ("import no_such_package\ndef layout(): ...\n", "bad.py, line 1: ModuleNotFoundError: No module named"),
         ("def layout():\n    return object()\n", "bad.py: TypeError: "),
@@ -74,8 +75,12 @@ def test_callbacks_that_cannot_be_wired_do_not_keep_others_from_it(folder: Path)
     seen: list[str] = []
     adhoc.register_callbacks(seen)  # type: ignore[arg-type]
     assert seen == ["wired"]
-    with pytest.raises(adhoc.ScriptError, match="AttributeError"):
-        adhoc.drawn("a_bad")
+    depths = set()
+    for _ in range(3):
+        with pytest.raises(adhoc.ScriptError, match="AttributeError") as caught:
+            adhoc.drawn("a_bad")
+        depths.add(len(caught.traceback))
+    assert len(depths) == 1
     assert isinstance(adhoc.drawn("b_good"), html.Div)
 
 

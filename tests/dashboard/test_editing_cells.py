@@ -119,6 +119,11 @@ def test_what_is_typed_of_a_test_stays_when_somebody_else_was_faster(lab: Lab, v
         one.get_by_role("button", name="Save properties").click()
         one.locator("#test-further-said *").first.wait_for()
     other.close()
+    tab.get_by_label("Further properties").fill("shelf")
+    tab.get_by_role("button", name="Load what is stored now").click()
+    tab.locator("#test-further-said").get_by_text("name = value wanted").wait_for()
+    tab.get_by_label("Further properties").fill("shelf = mine")
+    tab.get_by_role("button", name="Save properties").click()
     tab.get_by_role("button", name="Load what is stored now").click()
     tab.locator("#test-further-said").get_by_text("shelf: theirs").wait_for()
     assert tab.get_by_label("Further properties").input_value().splitlines() == ["room = 2", "shelf = mine"]

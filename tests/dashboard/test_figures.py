@@ -94,7 +94,7 @@ def test_a_figure_is_sent_as_plotly_would_send_it() -> None:
         "y": numbers[::2],
         "text": np.array(["a", "b"]),
         "customdata": np.arange(6).reshape(3, 2),
-        "error_y": {"array": numbers.astype(np.float32)},
+        "error_y": {"array": numbers.astype(np.float32), "arrayminus": numbers.astype(">f8")},
         "marker": {"color": [np.float64(0.5), 1]},
     }
     annotation = {"x": np.float64(1), "text": "<b>"}
@@ -118,6 +118,10 @@ def test_a_long_name_stands_in_lines_and_is_whole_in_exports_and_on_hovering() -
     assert drawn.data[1].name == "short"
     assert drawn.layout.template.layout.hoverlabel.namelength == -1
     assert figures.numbers(drawn.to_plotly_json())["trace"].to_list() == [name, "short"]
+    texts = {**lines, "hovertext": ["first point"]}
+    drawn = figures.figure([texts, {**texts, "name": "short"}], x="Cycle", y="Capacity")
+    assert [trace.hovertext for trace in drawn.data] == [("first point",)] * 2
+    assert figures.numbers(drawn.to_plotly_json())["trace"][1] == "short"
 
 
 def test_capacities_of_very_many_cycles_are_thinned() -> None:

@@ -57,6 +57,17 @@ def test_a_figure_of_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn.layout.xaxis.visible is False
 
 
+def test_the_fastest_fade_is_exported_with_the_names_of_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"id": f"{number}", "cell_code": "A<1>", "name": name, "capacity_retention": 0.5, "cycles": 60}
+        for number, name in enumerate(("run", "run", "rest"))
+    ]
+    monkeypatch.setattr(tests, "query", lambda *_, **__: None)
+    monkeypatch.setattr(tests, "listed", lambda *_: (rows, 3))
+    names = figures.numbers(fastest_fade.draw(50).to_plotly_json())["y"].to_list()
+    assert names == ["A<1> · run (A<1>, 0)", "A<1> · run (A<1>, 1)", "A<1> · rest"]
+
+
 def test_a_very_long_name_is_broken_into_lines(lab: Lab, visit: Visit) -> None:
     name = "NMC811_" + "graphite" * 30
     run_command(lab, "sample", "set", name, "chemistry=NMC")

@@ -211,6 +211,23 @@ def test_old_logs_go_but_not_that_of_a_watcher_with_nothing_to_say(
     assert sorted(folder.iterdir()) == [paths[3]]
 
 
+def test_a_process_that_began_has_started_though_nothing_can_be_written(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    data.use(store, settings)
+    monkeypatch.setattr(processes, "_started", [])
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, usual[1]))
+    try:
+        started = processes.start("import", ["import", "--help"], about="a.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    started.process.wait()
+    assert processes.recent() == [started]
+    assert started.log.read_bytes() == b""
+
+
 def test_a_log_that_is_named_is_read_however_many_are_newer(store: Store, settings: Settings) -> None:
     data.use(store, settings)
     folder = settings.data_dir / "logs"

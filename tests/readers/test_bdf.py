@@ -253,6 +253,20 @@ def test_a_compressed_table_reads_as_the_table_does(tmp_path: Path) -> None:
     assert any("the compressed file is incomplete" in warning for warning in cut.warnings)
 
 
+@pytest.mark.parametrize(
+    ("end", "warnings"),
+    [(b"", []), (bytes(4), []), (b"junk", ["4 bytes after the compressed content are left out"])],
+    ids=["alone", "filled up", "with more behind"],
+)
+def test_a_table_compressed_piece_by_piece_is_read_whole(end: bytes, warnings: list[str], tmp_path: Path) -> None:
+    whole = write_csv(tmp_path / "cell.bdf.csv", logged(ideal_cycles(2), every=60.0))
+    packed = tmp_path / "cell.bdf.gz"
+    packed.write_bytes(b"".join(map(gzip.compress, whole.read_bytes().splitlines(keepends=True))) + end)
+    result = read(packed)
+    assert result.frame.equals(read(whole).frame)
+    assert result.warnings == warnings
+
+
 def test_a_compressed_table_that_grows_too_far_is_refused(tmp_path: Path) -> None:
     packed = tmp_path / "cell.bdf.gz"
     packed.write_bytes(gzip.compress(b"test_time_second,voltage_volt\n" + b"0,3\n" * (20 << 20)))
