@@ -32,7 +32,9 @@ SampleLookup = Annotated[
 SampleMap = Annotated[
     Path | None, typer.Option(metavar="FILE", help="CSV (file_path,sample) or TOML ([samples]) of files and samples.")
 ]
-SampleName = Annotated[str | None, typer.Option("--sample", metavar="NAME", help="One sample for all files.")]
+SampleName = Annotated[
+    str | None, typer.Option("--sample", metavar="NAME", help="One sample for all files but those of --sample-map.")
+]
 NoArchive = Annotated[bool, typer.Option("--no-archive", help="Do not keep the original bytes.")]
 Tags = Annotated[list[str] | None, typer.Option(metavar="T", help="Tag of files, tests and new samples; repeatable.")]
 Operator = Annotated[str | None, typer.Option(metavar="NAME", help="Who ran the tests.")]
@@ -41,13 +43,13 @@ Metadata = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="K
 
 
 def refuse_mixed_samples(sample: str | None, sample_map: Path | None, sample_lookup: bool) -> None:
-    """Refuse two answers to one question.
+    """Refuse two answers to one question; a map names the exceptions to one sample for all.
 
     Raises:
-        IngestError: More than one of them is given.
+        IngestError: The header alone shall say it, and something else, too.
     """
-    if sum((sample_lookup, sample_map is not None, sample is not None)) > 1:
-        raise IngestError("--sample, --sample-map and --sample-lookup exclude one another")
+    if sample_lookup and (sample_map is not None or sample is not None):
+        raise IngestError("--sample-lookup and --sample or --sample-map exclude one another")
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

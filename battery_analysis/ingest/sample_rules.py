@@ -48,9 +48,10 @@ class SamplePattern:
 class SampleRules:
     """The rules in force, first answer counts.
 
-    ``fixed`` (one sample for all) goes before everything. ``order`` holds ``map`` (an explicit list of files, then the
-    sample patterns of import rules), ``header`` (sample, barcode or cell name in the file), ``pattern`` (a cell code in
-    the file name, then in the folder names from the inside out) and ``folder`` (the parent folder's name).
+    ``fixed`` (one sample for all) goes before everything but an explicit list of files. ``order`` holds ``map`` (that
+    list, then the sample patterns of import rules), ``header`` (sample, barcode or cell name in the file), ``pattern``
+    (a cell code in the file name, then in the folder names from the inside out) and ``folder`` (the parent folder's
+    name).
     """
 
     pattern: re.Pattern[str]
@@ -68,7 +69,8 @@ class SampleRules:
             IngestError: No rule answers.
         """
         if self.fixed is not None:
-            return self._decided(self.fixed, "fixed", candidate)
+            own = (self._mapped(candidate) or "").strip()
+            return self._decided(own or self.fixed, "map" if own else "fixed", candidate)
         for rule in self.order:
             match rule:
                 case "map":
@@ -100,7 +102,8 @@ class SampleRules:
             IngestError: Names them.
         """
         meant: dict[str, list[str]] = {}
-        for candidate in candidates if self.sample_map and "map" in self.order else ():
+        counts = "map" in self.order or self.fixed is not None
+        for candidate in candidates if self.sample_map and counts else ():
             if (key := self._key(candidate)) == candidate.filename:
                 meant.setdefault(key, []).append(str(candidate.relative))
         for name, files in meant.items():

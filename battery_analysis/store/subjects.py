@@ -22,6 +22,10 @@ PROPERTIES = tuple(name for name in EDITABLE if name not in ("name", "descriptio
 """Fields of samples that results may go together with."""
 
 
+class SeveralTestsError(AnalysisError):
+    """The records of one test are wanted, of a cell with several."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """Whatever is analysed; its tables are loaded when an analysis asks for them."""
@@ -31,7 +35,7 @@ class Subject:
     """Records of one test.
 
     Raises:
-        AnalysisError: It is a cell with several tests.
+        SeveralTestsError: It is a cell with several tests.
     """
     cycles: Callable[[], pl.DataFrame]
     nominal_capacity_ah: float | None = None
@@ -45,7 +49,8 @@ class Subject:
         """Return its half cycles; what came before a test that goes on with another is not taken for its own.
 
         Raises:
-            AnalysisError: It is a cell with several tests, or its records make no half cycles.
+            SeveralTestsError: It is a cell with several tests.
+            AnalysisError: Its records make no half cycles.
         """
         return half_cycles(self.frame(), finished=self.finished, continuation=self.continuation)
 
@@ -87,7 +92,7 @@ def of_cell(store: Store, code: str, next_step: str = "name one of them by its i
         return replace(of_test(store, str(tests[0].id)), name=code)
 
     def frame() -> pl.DataFrame:
-        raise AnalysisError(f"cell {code} has {len(tests)} tests; {next_step}")
+        raise SeveralTestsError(f"cell {code} has {len(tests)} tests; {next_step}")
 
     def cycles() -> pl.DataFrame:
         found: Any = load_dataset(store, code).cycles(form="polars")

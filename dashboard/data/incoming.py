@@ -9,11 +9,14 @@ from threading import Lock
 from typing import Any
 
 from battery_analysis.ingest import sample_rules
-from battery_analysis.ingest.uploads import Announced, Batch, Taken, Uploads
+from battery_analysis.ingest.uploads import KEPT_SECONDS, Announced, Batch, Taken, Uploads
 from dashboard.data import asked, processes, settings
 from dashboard.data.requests import Asked
 
-__all__ = ["Batch", "begin", "confirm", "spool", "tidy", "under_way"]
+__all__ = ["KEPT_HOURS", "Batch", "begin", "confirm", "spool", "tidy", "under_way"]
+
+KEPT_HOURS = KEPT_SECONDS // 3600
+"""What nobody imports goes so long after its last byte came."""
 
 _confirming = Lock()
 """Of two people who confirm files of the same name, the second finds the import of the first."""
@@ -60,7 +63,7 @@ def confirm(batch_id: str, how: Asked, samples: Mapping[str, str]) -> list[proce
         batch_id: The batch.
         how: What is said of all its files.
         samples: The sample of files for which people have named one, by path; those in an archive as
-            ``ARCHIVE!/PATH``.
+            ``ARCHIVE!/PATH``; theirs goes before the one that is said of all.
 
     Raises:
         NotFoundError: There is no such batch any more.
@@ -90,13 +93,13 @@ def _imports(
 ) -> Iterator[tuple[tuple[str, ...], Path, list[str]]]:
     """Yield what each import takes, its root and its options."""
     if taken.plain:
-        chosen = {path: samples[path] for path in taken.plain if samples.get(path) and not how.sample}
+        chosen = {path: samples[path] for path in taken.plain if samples.get(path)}
         words = [*how.words(), *_map(batch_id, chosen)]
         yield taken.plain, taken.folder, [*words, *(f"--include=/{_literally(path)}" for path in taken.plain)]
     for number, archive in enumerate(taken.archives):
         prefix = f"{archive}!/"
         chosen = {path.removeprefix(prefix): name for path, name in samples.items() if path.startswith(prefix) and name}
-        words = [*how.words(), *_map(f"{batch_id}-{number}", {} if how.sample else chosen)]
+        words = [*how.words(), *_map(f"{batch_id}-{number}", chosen)]
         yield (archive,), taken.folder / archive, words
 
 

@@ -46,6 +46,8 @@ class Progress:
     """Whether it is that of a watcher, which goes on until it is stopped."""
     problem: str | None = None
     """Why the command that was started last for it could not do its work."""
+    soon: str | None = None
+    """What it was asked and has not done yet, as a sentence."""
 
 
 @asked
@@ -72,7 +74,19 @@ def _progress(job: Job) -> Progress:
     wishes = () if last is not None and last.is_running and state != "running" else _wishes(job, state)
     problem = last.problem if last is not None else None
     done, is_watched = sum(job.counts.values()), bool(job.options.get("roots"))
-    return Progress(job, _title(job), state, done, rate, remaining, wishes, is_undone, is_watched, problem)
+    soon = _soon(job, state, last if last is not None and last.is_running else None, is_watched=is_watched)
+    return Progress(job, _title(job), state, done, rate, remaining, wishes, is_undone, is_watched, problem, soon)
+
+
+def _soon(job: Job, state: str, at_work: processes.Started | None, *, is_watched: bool) -> str | None:
+    if at_work is not None and at_work.kind == "rollback":
+        return "The import is being rolled back."
+    if state == "running":
+        who = "The watcher is asked to stop" if is_watched else f"The import is asked to {job.asked}"
+        return f"{who}; it finishes the files in hand." if job.asked else None
+    if at_work is None or (job.finished_at is not None and job.finished_at > at_work.at):  # it has run, and ends
+        return None
+    return "The import is being started again; failed files are tried once more."
 
 
 def _title(job: Job) -> str:
@@ -107,8 +121,8 @@ def _wishes(job: Job, state: str) -> tuple[Wish, ...]:
 
 
 @asked
-def ask(job_id: str, wish: Wish) -> str:
-    """Ask something of a job and say what happens now.
+def ask(job_id: str, wish: Wish) -> None:
+    """Ask something of a job; what happens now stands in its ``Progress``.
 
     Raises:
         NotFoundError: No such job.
@@ -123,18 +137,11 @@ def ask(job_id: str, wish: Wish) -> str:
             jobs.resumable(job_id)
             words = ["import", f"--resume={job_id}"]
             processes.start("import", words, about=about, job=job_id, then=incoming.tidy)
-            return "The import goes on; failed files are tried again."
         case "rollback":
             words = ["import", f"--rollback={job_id}"]
             processes.start("rollback", words, about=about, job=job_id)
-            return "The import is being rolled back."
         case _:
-            job = jobs.ask(job_id, wish)
-            if job.state == "running" and progress.is_watched:
-                return "The watcher is asked to stop; it finishes the files in hand."
-            if job.state == "running":
-                return f"The import is asked to {wish}; it finishes the files in hand."
-            return f"The import is {job.state}."
+            jobs.ask(job_id, wish)
 
 
 @asked

@@ -16,6 +16,7 @@ from battery_analysis.store.sample_search import metadata_keys
 from dashboard.data import asked, samples, store
 
 Subject = subjects.Subject
+SeveralTestsError = subjects.SeveralTestsError
 NormalisedCell = normalised.NormalisedCell
 
 MOST_RECORDS = 20_000_000
@@ -43,7 +44,7 @@ def chosen(cell: str | None, test: str | None) -> Subject:
     """
     if test:
         return subjects.of_test(store(), test)
-    return subjects.of_cell(store(), cell or "", "choose one of them above")
+    return subjects.of_cell(store(), cell or "", "choose one of them")
 
 
 @asked
@@ -57,7 +58,8 @@ def records(subject: Subject) -> pl.DataFrame:
     """Return the records of a subject.
 
     Raises:
-        AnalysisError: It is a cell with several tests, or its records are too many.
+        SeveralTestsError: It is a cell with several tests.
+        AnalysisError: Its records are too many.
     """
     if subject.record_count > MOST_RECORDS:
         raise AnalysisError(
@@ -72,7 +74,8 @@ def tests_with_records(cell: str | None, test: str | None) -> list[tuple[Subject
     """Return a test with its records, or without one all tests of a cell that have cycles, in the order of their start.
 
     Raises:
-        AnalysisError: The cell has no such test, or there are too many tests or records.
+        AnalysisError: The cell has no such test.
+        SeveralTestsError: It has too many tests or records.
         NotFoundError: The test is not there.
     """
     if test:
@@ -84,9 +87,9 @@ def tests_with_records(cell: str | None, test: str | None) -> list[tuple[Subject
         raise AnalysisError(f"no test of cell {cell} has cycles")
     count = sum(each.record_count for each in tests)
     if len(tests) > MOST_AT_ONCE or count > MOST_RECORDS:
-        raise AnalysisError(
+        raise SeveralTestsError(
             f"cell {cell} has {len(tests)} tests with {count:,} records; at most {MOST_AT_ONCE} with "
-            f"{MOST_RECORDS:,} are analysed together: choose one of them above"
+            f"{MOST_RECORDS:,} are analysed together: choose one of them"
         )
     chosen = [subjects.of_test(store(), str(each.id)) for each in tests]
     return [(each, each.frame()) for each in chosen]

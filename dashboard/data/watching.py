@@ -62,7 +62,7 @@ def _watcher(watch: Watch, now: datetime) -> Watcher:
     leaving = is_running and _is_asked(watch)
     may_start = not (is_running or starting) and all(_is_open(root) for root in watch.roots)
     command = " ".join(["battery-analysis watch", *(_quoted(each) for each in _words(watch))])
-    return Watcher(watch, state, lag, may_start, command, leaving)
+    return Watcher(watch, "starting" if starting and not is_running else state, lag, may_start, command, leaving)
 
 
 def log(watch: Watch) -> str | None:

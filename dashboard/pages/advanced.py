@@ -17,9 +17,8 @@ from dashboard.pages.advanced_cells import CORRELATE, SIMILAR
 from dashboard.pages.advanced_cycles import ANOMALIES, EFFICIENCY, FADE, NORMALISED, ROLES
 from dashboard.pages.advanced_models import OCV, SIMULATE
 from dashboard.pages.advanced_records import GITT, PROTOCOL, PULSES, RATE
-from dashboard.pages.advanced_view import PAGE, View, id_of
+from dashboard.pages.advanced_view import PAGE, PATH, View, id_of
 
-PATH = "/advanced"
 TITLE = "Advanced analysis"
 GROUP = "Think"
 
@@ -77,7 +76,7 @@ def register_callbacks(app: Dash) -> None:
     pickers.register_test_of(app, PAGE, subjects.tests_of_cell)
     for name, view in VIEWS.items():
         wanted = [Input(id_of(each), "value") for each in (*view.about, *view.options)]
-        background.register(app, f"{PAGE}-{name}", wanted, view.begin)
+        background.register(app, f"{PAGE}-{name}", wanted, view.begun)
     for name, offer in (("cells", pickers.offer_cells), ("aged", pickers.offer_tests)):
         offered = Input(id_of(name), "search_value"), State(id_of(name), "value")
         app.callback(Output(id_of(name), "options"), *offered, prevent_initial_call=True)(offer)

@@ -97,7 +97,13 @@ def _waiting() -> Component | None:
         }
         for batch in batches
     ]
-    return parts.table("Uploads that are not imported yet", columns, rows)
+    return html.Div(
+        [
+            parts.table("Uploads that are not imported yet", columns, rows),
+            parts.note(f"What is not imported goes {incoming.KEPT_HOURS} hours after its last byte came."),
+        ],
+        className="stack",
+    )
 
 
 def _remove(batch_id: str) -> Component:
@@ -130,7 +136,10 @@ def _looked_at(batch_id: str) -> Component:
         f"{parts.count(len(batch.files), 'uploaded file')}, {parts.size(batch.total_bytes)}",
         html.Div(
             [
-                parts.note("Nothing is stored yet. Look at what the files are, correct their samples, then import."),
+                parts.note(
+                    "Nothing is stored yet. Look at what the files are, correct their samples, then import; "
+                    f"what is not imported within {incoming.KEPT_HOURS} hours goes."
+                ),
                 html.Div(form.preview(look, editable=look.is_done), id="upload-preview", className="stack"),
                 form.fields("upload"),
                 html.Div(id="upload-said", role="alert"),
@@ -310,13 +319,13 @@ def ask(clicks: Sequence[int | None], sure: Sequence[int | None], job_id: str) -
     if wish == "keep":
         return None
     try:
-        said = jobs.ask(job_id, wish)
+        jobs.ask(job_id, wish)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
     now = jobs.one(job_id)
     set_props("job-facts", {"children": shown.facts(now)})
     set_props("job-actions", {"children": shown.actions(now)})
-    return parts.note(said, tone="good")
+    return None
 
 
 def _are_you_sure(job_id: str) -> Component:

@@ -30,19 +30,22 @@ def control(where: str, name: str) -> dict[str, str]:
     return {"form": where, "field": name}
 
 
-def field(id: Any, label: str, value: str | None = None, *, placeholder: str = "", **more: Any) -> Component:
+def field(
+    id: Any, label: str, value: str | None = None, *, placeholder: str = "", hint: str | None = None, **more: Any
+) -> Component:
     """Return a field of a form: its value is there with the click on the button, with no pause for the last key."""
     control = dcc.Input(**{"id": id, "type": "text", "placeholder": placeholder, "autoComplete": "off", **more})
     if value is not None:
         control.value = value
-    return parts.labelled(label, control)
+    return parts.labelled(label, control, hint)
 
 
 def fields(where: str) -> Component:
     """Return the controls of a form: those of a folder of the server, or of an upload."""
     text = field
+    but = "but those whose own sample is changed above" if where == "upload" else None
     said = [
-        text(control(where, "sample"), "One sample for all files", placeholder="as the files say"),
+        text(control(where, "sample"), "One sample for all files", placeholder="as the files say", hint=but),
         text(control(where, "tags"), "Tags", placeholder="separated by commas"),
         text(control(where, "operator"), "Operator"),
         text(control(where, "device"), "Device"),

@@ -128,7 +128,8 @@ def facts(progress: jobs.Progress) -> list[Component | None]:
         "Options": "; ".join(f"{name} {_spelled(value)}" for name, value in options.items()),
     }
     problem = parts.problem(progress.problem) if progress.problem else None
-    return [problem, bar, parts.facts(known)]
+    soon = parts.note(progress.soon, tone="good") if progress.soon else None
+    return [problem, soon, bar, parts.facts(known)]
 
 
 def _spelled(value: object) -> str:

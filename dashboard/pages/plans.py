@@ -121,7 +121,7 @@ def _form() -> Component:
         parts.labelled(
             "Factors, a line each",
             factors,
-            "A property of samples, and its levels a, b, c or its range low..high.",
+            "NAME=LEVEL,LEVEL or, of numbers, NAME=LOW..HIGH; NAME is a property of samples, such as chemistry.",
             roomy=True,
         ),
         parts.toolbar(

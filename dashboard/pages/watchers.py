@@ -206,11 +206,9 @@ def do(clicks: Sequence[int | None]) -> Any:
     if not any(clicks) or not ctx.triggered_id:
         return no_update
     watch_id = ctx.triggered_id["watcher"]
-    said = "It is being started."
     try:
         if ctx.triggered_id["wish"] == "stop":
             watching.stop(watch_id)
-            said = "It is asked to stop; it finishes the files in hand."
         else:
             watching.start(watch_id)
     except BatteryAnalysisError as exc:
@@ -219,7 +217,7 @@ def do(clicks: Sequence[int | None]) -> Any:
         set_props("watcher-facts", {"children": facts(watch_id)})
     else:
         set_props("watchers", {"children": listed()})
-    return parts.note(said, tone="good")
+    return None
 
 
 def add(clicks: int | None, values: Sequence[Any]) -> Any:
@@ -233,7 +231,8 @@ def add(clicks: int | None, values: Sequence[Any]) -> Any:
         watching.add(places, Asked.of(given), poll)
     except BatteryAnalysisError as exc:
         return parts.problem(exc)
-    return parts.note("The watcher is being started.", tone="good")
+    set_props("watchers", {"children": listed()})
+    return None
 
 
 def fetch(wanted: Wanted) -> Rows:

@@ -17,7 +17,7 @@ from battery_analysis.settings import Settings
 from battery_analysis.store import attachments, open_store, samples
 from battery_analysis.store.access import by_id
 from dashboard.pages import advanced_models
-from tests.dashboard.conftest import Lab, command
+from tests.dashboard.conftest import Lab, command, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -45,13 +45,25 @@ def test_fade_shows_the_numbers_of_the_command(visit: Callable[[str], Tab], lab:
 def test_other_analyses_of_a_test_are_a_click_away_and_their_tables_can_be_taken_along(
     visit: Callable[[str], Tab], lab: Lab
 ) -> None:
-    tab = visit("/advanced?cell=LG012&view=rate")
-    tab.get_by_text("cell LG012 has 2 tests; choose one of them above").wait_for(timeout=LONG)
-    test = next(each for each in command(lab, "search", "--cell", "LG012") if each["tester"] == "Arbin")["id"]
-    tab.locator("select[id*='\"test\"']").select_option(test)
+    tab = visit("/advanced?cell=LG012&view=rate&direction=charge")
+    choice = tab.locator(".empty", has_text="Cell LG012 has 2 tests; choose one of them:")
+    choice.wait_for(timeout=LONG)
+    assert tab.locator(".problem").count() == 0
+    tests = {each["id"]: each for each in command(lab, "search", "--cell", "LG012")}
+    addresses = {each.inner_text(): each.get_attribute("href") or "" for each in choice.get_by_role("link").all()}
+    assert set(addresses) == {each["name"] for each in tests.values()}
+    test = next(each for each in tests.values() if each["tester"] == "Arbin")
+    name, test = test["name"], test["id"]
+    choice.get_by_role("link", name=name).click()
+    tab.wait_for_url(f"**test={test}**")
+    settled(tab)
+    assert tab.locator("select[id*='\"test\"']").input_value() == test
+    assert "direction=charge" in tab.url
     levels = tab.get_by_role("region", name="Rates")
     levels.wait_for(timeout=LONG)
-    assert levels.locator("tbody tr").count() == len(command(lab, "analyse", "rate", test)["levels"])
+    assert levels.locator("tbody tr").count() == len(
+        command(lab, "analyse", "rate", test, "--direction", "charge")["levels"]
+    )
     card = tab.locator(".card", has=levels)
     card.locator("summary", has_text="Export").click()
     with tab.expect_download() as download:

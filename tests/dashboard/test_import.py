@@ -6,26 +6,33 @@ import hashlib
 import io
 import json
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.client import HTTPConnection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from battery_analysis.errors import IngestError
+from battery_analysis.ingest import job as import_job
+from battery_analysis.ingest.discover import Candidate
 from battery_analysis.ingest.preview import Preview
+from battery_analysis.ingest.run import ImportRequest
 from battery_analysis.ingest.sample_rules import Decision
 from battery_analysis.ingest.uploads import Announced
 from battery_analysis.settings import Settings
 from battery_analysis.store import Store, open_store
 from dashboard import data
-from dashboard.data import incoming, previews, processes
+from dashboard.data import incoming, jobs, previews, processes
 from dashboard.data.requests import Asked
-from dashboard.pages import import_form
+from dashboard.pages import import_form, import_jobs
 from tests.dashboard.conftest import Lab, settled
 
 if TYPE_CHECKING:
@@ -110,6 +117,7 @@ def test_a_rolled_back_import_leaves_nothing_and_its_files_are_listed_with_their
     assert tab.get_by_role("link", name="open").count() == 1
     tab.get_by_role("button", name="Roll back").last.click()
     tab.locator("#job-facts").get_by_text("rolled back", exact=True).wait_for(timeout=60_000)
+    assert "being rolled back" not in tab.locator("main").inner_text()
     tab.reload()
     tab.get_by_role("gridcell", name="created").wait_for()
     assert tab.get_by_role("link", name="open").count() == 0  # its test is gone
@@ -127,6 +135,9 @@ def test_files_are_dropped_and_an_upload_that_nobody_wants_is_removed(lab: Lab, 
     )
     tab.wait_for_url("**/import?upload=*")
     tab.get_by_text("cannot be read").wait_for(timeout=30_000)
+    tab.get_by_text("what is not imported within 24 hours goes").wait_for()
+    tab.get_by_role("link", name="Later").click()
+    tab.get_by_text("What is not imported goes 24 hours after its last byte came.").wait_for()
     tab.get_by_role("button", name="Remove").click()
     tab.get_by_text("Drop files or folders here").wait_for()
     assert not list((lab.data_dir / "uploads" / "incoming").rglob("dropped.csv"))
@@ -227,6 +238,29 @@ def test_of_several_imports_of_an_upload_that_which_cannot_start_waits_on(
         incoming.spool.cache_clear()
 
 
+def test_the_sample_of_a_single_file_goes_before_the_one_of_all_files(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[list[str]] = []
+    monkeypatch.setattr(processes, "start", lambda _, words, **__: said.append(words))
+    data.use(store, settings)
+    incoming.spool.cache_clear()
+    try:
+        batch = incoming.spool().begin([Announced("a.csv", 1), Announced("b.csv", 1)])
+        for number in range(2):
+            with incoming.spool().writing(batch.id, number, 0) as piece:
+                piece.write(b"1")
+        incoming.confirm(batch.id, Asked(sample="AB12"), {"b.csv": "CD34"})
+    finally:
+        incoming.spool.cache_clear()
+    ((_, *options, _, root),) = said
+    given = dict(each.removeprefix("--").split("=") for each in options if not each.startswith("--include"))
+    request = ImportRequest(root=root, sample=given["sample"], sample_map=given["sample-map"])
+    decide = request.options(settings).rules.decide
+    files = [Candidate(Path(root) / each, PurePosixPath(each)) for each in ("a.csv", "b.csv")]
+    assert [decide(each, None).sample for each in files] == ["AB12", "CD34"]
+
+
 def test_an_upload_waits_for_the_look_at_its_files_and_for_their_samples() -> None:
     fallen_back, named = Decision("uploaded", "uploaded", "folder"), Decision("AB12", "AB12", "name")
     look = previews.Look()
@@ -240,6 +274,35 @@ def test_an_upload_waits_for_the_look_at_its_files_and_for_their_samples() -> No
     assert str(import_form.not_ready(look, {"a.csv": ""}, Asked())).endswith("fill it in: a.csv")
     assert import_form.not_ready(look, {"a.csv": "CD34"}, Asked()) is None
     assert import_form.not_ready(look, {}, Asked(sample="AB12")) is None
+
+
+def test_what_an_import_is_asked_is_said_until_it_has_happened(
+    store: Store, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.use(store, settings)
+    job = import_job.start(str(tmp_path), {})
+    job_id = str(job.id)
+
+    def said() -> str:
+        return str(import_jobs.facts(jobs.one(job_id)))
+
+    jobs.ask(job_id, "pause")
+    assert "The import is asked to pause; it finishes the files in hand." in said()
+    job.modify(state="paused")
+    assert "asked to pause" not in said()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        kind: processes.Kind = "import"
+        started = processes.Started(kind, "x", job_id, tmp_path / "x.log", process)
+        monkeypatch.setattr(processes, "recent", lambda: [started])
+        assert "is being started again" in said()
+        job.modify(state="running", asked=None)
+        assert "is being started" not in said()
+        job.modify(state="completed", finished_at=datetime.now(UTC))
+        assert "is being started" not in said()  # its process ends a moment later
+        monkeypatch.setattr(processes, "recent", lambda: [replace(started, kind="rollback")])
+        assert "The import is being rolled back." in said()
+        process.communicate(b"end")
+    assert "being rolled back" not in said()
 
 
 def test_other_sites_cannot_upload(lab: Lab) -> None:

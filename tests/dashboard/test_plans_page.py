@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def test_a_plan_is_made_from_factors_filled_by_hand_exported_and_removed(visit: Callable[[str], Tab]) -> None:
     tab = visit("/plans")
-    tab.get_by_label("Name").fill("formats")
+    tab.get_by_text("NAME=LEVEL,LEVEL or, of numbers, NAME=LOW..HIGH").wait_for()
+    tab.get_by_label("Name", exact=True).fill("formats")
     tab.get_by_label("Factors, a line each").fill("chemistry=NMC/graphite")
     tab.wait_for_timeout(500)  # fields are sent 0.4 s after the last key
     tab.get_by_role("button", name="Make the plan").click()

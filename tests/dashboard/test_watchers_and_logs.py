@@ -159,6 +159,7 @@ def test_a_watcher_is_started_tells_of_its_quarantine_and_is_stopped(tab: Tab, s
     facts = tab.locator("#watcher-facts")
     facts.get_by_text("stopping", exact=True).wait_for(timeout=2_000)
     facts.get_by_text("stopped", exact=True).wait_for(timeout=30_000)
+    assert "is asked to" not in tab.locator("main").inner_text()
     facts.get_by_role("link", name="what it says").click()
     tab.get_by_role("row", name=re.compile(f"started as process .*{share.name}")).wait_for()
     tab.go_back()

@@ -76,6 +76,8 @@ def test_a_fixed_sample_and_a_map_go_before_everything(tmp_path: Path) -> None:
     header = TestMetadata("Arbin", sample_name="header")
     assert rules_from(Settings(), sample_map=listed).decide(candidate("AB12.csv"), header).sample == "mapped"
     assert rules_from(Settings(), fixed="all").decide(candidate("AB12.csv"), header).rule == "fixed"
+    both = rules_from(Settings(), fixed="all", sample_map=listed)
+    assert [both.decide(candidate(each), header).sample for each in ("AB12.csv", "CD34.csv")] == ["mapped", "all"]
 
 
 def test_with_sample_lookup_a_file_without_header_has_no_sample() -> None:
