@@ -57,7 +57,7 @@ def table(listed: Sequence[jobs.Progress], beginning: Sequence[processes.Started
     columns = {
         "root": "From",
         "state": "State",
-        "done": "Files →",
+        "done": "Done →",
         "outcomes": "Outcomes",
         "left": "Time left →",
         "started": "Started (UTC)",
@@ -77,9 +77,9 @@ def table(listed: Sequence[jobs.Progress], beginning: Sequence[processes.Started
         {
             "root": html.Span(parts.job_link(each.job.id, each.title), className="path"),
             "state": state(each),
-            "done": f"{each.done:,}" + (f" of {each.job.total:,}" if each.job.total else ""),
+            "done": f"{each.done:,}" + (f" of {each.job.total:,}" if each.job.total else "") + " files",
             "outcomes": outcomes(each),
-            "left": parts.duration(each.remaining),
+            "left": f"{parts.duration(each.remaining)} left" if each.remaining else "",
             "started": parts.moment(each.job.started_at),
         }
         for each in listed
@@ -87,7 +87,7 @@ def table(listed: Sequence[jobs.Progress], beginning: Sequence[processes.Started
     if not rows:
         step = ["Upload files above, or type ", html.Code("battery-analysis import FOLDER")]
         return [parts.empty("Nothing was imported yet.", step)]
-    return [parts.table("Imports, the newest first", columns, rows)]
+    return [html.Div(parts.table("Imports, the newest first", columns, rows), className="lines")]
 
 
 def outcomes(progress: jobs.Progress) -> str:
