@@ -22,6 +22,8 @@ from tests.dashboard.conftest import Lab, command, settled
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough  # minutes of calculations; every page is opened by default, too
+
 LONG = 40_000
 
 

@@ -19,6 +19,8 @@ from dashboard.pages.eis import among
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough  # minutes of calculations; every page is opened by default, too
+
 NYQUIST = "document.querySelector('[aria-label=\"Nyquist plot\"] .js-plotly-plot')"
 
 
