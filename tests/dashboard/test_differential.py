@@ -18,6 +18,8 @@ from dashboard.pages.differential_shown import Asked, Shown
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough  # a page at length; every page is opened by default, too
+
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 
 

@@ -25,7 +25,9 @@ def cell(tab: Tab, row: str, column: str) -> Locator:
 
 def type_into(tab: Tab, place: Locator, text: str) -> None:
     """Edit a cell as a person does."""
+    settled(tab)  # an answer on its way would draw the cell anew under the letters
     place.dblclick()
+    tab.locator(".ag-cell-inline-editing input:focus").wait_for()
     tab.keyboard.press("Control+A")
     tab.keyboard.type(text)
     tab.keyboard.press("Enter")

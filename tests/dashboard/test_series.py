@@ -31,6 +31,8 @@ from tests.dashboard.conftest import Lab
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
+pytestmark = pytest.mark.thorough  # a page at length; every page is opened by default, too
+
 PLOT = "document.querySelector('.js-plotly-plot')"
 
 
