@@ -275,7 +275,7 @@ def _executed(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _contained(script: Script, passing: tuple[type[BaseException], ...] = (KeyboardInterrupt,)) -> Iterator[None]:
+def _contained(script: Script, passing: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
     """Make whatever a script raises, but for ``passing``, a ``ScriptError``; ``sys.exit()`` would stop the server."""
     try:
         yield
@@ -356,6 +356,14 @@ _wired: set[Path] = set()
 _unwired: dict[Path, ScriptError] = {}
 
 
+def _register(app: Dash, script: Script, module: ModuleType) -> None:
+    def work() -> None:
+        with _contained(script):
+            module.register_callbacks(_App(app, script, module))
+
+    _Call(script.path, "registering its callbacks").begin(work).outcome()
+
+
 def register_callbacks(app: Dash) -> None:
     """Wire every script that has callbacks; one that fails or hangs is said in its place, and the others go on."""
     _wired.clear()
@@ -366,9 +374,7 @@ def register_callbacks(app: Dash) -> None:
             _loaded.begin(script)
     for script in with_callbacks:
         try:
-            module = _loaded.module(script)
-            with _contained(script):
-                module.register_callbacks(_App(app, script, module))
+            _register(app, script, _loaded.module(script))
             _wired.add(script.path)
         except ScriptHangsError as exc:  # it may be there later, without its callbacks
             parts.log(exc, "an ad hoc script has callbacks that could not be wired")

@@ -83,3 +83,12 @@ def _problems(document: Any, errors: Mapping[str, Any]) -> list[str]:
         else:
             lines.append(f"{field}: {problem}, got {value!r}")
     return lines
+
+
+def can_name_entry(key: str) -> bool:
+    """Say whether an entry of a document's metadata can have this name: MongoDB takes dots and dollars for more.
+
+    >>> can_name_entry("test rig"), can_name_entry("rig.1"), can_name_entry("$rig"), can_name_entry("")
+    (True, False, False, False)
+    """
+    return bool(key) and not key.startswith("$") and "." not in key and "\0" not in key

@@ -12,6 +12,7 @@ from typing import Any
 from mongoengine import QuerySet
 
 from battery_analysis.errors import InvalidDocumentError
+from battery_analysis.models.base import can_name_entry
 
 ADDED = "metadata."
 """With what the sort key of an entry begins."""
@@ -34,7 +35,7 @@ def page(
     """
     field = sort.removeprefix("-")
     key = field.removeprefix(ADDED)
-    if not key or key.startswith("$") or "." in key or "\0" in key:
+    if not can_name_entry(key):
         raise InvalidDocumentError(f"sort: no entry of the metadata can be named {key!r}")
     held = matching({field: {"$nin": [None, ""]}}).order_by(usual).only(field).as_pymongo()
     values = [(row["_id"], _rank(row["metadata"][key])) for row in held]

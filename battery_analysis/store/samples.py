@@ -15,6 +15,7 @@ from mongoengine.errors import SaveConditionError
 
 from battery_analysis.errors import ConflictError, InvalidDocumentError, NotFoundError, StoreError
 from battery_analysis.models import Note, Sample, SampleAggregates, TestResult, checked, now
+from battery_analysis.models.base import can_name_entry
 from battery_analysis.store import history, tests
 from battery_analysis.store.access import visible
 from battery_analysis.store.connection import Store
@@ -373,7 +374,7 @@ def _set_field(sample: Sample, key: str, value: Any) -> None:
         entry = name.removeprefix("metadata.")
         if not entry:
             raise InvalidDocumentError(f"Sample {sample.name!r}: {key!r} names no entry; metadata.KEY is wanted")
-        if entry.startswith("$") or "." in entry or "\0" in entry:
+        if not can_name_entry(entry):
             raise InvalidDocumentError(f"Sample {sample.name!r}: metadata: no entry can be named {entry!r}")
         if value is None or value == "":
             sample.metadata.pop(entry, None)

@@ -12,6 +12,7 @@ from bson import ObjectId
 
 from battery_analysis.errors import ConflictError, InvalidDocumentError
 from battery_analysis.models import Note, TestResult, checked, now
+from battery_analysis.models.base import can_name_entry
 from battery_analysis.store import history
 from battery_analysis.store.access import by_id
 from battery_analysis.store.words import refresh_words
@@ -74,7 +75,7 @@ def set_metadata(
         ConflictError: An entry does not hold any longer what was ``seen``.
     """
     test = by_id(TestResult, test_id)
-    if wrong := [key for key in values if not key or key.startswith("$") or "." in key or "\0" in key]:
+    if wrong := [key for key in values if not can_name_entry(key)]:
         raise InvalidDocumentError(f"TestResult {test.name!r}: metadata: no entry can be named {wrong[0]!r}")
     as_read: dict[str, Any] = {}
     if seen is not None:

@@ -60,6 +60,7 @@ def test_a_changed_script_is_loaded_anew(folder: Path) -> None:
         ("def layout(:\n", "bad.py, line 1: SyntaxError: "),
         ("import no_such_package\ndef layout(): ...\n", "bad.py, line 1: ModuleNotFoundError: No module named"),
         ("def layout():\n    return object()\n", "bad.py: TypeError: "),
+        ("def layout():\n    raise KeyboardInterrupt('now')\n", "bad.py, line 2: KeyboardInterrupt: now"),
     ],
 )
 def test_whatever_a_script_does_is_an_error_that_names_its_line(folder: Path, text: str, message: str) -> None:
@@ -105,6 +106,22 @@ def test_a_script_that_hangs_while_it_is_loaded_is_named_and_keeps_no_other_wait
     let_go.set()
     monkeypatch.setattr(adhoc, "PATIENCE_SECONDS", 60.0)
     assert "its callbacks work once it was started again" in str(adhoc.drawn("a_hangs"))
+
+
+def test_callbacks_that_hang_while_they_are_registered_do_not_hold_up_the_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adhoc, "PATIENCE_SECONDS", 1.0)
+    let_go = threading.Event()
+    monkeypatch.setattr(adhoc, "held", let_go, raising=False)
+    hang = "\ndef register_callbacks(app):\n    from dashboard import adhoc\n    adhoc.held.wait()\n"
+    (folder / "a_hangs.py").write_text(GOOD + hang)
+    (folder / "b_good.py").write_text(GOOD + "\ndef register_callbacks(app):\n    app.append('wired')\n")
+    seen: list[str] = []
+    adhoc.register_callbacks(seen)  # type: ignore[arg-type]
+    assert seen == ["wired"]
+    assert "its callbacks work once it was started again" in str(adhoc.drawn("a_hangs"))
+    let_go.set()
 
 
 HELD = "from dash import html\nfrom dashboard import adhoc\n\n"
